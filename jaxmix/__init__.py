@@ -1,0 +1,50 @@
+"""Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
+
+from jaxmix import draw, masks, pairs, warps
+from jaxmix.choose import one_of, sometimes, split
+from jaxmix.losses import accuracy, cross_entropy, softmax_bce
+from jaxmix.methods.cutmix import cutmix
+from jaxmix.methods.cutout import cutout
+from jaxmix.methods.dropblock import dropblock
+from jaxmix.methods.fmix import fmix
+from jaxmix.methods.gridmix import gridmix
+from jaxmix.methods.gridmixup import gridmixup
+from jaxmix.methods.mixup import mixup
+from jaxmix.methods.randommix import randommix
+from jaxmix.methods.resizemix import resizemix
+from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
+from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
+from jaxmix.sharding import per_device
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Mix",
+    "accuracy",
+    "apply",
+    "cross_entropy",
+    "cutmix",
+    "cutout",
+    "draw",
+    "dropblock",
+    "evenly",
+    "fmix",
+    "gridmix",
+    "gridmixup",
+    "majority",
+    "masks",
+    "mixup",
+    "one_of",
+    "pair",
+    "pairs",
+    "per_device",
+    "randommix",
+    "resizemix",
+    "smoothmix_c",
+    "smoothmix_s",
+    "softmax_bce",
+    "sometimes",
+    "split",
+    "targets",
+    "warps",
+]

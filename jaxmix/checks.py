@@ -1,0 +1,131 @@
+"""What the methods accept, and the words of the error when something else comes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxmix import pairs
+
+Batch = jax.Array | np.ndarray | Mapping[str, Any]
+
+
+def images(batch: Batch) -> jax.Array:
+    """The pictures or feature maps [b h w c] of a batch: an array, or a mapping that holds them under "image"."""
+    if isinstance(batch, Mapping):
+        if "image" not in batch:
+            raise ValueError(f'the batch is a mapping with keys {sorted(batch)}; wanted its images under "image"')
+        batch = batch["image"]
+    shape, dtype = np.shape(batch), getattr(batch, "dtype", None)
+    if dtype is None:
+        raise ValueError(f"images came as {type(batch).__name__}; wanted an array [b h w c]: call jnp.asarray first")
+    if len(shape) != 4:
+        raise ValueError(
+            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: add the missing axis with "
+            "x[None] (one picture) or x[..., None] (one channel), or reshape vectors [b c] to [b 1 1 c]"
+        )
+    if 0 in shape:
+        raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
+    if shape[1] in (1, 3) and shape[2] >= 8 and shape[3] >= 8:
+        raise ValueError(
+            f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
+            "call x.transpose(0, 2, 3, 1) first"
+        )
+    return pixels(jnp.asarray(batch), "images")
+
+
+def pixels(x: jax.Array, name: str) -> jax.Array:
+    """`x` again if its numbers can be blended; class ids and other integers can't."""
+    if not jnp.issubdtype(x.dtype, jnp.floating) and x.dtype != jnp.uint8:
+        raise ValueError(
+            f"{name} have dtype {x.dtype}, which can't be blended; wanted a floating dtype or uint8: "
+            "call x.astype(jnp.float32), and one-hot class ids first: jax.nn.one_hot(ids, num_classes)"
+        )
+    return x
+
+
+def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[jax.Array, jax.Array, int]:
+    """Images [b h w c], partners [b], and how many draws to make: one per sample, or one for the batch."""
+    x = images(batch)
+    size = x.shape[0]
+    return x, partners(partner, size), 1 if per_batch else size
+
+
+def partners(partner: ArrayLike | None, size: int) -> jax.Array:
+    """Partner of each sample, Int[b]; by default the next sample."""
+    if partner is None:
+        if size < 2:
+            raise ValueError(
+                "the batch has one sample, and mixing needs a partner: pass two or more samples, "
+                "or partner=jnp.zeros(1, int) to mix the sample with itself"
+            )
+        return pairs.following(size)
+    if np.shape(partner) != (size,) or not jnp.issubdtype(jnp.result_type(partner), jnp.integer):
+        raise ValueError(
+            f"partner has shape {np.shape(partner)} and dtype {jnp.result_type(partner)}; "
+            f"wanted one integer index per sample, shape ({size},)"
+        )
+    values = concrete(partner)
+    if values is not None and (values.min() < 0 or values.max() >= size):
+        raise ValueError(
+            f"partner has indices from {values.min()} to {values.max()}; wanted indices of the batch, 0 to {size - 1}"
+        )
+    return jnp.asarray(partner, jnp.int32)
+
+
+def number(
+    name: str, value: ArrayLike, *, above: float | None = None, low: float = -np.inf, high: float = np.inf
+) -> jax.Array:
+    """A scalar hyper-parameter as float32, its range checked where the value is known at trace time."""
+    if np.shape(value) != ():
+        raise ValueError(f"{name} has shape {np.shape(value)}; wanted one number")
+    known = concrete(value)
+    if known is not None and above is not None and not known > above:
+        raise ValueError(f"{name} is {known}; wanted a number above {above:g}")
+    if known is not None and not low <= known <= high:
+        raise ValueError(f"{name} is {known}; wanted a number from {low:g} to {high:g}")
+    return jnp.asarray(value, jnp.float32)
+
+
+def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
+    """Non-negative numbers, not all 0, as float32 [length]; an array, or a sequence whose members may be traced."""
+    parts = list(values) if isinstance(values, tuple | list) else values
+    known = None if any(concrete(part) is None for part in jax.tree.leaves(parts)) else np.asarray(parts, np.float64)
+    found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
+    if found != (length,):
+        raise ValueError(f"{name} have shape {found}; wanted {wanted}")
+    if known is not None and not (np.all(known >= 0) and 0 < known.sum() < np.inf):
+        raise ValueError(f"{name} are {known.tolist()}; wanted numbers of 0 or more, at least one above 0")
+    if isinstance(parts, list):
+        return jnp.stack([number(f"{name}[{i}]", part) for i, part in enumerate(parts)])
+    return jnp.asarray(parts, jnp.float32)
+
+
+def interval(
+    name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float
+) -> tuple[jax.Array, jax.Array]:
+    """The two ends of a range as float32: low <= start <= end <= high."""
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise ValueError(f"{name} is {bounds!r}; wanted two numbers, (lowest, highest)")
+    start, end = (number(f"{name}[{i}]", bound, low=low, high=high) for i, bound in enumerate(bounds))
+    known = [concrete(bound) for bound in bounds]
+    if known[0] is not None and known[1] is not None and known[0] > known[1]:
+        raise ValueError(f"{name} is {bounds!r}; wanted the lowest first, then the highest")
+    return start, end
+
+
+def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> int:
+    """A static whole number, such as a number of cells: it shapes arrays, so it can't be traced."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValueError(f"{name} is {value!r}; wanted a Python int: it is static, so it can't be traced under jit")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name} is {value}; wanted {low} or more" + ("" if high is None else f", at most {high}"))
+    return int(value)
+
+
+def concrete(value: ArrayLike) -> np.ndarray | None:
+    """The value where it is known at trace time, None where it is traced."""
+    return None if isinstance(value, jax.core.Tracer) else np.asarray(value)

@@ -1,0 +1,237 @@
+"""Which method: probabilities and choices are composed around the methods, never built into them."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxmix import checks, placement
+from jaxmix.mix import Mix
+from jaxmix.warps import Chain, Warp
+
+Method = Callable[..., tuple[jax.Array, Mix]]
+
+# The key that decides is derived from the caller's with a number that `jax.random.split` never reaches, so the chosen
+# method can be called with the caller's own key: sometimes(method, 1.0)(key, batch) is method(key, batch).
+_DECISION = 0x6A6D6978
+
+
+def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Method:
+    """The method with probability p, else the batch as it is.
+
+    Args:
+        method: any method; bind its hyper-parameters with `functools.partial`.
+        p: probability, in [0, 1]; may be traced, so a schedule of the step costs no new trace (Scheduled CutMix).
+        per_batch: one decision for the whole batch (then an unmixed batch costs nothing), as in the authors' code,
+            instead of one per sample.
+
+    Returns:
+        A method: `(key, batch, *maps) -> (images, Mix)`. With p = 1 it is the method itself, key for key.
+
+    Raises:
+        ValueError: p outside [0, 1].
+
+    >>> from jaxmix.methods.cutmix import cutmix
+    >>> images, mix = sometimes(cutmix, 0.5)(jax.random.key(0), jnp.zeros((4, 32, 32, 3)))
+    >>> mix.weight.shape
+    (4, 2)
+    """
+    checks.number("p", p, low=0.0, high=1.0)
+
+    def maybe(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        x = checks.images(batch)
+        probability = checks.number("p", p, low=0.0, high=1.0)
+        decision = jax.random.uniform(jax.random.fold_in(key, _DECISION), () if per_batch else x.shape[:1])
+        hit = decision < probability
+
+        def mixed():
+            return method(key, batch, *maps, **options)
+
+        if per_batch:
+            return jax.lax.cond(hit, mixed, lambda: (x, _identity(jax.eval_shape(mixed)[1])))
+        images, mix = mixed()
+        return _where(hit, (images, mix), (x, _identity(mix)))
+
+    return maybe
+
+
+def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) -> Method:
+    """One of several methods, drawn for every batch; only the drawn one is computed.
+
+    Args:
+        methods: any methods; bind their hyper-parameters with `functools.partial`.
+        probs: one number per method, 0 or more, in proportion to which it is drawn; may be traced.
+
+    Returns:
+        A method: `(key, batch, *maps) -> (images, Mix)`, its `Mix` wide enough for each of them. The drawn method is
+        called with the caller's very key.
+
+    Raises:
+        ValueError: no methods, another number of probabilities, negative ones or none above 0.
+
+    >>> from jaxmix.methods.cutmix import cutmix
+    >>> from jaxmix.methods.mixup import mixup
+    >>> images, mix = one_of([mixup, cutmix], [0.5, 0.5])(jax.random.key(0), jnp.zeros((4, 32, 32, 3)))
+    >>> mix.mask.shape
+    (4, 2, 32, 32)
+    """
+    methods = _methods(methods)
+    wanted = f"one number for each of {len(methods)} methods"
+    checks.numbers("probs", probs, len(methods), wanted)
+
+    def chosen(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        odds = jnp.log(checks.numbers("probs", probs, len(methods), wanted))
+        choice = jax.random.categorical(jax.random.fold_in(key, _DECISION), odds)
+
+        fresh = _refreshed(key)
+
+        def call(method):
+            return method(fresh(), batch, *maps, **options)
+
+        form = _common([jax.eval_shape(functools.partial(call, method))[1] for method in methods])
+
+        def branch(method):
+            images, mix = call(method)
+            return images, _conform(mix, form)
+
+        return jax.lax.switch(choice, [functools.partial(branch, method) for method in methods])
+
+    return chosen
+
+
+def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
+    """Each method on its own part of the batch, one after the other; partners are found inside the part.
+
+    Args:
+        shares: share of the batch for each method, summing to 1; static. Parts end at round(cumulative share * b).
+        methods: any methods; bind their hyper-parameters with `functools.partial`.
+
+    Returns:
+        A method: `(key, batch, *maps) -> (images, Mix)`, maps [b ...] being split like the batch.
+
+    Raises:
+        ValueError: another number of shares than methods, shares that are negative or don't sum to 1.
+
+    >>> from jaxmix.methods.cutmix import cutmix
+    >>> from jaxmix.methods.mixup import mixup
+    >>> images, mix = split([0.5, 0.5], [mixup, cutmix])(jax.random.key(0), jnp.zeros((8, 32, 32, 3)))
+    >>> mix.source[:, 1].tolist()
+    [1, 2, 3, 0, 5, 6, 7, 4]
+    """
+    methods = _methods(methods)
+    sizes = np.asarray(shares, float)
+    if sizes.shape != (len(methods),) or np.any(sizes < 0) or not np.isclose(sizes.sum(), 1):
+        raise ValueError(
+            f"shares are {list(shares)}; wanted a share of 0 or more for each of {len(methods)} methods, sum 1"
+        )
+
+    def parts(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        x = checks.images(batch)
+        return placement.like(x, 1, functools.partial(mixed, **options), key, x, *maps)
+
+    def mixed(key, x, *maps, **options):
+        edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int)
+        keys = jax.random.split(key, len(methods))
+        images, mixes = [], []
+        for method, part_key, start, end in zip(methods, keys, edges[:-1], edges[1:], strict=True):
+            if start < end:
+                part, mix = method(part_key, x[start:end], *(m[start:end] for m in maps), **options)
+                images.append(part)
+                mixes.append(mix._replace(source=mix.source + int(start)))
+        form = _common(mixes)
+        return jnp.concatenate(images), jax.tree.map(lambda *a: jnp.concatenate(a), *(_conform(m, form) for m in mixes))
+
+    return parts
+
+
+def _refreshed(key: jax.Array) -> Callable[[], jax.Array]:
+    """Makes the same key anew for each of several branches. Under vmap all of them run, though only one result is
+    kept: to share the key is no mistake there, which the check for reused keys can't know.
+    """
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return lambda: key
+    data, implementation = jax.random.key_data(key), jax.random.key_impl(key)
+    return lambda: jax.random.wrap_key_data(data, impl=implementation)
+
+
+def _methods(methods: Sequence[Method]) -> list[Method]:
+    methods = list(methods)
+    if not methods:
+        raise ValueError("there are no methods to choose from; wanted at least one")
+    return methods
+
+
+def _where(hit, mixed, plain):
+    """Per sample, one of two pytrees of arrays with leading axis b."""
+
+    def choose(a, b):
+        return jnp.where(hit.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(choose, mixed, plain)
+
+
+def _identity(mix: Mix) -> Mix:
+    """The mix of the same form (given as arrays or as their shapes) that leaves every sample as it is."""
+    size, slots = mix.weight.shape
+    own = jax.nn.one_hot(jnp.zeros(size, jnp.int32), slots, dtype=mix.weight.dtype)
+    source = jnp.broadcast_to(jnp.arange(size, dtype=mix.source.dtype)[:, None], mix.source.shape)
+    mask = jnp.broadcast_to(own[:, :, None, None], mix.mask.shape)
+    warps = tuple(None if warp is None else warp.still() for warp in mix.warps)
+    return Mix(source, own, mask, warps)
+
+
+# Mixes of different methods differ in form: slots, resolution of the mask, kinds of warps. To leave one switch, or to
+# be concatenated, they take a common form that holds each of them. A form is (height, width, warps of each slot), the
+# warps of a slot being one of every kind that any method uses there, as shapes.
+
+_Form = tuple[int, int, list[list[Warp]]]
+
+
+def _common(mixes: Sequence[Mix]) -> _Form:
+    height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))
+    slots = max(mix.weight.shape[1] for mix in mixes)
+    kinds: list[list[Warp]] = [[] for _ in range(slots)]
+    for mix in mixes:
+        for slot, warp in enumerate(mix.warps):
+            if warp is not None and _kind(warp) not in map(_kind, kinds[slot]):
+                kinds[slot].append(warp)
+    return height, width, kinds
+
+
+def _kind(warp: Warp) -> Any:
+    return jax.tree.structure(warp), [leaf.shape[1:] for leaf in jax.tree.leaves(warp)]
+
+
+def _conform(mix: Mix, form: _Form) -> Mix:
+    height, width, kinds = form
+    size, slots, mask_height, mask_width = mix.mask.shape
+    if height % mask_height or width % mask_width:
+        raise ValueError(
+            f"one method's masks are {mask_height} x {mask_width} and another's {height} x {width}, which is no "
+            "multiple of it: choose grids that divide the images"
+        )
+    empty = len(kinds) - slots
+    source = jnp.concatenate([mix.source, jnp.repeat(mix.source[:, :1], empty, 1)], 1)
+    weight = jnp.pad(mix.weight, ((0, 0), (0, empty)))
+    mask = jnp.repeat(jnp.repeat(mix.mask, height // mask_height, 2), width // mask_width, 3)
+    warps = (*mix.warps, *[None] * empty)
+    moved = tuple(_chain(warp, kind, size) for warp, kind in zip(warps, kinds, strict=True))
+    return Mix(source, weight, jnp.pad(mask, ((0, 0), (0, empty), (0, 0), (0, 0))), moved)
+
+
+def _chain(warp: Warp | None, kinds: list[Warp], size: int) -> Warp | None:
+    """The slot's warp in its place among the kinds, the others still."""
+    if not kinds:
+        return None
+    parts = []
+    for kind in kinds:
+        if warp is not None and _kind(kind) == _kind(warp):
+            parts.append(warp)
+        else:
+            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), kind)
+            parts.append(shapes.still())
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))

@@ -1,0 +1,112 @@
+"""Losses and accuracy of mixed batches, one number per sample, from class ids or soft labels."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxmix import checks
+from jaxmix.mix import Mix, one_hot, targets
+
+
+def cross_entropy(
+    logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
+) -> Float[Array, "b"]:
+    """Cross-entropy of softmax(logits) against the mixed label.
+
+        loss[b] = - sum over k of t[b, k] log softmax(logits)[b, k],   t = jaxmix.targets(mix, labels)
+
+    It is the weighted sum of the cross-entropies of the slots' labels, also where weights don't sum to 1 (SnapMix).
+
+    Args:
+        logits: [b k], any floating dtype; computed in float32.
+        labels: class ids Int[b] in 0 to k - 1 (others give NaN), or soft labels Float[b k].
+        mix: from any method; None for labels that aren't mixed.
+        label_smoothing: share of each label spread evenly over all classes, in [0, 1]; may be traced.
+
+    Raises:
+        ValueError: logits or labels of another rank or size.
+
+    Reference: for pairs of labels, Zhang et al., mixup, ICLR 2018.
+
+    >>> cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3])).round(3).tolist()
+    [1.3860000371932983, 1.3860000371932983]
+    """
+    target = _smooth(logits, labels, mix, label_smoothing)
+    return _dot(target, jax.nn.log_softmax(logits.astype(jnp.float32)))
+
+
+def softmax_bce(
+    logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
+) -> Float[Array, "b"]:
+    """Binary cross-entropy of the softmax probabilities, mean over classes.
+
+        loss[b] = - mean over k of t log q + (1 - t) log(1 - q),   q = softmax(logits),   logs at least -100
+
+    The loss of the Manifold Mixup, PuzzleMix, Co-Mixup and SAGE code for CIFAR and Tiny-ImageNet. It isn't
+    cross-entropy: it is k times as small, so their learning rates (0.1 to 0.2) belong to it.
+
+    Args:
+        logits: [b k], any floating dtype; computed in float32.
+        labels: class ids Int[b] in 0 to k - 1 (others give NaN), or soft labels Float[b k].
+        mix: from any method; None for labels that aren't mixed.
+        label_smoothing: share of each label spread evenly over all classes, in [0, 1]; may be traced.
+
+    Raises:
+        ValueError: logits or labels of another rank or size.
+
+    Reference: Verma et al., Manifold Mixup, ICML 2019 (source code).
+
+    >>> softmax_bce(jnp.zeros((1, 2)), jnp.array([0])).round(3).tolist()
+    [0.6930000185966492]
+    """
+    target = _smooth(logits, labels, mix, label_smoothing)
+    logits = logits.astype(jnp.float32)
+    yes = jnp.maximum(jax.nn.log_softmax(logits), -100.0)
+    no = jnp.maximum(_log_one_minus_softmax(logits), -100.0)
+    return (_dot(target, yes) + _dot(1 - target, no)) / logits.shape[1]
+
+
+def accuracy(logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None) -> Float[Array, "b"]:
+    """Weight that the mixed label gives to the predicted class: 1 or 0 on plain batches, a share while mixing.
+
+    Args:
+        logits: [b k], any floating dtype.
+        labels: class ids Int[b], or soft labels Float[b k].
+        mix: from any method; None for labels that aren't mixed.
+
+    Raises:
+        ValueError: logits or labels of another rank or size.
+
+    >>> accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])).tolist()
+    [1.0, 0.0]
+    """
+    target = _smooth(logits, labels, mix, 0.0)
+    return jnp.take_along_axis(target, jnp.argmax(logits, 1, keepdims=True), 1)[:, 0]
+
+
+def _smooth(logits, labels, mix, label_smoothing):
+    """Dense targets [b k], smoothed."""
+    if logits.ndim != 2 or not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise ValueError(f"logits have shape {logits.shape} and dtype {logits.dtype}; wanted floating [b k]")
+    size, classes = logits.shape
+    target = one_hot(labels, classes) if mix is None else targets(mix, labels, classes)
+    if target.shape[0] != size:
+        raise ValueError(f"there are {size} rows of logits, but {target.shape[0]} labels")
+    rate = checks.number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+    return (1 - rate) * target + rate / classes * target.sum(1, keepdims=True)
+
+
+def _dot(target, logs):
+    """Minus the sum over classes of target * logs, where a target of 0 counts nothing even against -inf."""
+    return -jnp.where(target == 0, 0.0, target * jnp.where(target == 0, 0.0, logs)).sum(1)
+
+
+def _log_one_minus_softmax(logits):
+    """log(1 - softmax), exact also for the likeliest class, whose probability may round to 1: there it is the
+    log-sum-exp of the other classes.
+    """
+    likeliest = jax.nn.one_hot(jnp.argmax(logits, 1), logits.shape[1], dtype=bool)
+    total = jax.nn.logsumexp(logits, 1, keepdims=True)
+    others = jax.nn.logsumexp(jnp.where(likeliest, -jnp.inf, logits), 1, keepdims=True) - total
+    return jnp.where(likeliest, others, jnp.log1p(-jnp.where(likeliest, 0.0, jnp.exp(logits - total))))

@@ -1,0 +1,210 @@
+"""Where: masks are the partner's share of each pixel, in [0, 1], float32.
+
+Many masks are the outer product of a profile of the rows and a profile of the columns (`outer`). Functions that draw
+take a key and a number of draws d; the others are deterministic, and d is their leading axis.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxmix.rounding import settled
+
+Profiles = tuple[Float[Array, "d h"], Float[Array, "d w"]]
+Center = Callable[[Array, int, int, int], tuple[Array, Array]]
+
+
+def outer(rows: Float[Array, "d h"], columns: Float[Array, "d w"]) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
+    """The mask `rows x columns` and its sum over the pixels, known without counting them: exact for boxes of 0 and 1."""
+    return rows[:, :, None] * columns[:, None, :], rows.sum(1) * columns.sum(1)
+
+
+def window(start: Array, end: Array, side: int) -> Float[Array, "d side"]:
+    """1 at the pixels start <= i < end, 0 elsewhere."""
+    pixel = jnp.arange(side)[None, :]
+    return ((pixel >= start[:, None]) & (pixel < end[:, None])).astype(jnp.float32)
+
+
+# The CutMix box.
+
+
+def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
+    """A pixel (y, x) drawn uniformly from the picture."""
+    y_key, x_key = jax.random.split(key)
+    return jax.random.randint(y_key, (draws,), 0, height), jax.random.randint(x_key, (draws,), 0, width)
+
+
+def gaussian_center(
+    key: Array, draws: int, height: int, width: int, *, std: ArrayLike = 0.25
+) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
+    """A pixel (y, x) near the middle: Gaussian with `std` in units of the side, rounded, kept inside the picture.
+
+    For Center-Gaussian CutMix; the paper doesn't say its standard deviation, a quarter of the side is ours.
+    """
+    normal = jax.random.normal(key, (2, draws))
+
+    def pixel(z, side):
+        offset = settled(jnp.asarray(std, jnp.float32) * side * z)
+        return jnp.clip(jnp.round(side / 2 + offset), 0, side - 1).astype(jnp.int32)
+
+    return pixel(normal[0], height), pixel(normal[1], width)
+
+
+def real_center(key: Array, draws: int, height: int, width: int) -> tuple[Float[Array, "d"], Float[Array, "d"]]:
+    """A point (y, x) anywhere in the picture, in pixels, for `real_box`."""
+    uniform = jax.random.uniform(key, (2, draws))
+    return settled(uniform[0] * height), settled(uniform[1] * width)
+
+
+def even_box(
+    share: Float[Array, "d"], center: tuple[Int[Array, "d"], Int[Array, "d"]], height: int, width: int
+) -> Profiles:
+    """The box of the CutMix authors' code: sides int(side * sqrt(share)), half of it (floored) to each side of the
+    center pixel, cut at the border. So sides are even, and a box of one pixel is empty.
+    """
+
+    def profile(middle, side):
+        half = jnp.floor(side * jnp.sqrt(share)).astype(jnp.int32) // 2
+        return window(jnp.clip(middle - half, 0, side), jnp.clip(middle + half, 0, side), side)
+
+    return profile(center[0], height), profile(center[1], width)
+
+
+def real_box(
+    share: Float[Array, "d"],
+    center: tuple[Float[Array, "d"], Float[Array, "d"]],
+    height: int,
+    width: int,
+    *,
+    edge: Callable[[Array], Array] = jnp.floor,
+) -> Profiles:
+    """A box around a real-valued center, sides side * sqrt(share), its edges cut at the border and then rounded.
+
+    With `edge=jnp.floor` it is the box of the PuzzleMix, Co-Mixup and SAGE code, and of the CutMix baseline in their
+    tables; with `edge=jnp.round` that of the CutMix paper's pseudo-code.
+    """
+
+    def profile(middle, side):
+        half = settled(side * jnp.sqrt(share) / 2)
+        start, end = (edge(jnp.clip(middle + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1))
+        return window(start, end, side)
+
+    return profile(center[0], height), profile(center[1], width)
+
+
+def inner_corner(
+    sides: tuple[Int[Array, "#d"], Int[Array, "#d"]], center: tuple[Array, Array], height: int, width: int
+) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
+    """Top left corner (y, x) of a box of given sides around a center: shifted inside the picture, never cut."""
+
+    def start(middle, length, side):
+        return jnp.clip(jnp.clip(middle - length // 2, 0, side) + length, 0, side) - length
+
+    return start(center[0], sides[0], height), start(center[1], sides[1], width)
+
+
+# SmoothMix.
+
+
+def ramp(middle: Array, sigma: Array, side: int, k: ArrayLike = 0.2) -> Float[Array, "d side"]:
+    """Trapezoid `clip(1/2 + (sigma/2 - |u - middle|) / 2k, 0, 1)`: one half at the nominal edges, ramps 2k wide.
+
+    `middle`, `sigma` and `k` are fractions of the side, `u = (i + 1/2) / side`. The peak is below 1 where sigma < 2k.
+    """
+    k = jnp.asarray(k, jnp.float32)
+    return jnp.clip(0.5 + (sigma[:, None] / 2 - _distance(middle, side)) / (2 * k), 0, 1)
+
+
+def relative_ramp(middle: Array, sigma: Array, side: int, k: ArrayLike = 0.2) -> Float[Array, "d side"]:
+    """The trapezoid whose ramps are 2 k sigma wide: the peak is always 1, and the edges sharpen as sigma shrinks."""
+    k = jnp.asarray(k, jnp.float32)
+    width = 2 * k * jnp.maximum(sigma, jnp.finfo(jnp.float32).tiny)[:, None]
+    return jnp.clip(0.5 + (sigma[:, None] / 2 - _distance(middle, side)) / width, 0, 1)
+
+
+def bump(middle: Array, sigma: Array, side: int) -> Float[Array, "d side"]:
+    """Gaussian `exp(-(u - middle)^2 / (2 sigma^2))`, 1 at its middle; `sigma` > 0 is a fraction of the side."""
+    return jnp.exp(-jnp.square(_distance(middle, side) / sigma[:, None]) / 2)
+
+
+def _distance(middle, side):
+    return jnp.abs((jnp.arange(side, dtype=jnp.float32)[None, :] + 0.5) / side - middle[:, None])
+
+
+# FMix.
+
+
+def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Array, "d h k 2"]:
+    """Standard normals, real and imaginary, for the half spectrum of a real picture: k = width // 2 + 1."""
+    return jax.random.normal(key, (draws, height, width // 2 + 1, 2))
+
+
+def isotropic(noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike) -> Float[Array, "d h w"]:
+    """Low-frequency pictures in [0, 1]: noise of amplitude 1 / max(f, 1 / longest side)^decay in every direction."""
+    scaled = noise * _amplitude(height, width, noise.shape[2], decay)
+    return _picture(jax.lax.complex(scaled[..., 0], scaled[..., 1]), height, width)
+
+
+def authors_anisotropic(
+    noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike
+) -> Float[Array, "d h w"]:
+    """Low-frequency pictures as the FMix code makes them: only frequencies 0 and 1 along the width.
+
+    It reads the real part from row 0 and the imaginary part from row 1 of the spectrum, so that what it inverts is
+    k rows of two numbers, padded with zeros. All published FMix figures come from these pictures. Needs 2 rows.
+    """
+    if height < 2:
+        raise ValueError(f"images are {height} pixel high; authors_anisotropic needs 2 or more: use isotropic")
+    scaled = noise * _amplitude(height, width, noise.shape[2], decay)
+    return _picture(jax.lax.complex(scaled[:, 0], scaled[:, 1]), height, width)
+
+
+def _amplitude(height, width, columns, decay):
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.arange(columns) / width)
+    octaves = np.log(np.maximum(frequency, 1 / max(height, width))).astype(np.float32)
+    return settled(jnp.exp(settled(-jnp.asarray(decay, jnp.float32) * octaves)))[None, :, :, None]
+
+
+def _picture(spectrum, height, width):
+    raw = jnp.fft.irfft2(spectrum, s=(height, width))
+    low, high = raw.min((1, 2), keepdims=True), raw.max((1, 2), keepdims=True)
+    return (raw - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
+
+
+def brightest(
+    picture: Float[Array, "d h w"], count: Int[Array, "d"], soft: Int[Array, "d"] | None = None
+) -> Float[Array, "d h w"]:
+    """1 at the `count` brightest pixels, 0 elsewhere; `soft` makes it a linear ramp over 2 * soft pixels in rank order."""
+    flat = picture.reshape(picture.shape[0], -1)
+    rank = jnp.argsort(jnp.argsort(flat, 1, descending=True), 1)
+    soft = jnp.zeros_like(count) if soft is None else soft
+    steps = jnp.maximum(2 * soft - 1, 1)[:, None]
+    ramp = 1 - (rank - (count - soft)[:, None]).astype(jnp.float32) / steps.astype(jnp.float32)
+    inside = jnp.clip(ramp, 0, 1)
+    hard = (rank < count[:, None]).astype(jnp.float32)
+    return jnp.where(soft[:, None] > 0, inside, hard).reshape(picture.shape)
+
+
+# Grids.
+
+
+def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> Float[Array, "d h w"]:
+    """A coarse grid drawn over the picture; cells differ by one pixel where the grid doesn't divide the sides."""
+    row = jnp.arange(height) * chosen.shape[1] // height
+    column = jnp.arange(width) * chosen.shape[2] // width
+    return chosen[:, row][:, :, column].astype(jnp.float32)
+
+
+def holes(share: Float[Array, "d"], number: int, height: int, width: int) -> Profiles:
+    """A lattice of square holes, `number` along the width: side int(period * sqrt(share)), from 1 to period - 1."""
+    period = -(-width // number)
+    side = jnp.clip(jnp.floor(period * jnp.sqrt(share)).astype(jnp.int32), 1, period - 1)[:, None]
+
+    def profile(length):
+        return (jnp.arange(length)[None, :] % period < side).astype(jnp.float32)
+
+    return profile(height), profile(width)

@@ -1,0 +1,57 @@
+"""GridMix (Baek, Bang and Shim, 2021): every cell of a grid comes from one of two pictures."""
+
+import jax
+from jax.typing import ArrayLike
+
+from jaxmix import checks, masks, shares
+from jaxmix.mix import Mix, apply, pair
+
+
+def gridmix(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    alpha: ArrayLike = 1.0,
+    cells: int = 4,
+    partner: ArrayLike | None = None,
+    per_batch: bool = False,
+) -> tuple[jax.Array, Mix]:
+    """Fill each cell of a grid from the partner with probability s.
+
+        x' = x or x[partner], cell by cell,   s ~ Beta(alpha, alpha),   weight = share of the pixels
+
+    The paper adds a local loss, a head that predicts the label of every cell. Its targets are
+    `jaxmix.apply(mix, jnp.broadcast_to(one_hot[:, None, None], (b, cells, cells, k)))`.
+
+    Args:
+        key: PRNG key.
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
+        alpha: Beta parameter, above 0; may be traced.
+        cells: cells along each side, 1 up to the shorter side.
+        partner: index of each sample's partner, Int[b]; by default the next sample.
+        per_batch: one grid for the whole batch instead of one per sample.
+
+    Returns:
+        Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, cells out of range.
+
+    The paper's grid size and the law of its cells could not be found; both are our reading. What OpenMixup calls
+    GridMix is another method, `jaxmix.gridmixup`.
+
+    Reference: Kyungjune Baek, Duhyeon Bang, Hyunjung Shim. GridMix: Strong Regularization through Local Context
+    Mapping. Pattern Recognition 109, 2021.
+
+    >>> images, mix = gridmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), cells=8)
+    >>> mix.mask.shape
+    (4, 2, 32, 32)
+    """
+    share_key, cell_key = jax.random.split(key)
+    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    height, width = x.shape[1:3]
+    number = checks.count("cells", cells, high=min(height, width))
+    share = shares.beta(share_key, alpha, draws)
+    chosen = jax.random.uniform(cell_key, (draws, number, number)) < share[:, None, None]
+    mix = pair(partner, masks.cells(chosen, height, width))
+    return apply(mix, x), mix

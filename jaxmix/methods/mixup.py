@@ -1,0 +1,51 @@
+"""mixup (Zhang et al., 2018): a convex combination of two samples."""
+
+import jax
+from jax.typing import ArrayLike
+
+from jaxmix import checks, shares
+from jaxmix.mix import Mix, apply, pair
+
+
+def mixup(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    alpha: ArrayLike = 1.0,
+    partner: ArrayLike | None = None,
+    per_batch: bool = False,
+) -> tuple[jax.Array, Mix]:
+    """Blend every sample with its partner by one number.
+
+        x' = (1 - s) x + s x[partner],   s ~ Beta(alpha, alpha)
+
+    On hidden features this is Manifold Mixup (Verma et al., ICML 2019; alpha 2 on CIFAR): draw a layer, and call it
+    there.
+
+    Args:
+        key: PRNG key.
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
+        alpha: Beta parameter, above 0; may be traced. ImageNet: 0.2 to 0.4.
+        partner: index of each sample's partner, Int[b]; by default the next sample.
+        per_batch: one share for the whole batch, as in the authors' code, instead of one per sample.
+
+    Returns:
+        Mixed images of the same shape and dtype, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, partner out of range.
+
+    Differs from the authors' code: the partner is the next sample, where it is `jaxmix.pairs.shuffle`; and shares are
+    drawn per sample unless `per_batch`.
+
+    Reference: Hongyi Zhang, Moustapha Cisse, Yann N. Dauphin, David Lopez-Paz. mixup: Beyond Empirical Risk
+    Minimization. ICLR 2018.
+
+    >>> images, mix = mixup(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images.shape, mix.weight.shape
+    ((4, 32, 32, 3), (4, 2))
+    """
+    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    share = shares.beta(key, alpha, draws)
+    mix = pair(partner, share[:, None, None])
+    return apply(mix, x), mix

@@ -1,0 +1,55 @@
+"""RandomMix (Liu et al., 2022): one of several methods, drawn for every batch."""
+
+from collections.abc import Sequence
+
+import jax
+from jax.typing import ArrayLike
+
+from jaxmix import checks
+from jaxmix.choose import Method, one_of
+from jaxmix.methods.cutmix import cutmix
+from jaxmix.methods.fmix import fmix
+from jaxmix.methods.mixup import mixup
+from jaxmix.methods.resizemix import resizemix
+from jaxmix.mix import Mix
+
+
+def randommix(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    methods: Sequence[Method] = (mixup, cutmix, resizemix, fmix),
+    weights: ArrayLike | Sequence[ArrayLike] = (1.0, 1.0, 1.0, 1.0),
+    partner: ArrayLike | None = None,
+    per_batch: bool = False,
+) -> tuple[jax.Array, Mix]:
+    """Mix the batch by one of several methods, drawn in proportion to their weights.
+
+    Args:
+        key: PRNG key; the chosen method is called with this very key.
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
+        methods: what to choose from; each takes key, batch, partner and per_batch.
+        weights: one number for each method, 0 or more; may be traced. WideResNet: (3, 1, 1, 1).
+        partner: index of each sample's partner, Int[b]; by default the next sample.
+        per_batch: one draw for the whole batch, as in the authors' code, instead of one per sample.
+
+    Returns:
+        Mixed images of the same shape and dtype, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], one sample and no partner, weights that don't match the methods.
+
+    Whether the paper draws per batch could not be found; it is the natural reading.
+
+    Reference: Xiaoliang Liu, Furao Shen, Jian Zhao, Changhai Nie. RandomMix: A Mixed Sample Data Augmentation Method
+    with Multiple Mixed Modes. arXiv 2205.08728, 2022.
+
+    >>> images, mix = randommix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), weights=(0, 1, 0, 0))
+    >>> bool((mix.weight == cutmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))[1].weight).all())
+    True
+    """
+
+    def bind(method):
+        return lambda key, batch: method(key, batch, partner=partner, per_batch=per_batch)
+
+    return one_of([bind(method) for method in methods], weights)(key, batch)

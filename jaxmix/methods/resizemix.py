@@ -1,0 +1,59 @@
+"""ResizeMix (Qin et al., 2020): the whole partner, shrunk, is pasted."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxmix import checks, masks, shares, warps
+from jaxmix.mix import Mix, apply, pair
+
+
+def resizemix(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    scale: tuple[ArrayLike, ArrayLike] = (0.1, 0.8),
+    partner: ArrayLike | None = None,
+    per_batch: bool = False,
+) -> tuple[jax.Array, Mix]:
+    """Shrink the partner by t and paste it whole, at a uniform place.
+
+        x' = x outside the box, partner shrunk inside;   box sides = floor(t * side),   t ~ U(scale)
+
+    The box is shifted inside the picture, never cut, and its pixels are copies of the nearest source pixel.
+
+    Args:
+        key: PRNG key.
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
+        scale: lowest and highest t, in (0, 1]; may be traced.
+        partner: index of each sample's partner, Int[b]; by default the next sample.
+        per_batch: one t for the whole batch, as in the authors' code (places are still per sample, as there).
+
+    Returns:
+        Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], one sample and no partner, scale outside (0, 1].
+
+    Reference: Jie Qin, Jiemin Fang, Qian Zhang, Wenyu Liu, Xingang Wang, Xinggang Wang. ResizeMix: Mixing Data with
+    Preserved Object Information and True Labels. arXiv 2012.11101, 2020.
+
+    >>> images, mix = resizemix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), scale=(0.5, 0.5))
+    >>> mix.weight[0].tolist()
+    [0.75, 0.25]
+    """
+    scale_key, center_key = jax.random.split(key)
+    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    samples, height, width, _ = x.shape
+    low, high = checks.interval("scale", scale, low=0.001, high=1.0)
+    ratio = jnp.broadcast_to(shares.uniform(scale_key, low, high, draws), (samples,))
+    center = masks.uniform_center(center_key, samples, height, width)
+    mix = _paste(ratio, center, partner, height, width)
+    return apply(mix, x), mix
+
+
+def _paste(ratio, center, partner, height, width):
+    box_height, box_width = (jnp.floor(ratio * side).astype(jnp.int32) for side in (height, width))
+    top, left = masks.inner_corner((box_height, box_width), center, height, width)
+    rows, columns = masks.window(top, top + box_height, height), masks.window(left, left + box_width, width)
+    return pair(partner, *masks.outer(rows, columns), warps.resize_into(ratio, top, left, height, width))

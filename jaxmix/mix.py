@@ -1,0 +1,199 @@
+"""A mix is data. Two equations carry every method, and this file is both of them:
+
+    image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
+    label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxmix import checks, placement
+from jaxmix.rounding import settled
+from jaxmix.warps import Warp
+
+
+class Mix(NamedTuple):
+    """How a batch of b samples was mixed, each output from s slots.
+
+    source: Int[b s]       which sample of the batch fills each slot; slot 0 is the sample itself, always
+    weight: Float[b s]     float32, the slot's share of the label, in [0, 1]; rows need not sum to 1
+    mask:   Float[b s h w] float32, the slot's share of each pixel; h and w may be 1, or divide the images' height and
+                           width (each mask pixel then covers a block of image pixels)
+    warps:  one per slot   moves the slot's picture before it is blended; None leaves it where it is
+    """
+
+    source: Int[Array, "b s"]
+    weight: Float[Array, "b s"]
+    mask: Float[Array, "b s h w"]
+    warps: tuple[Warp | None, ...]
+
+
+def pair(
+    partner: Int[Array, "b"],
+    mask: Float[Array, "#b h w"],
+    covered: Float[Array, "#b"] | None = None,
+    warp: Warp | None = None,
+) -> Mix:
+    """The mix of every sample with its partner: two slots.
+
+    Args:
+        partner: index of each sample's partner, Int[b].
+        mask: the partner's share of each pixel, in [0, 1], [b h w] or [1 h w] for one mask for the whole batch.
+        covered: sum of the mask over its pixels, [b] or [1], where it is known without counting. The label is shared
+            as the pixels are.
+        warp: moves the partner's picture before it is blended.
+
+    >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
+    >>> mix.weight.tolist()
+    [[0.75, 0.25], [0.75, 0.25]]
+    """
+    size = partner.shape[0]
+    pixels = mask.shape[1] * mask.shape[2]
+    covered = mask.sum((1, 2)) if covered is None else covered
+    source = jnp.stack([jnp.arange(size, dtype=partner.dtype), partner], 1)
+    counts = jnp.stack([pixels - covered, covered], 1)
+    weight = jnp.broadcast_to(counts / settled(jnp.full_like(counts, pixels)), (size, 2))
+    masks = jnp.broadcast_to(jnp.stack([1 - mask, mask], 1), (size, 2, *mask.shape[1:]))
+    return Mix(source, weight, masks, (None, warp))
+
+
+def apply(mix: Mix, x: Array) -> Array:
+    """Blend pictures, segmentation maps (one-hot), depth maps or features as the mix says.
+
+        out[b] = sum over s of mask[b, s] * warp_s(x[source[b, s]])
+
+    Args:
+        mix: from any method, with a mask of one number per slot, or of a size that fits x: where x is larger than the
+            mask each mask pixel covers a block of x, where x is smaller each pixel of x takes the mean of its block.
+        x: [b h w ...], floating or uint8. With masks of one number per slot any rank will do, e.g. [b d].
+
+    Returns:
+        An array like x, of its dtype. Blended in float32 (float64 for float64); uint8 is rounded to nearest.
+
+    Raises:
+        ValueError: x has another batch size, a size that the mask doesn't fit, or a dtype that can't be blended.
+
+    >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
+    >>> apply(mix, jnp.array([0.0, 1.0])).tolist()
+    [0.25, 0.75]
+    """
+    x = checks.pixels(jnp.asarray(x), "x to mix")
+    size = mix.source.shape[0]
+    if x.ndim == 0 or x.shape[0] != size:
+        raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")
+    return placement.like(x, x.ndim, _blend, mix, x)
+
+
+def _blend(mix: Mix, x: Array) -> Array:
+    parts = []
+    for slot, warp in enumerate(mix.warps):
+        # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
+        moved = x if slot == 0 else x[mix.source[:, slot]]
+        moved = moved if warp is None else warp(moved)
+        moved = _widen(moved)
+        parts.append(_fit(mix.mask[:, slot], x.shape).astype(moved.dtype) * moved)
+    return _narrow(sum(parts[1:], start=parts[0]), x.dtype)
+
+
+def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Array, "b k"]:
+    """The mixed labels as dense targets, for BCE, distillation or other people's losses.
+
+        out[b] = sum over s of weight[b, s] * y[source[b, s]]
+
+    Args:
+        mix: from any method.
+        labels: class ids Int[b], or soft labels Float[b k].
+        num_classes: k; needed with class ids.
+
+    Raises:
+        ValueError: class ids without num_classes, labels of another rank, batch size or number of classes.
+
+    >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
+    >>> targets(mix, jnp.array([0, 2]), 3).tolist()
+    [[0.75, 0.0, 0.25], [0.25, 0.0, 0.75]]
+    """
+    dense = one_hot(labels, num_classes)
+    if dense.shape[0] != mix.source.shape[0]:
+        raise ValueError(f"the mix is of {mix.source.shape[0]} samples, but there are {dense.shape[0]} labels")
+    return placement.like(dense, 1, _combine, mix, dense)
+
+
+def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
+    parts = [dense if slot == 0 else dense[mix.source[:, slot]] for slot in range(mix.source.shape[1])]
+    return sum((mix.weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
+
+
+def one_hot(labels: Array, num_classes: int | None) -> Float[Array, "b k"]:
+    """Labels as float32 [b k]: class ids Int[b] made dense (an id out of range gives NaN), soft labels as they are."""
+    labels = jnp.asarray(labels)
+    integer = jnp.issubdtype(labels.dtype, jnp.integer)
+    if labels.ndim == 1 and integer:
+        if num_classes is None:
+            raise ValueError("labels are class ids, so num_classes is needed: pass num_classes=k")
+        inside = (labels >= 0) & (labels < num_classes)
+        return jnp.where(inside[:, None], jax.nn.one_hot(labels, num_classes, dtype=jnp.float32), jnp.nan)
+    if labels.ndim != 2 or integer:
+        raise ValueError(
+            f"labels have shape {labels.shape} and dtype {labels.dtype}; "
+            "wanted integer class ids [b] or floating soft labels [b k]"
+        )
+    if num_classes is not None and labels.shape[1] != num_classes:
+        raise ValueError(f"soft labels have {labels.shape[1]} classes, but num_classes is {num_classes}")
+    return labels.astype(jnp.float32)
+
+
+def majority(mix: Mix) -> Mix:
+    """The mix with its whole label given to the slot of largest weight, the first of equals: One-hot CutMix.
+
+    Reference: Yun et al., CutMix, ICCV 2019, section 4.1.3.
+
+    >>> majority(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.75))).weight.tolist()
+    [[0.0, 1.0], [0.0, 1.0]]
+    """
+    largest = jnp.argmax(mix.weight, 1)
+    return mix._replace(weight=jax.nn.one_hot(largest, mix.weight.shape[1], dtype=mix.weight.dtype))
+
+
+def evenly(mix: Mix) -> Mix:
+    """The mix with its label shared by all slots alike, whatever their area: Complete-label CutMix.
+
+    Reference: Yun et al., CutMix, ICCV 2019, section 4.1.3.
+
+    >>> evenly(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))).weight.tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    return mix._replace(weight=jnp.full_like(mix.weight, 1 / mix.weight.shape[1]))
+
+
+def _fit(mask: Float[Array, "b h w"], shape: tuple[int, ...]) -> Array:
+    """The mask at the resolution of an array [b h w ...], with axes of length 1 for what follows."""
+    size, height, width = mask.shape
+    if (height, width) == (1, 1):
+        return mask.reshape(size, *[1] * (len(shape) - 1))
+    if len(shape) < 3:
+        raise ValueError(f"the mix has a mask of {height} x {width}, but x has shape {shape}; wanted [b h w ...]")
+    for axis, (have, want) in enumerate(zip((height, width), shape[1:3], strict=True), start=1):
+        if want % have == 0:
+            mask = jnp.repeat(mask, want // have, axis)
+        elif have % want == 0:
+            mask = mask.reshape(*mask.shape[:axis], want, have // want, *mask.shape[axis + 1 :]).mean(axis + 1)
+        else:
+            raise ValueError(
+                f"the mix has a mask of {height} x {width}, which doesn't fit x of shape {shape}; wanted sides that "
+                "are multiples of the mask's or divide them: resize x first"
+            )
+    return mask.reshape(*mask.shape, *[1] * (len(shape) - 3))
+
+
+def _widen(x: Array) -> Array:
+    """Shares are float32, so everything is blended in float32 at least."""
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+
+
+def _narrow(x: Array, dtype: jnp.dtype) -> Array:
+    if dtype == jnp.uint8:
+        x = jnp.clip(jnp.round(x), 0, 255)
+    return x.astype(dtype)

@@ -1,0 +1,21 @@
+"""Same bits, eager or jitted.
+
+Inside one jitted program XLA may fuse a product with a following sum, which rounds once instead of twice, and replace a
+division by one number with a product, and compute with a constant otherwise than with an argument. A pixel may differ in its last bit, but a draw must not: a share that does may
+move the edge of a box.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def settled(x: Array) -> Array:
+    """x, rounded to its dtype before anything else is done with it."""
+    return jax.lax.optimization_barrier(x)
+
+
+def opaque(x: Array, key: Array) -> Array:
+    """x, hidden from the compiler, which can't know that a uniform draw is never 2. The key stays unused."""
+    never = jax.random.uniform(jax.random.fold_in(key, 0), x.shape) >= 2.0
+    return jnp.where(never, jnp.nan, x)

@@ -1,0 +1,45 @@
+"""How much: random shares in [0, 1], one per draw, always in float32.
+
+A bfloat16 Beta(0.2, 0.2) would round to exactly 0 or 1 in every sixth draw.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxmix import checks
+from jaxmix.rounding import opaque, settled
+
+
+def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
+    """Shares from Beta(alpha, alpha).
+
+    Beta(1, 1) is the uniform distribution and is drawn as such: a Beta sampler costs more than blending a batch of
+    small pictures. That holds where alpha is traced and happens to be 1 too, so that both give the same bits.
+    A traced alpha that is not above 0 gives shares of 0: nothing is mixed.
+    """
+    number = checks.number("alpha", alpha, above=0.0)
+    known = checks.concrete(alpha)
+    if known is None:
+        return jax.lax.cond(number == 1.0, _uniform, _beta, key, number, jnp.zeros(draws))
+    return (_uniform if known == 1.0 else _beta)(key, number, jnp.zeros(draws))
+
+
+def _uniform(key, alpha, like):
+    return jax.random.uniform(key, like.shape)
+
+
+def _beta(key, alpha, like):
+    positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
+    return jnp.where(alpha > 0, jax.random.beta(key, positive, positive, like.shape), 0.0)
+
+
+def uniform(key: Array, low: ArrayLike, high: ArrayLike, draws: int) -> Float[Array, "d"]:
+    """Numbers spread evenly from low to high."""
+    return between(low, high, jax.random.uniform(key, (draws,)))
+
+
+def between(low: ArrayLike, high: ArrayLike, share: Float[Array, "d"]) -> Float[Array, "d"]:
+    """Shares of [0, 1] stretched onto [low, high]."""
+    return low + settled((high - low) * share)

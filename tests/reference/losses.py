@@ -1,0 +1,35 @@
+"""Losses of one batch against dense targets [b k], one number per sample."""
+
+import math
+
+import numpy as np
+
+
+def softmax(logits):
+    """Probabilities of one sample."""
+    largest = max(logits)
+    exponentials = [math.exp(z - largest) for z in logits]
+    return [e / sum(exponentials) for e in exponentials]
+
+
+def cross_entropy(logits, targets):
+    """- sum of t log q."""
+    out = []
+    for row, target in zip(np.asarray(logits, float).tolist(), np.asarray(targets, float).tolist(), strict=True):
+        total = max(row) + math.log(sum(math.exp(z - max(row)) for z in row))
+        out.append(-sum(t * (z - total) for t, z in zip(target, row, strict=True)))
+    return np.array(out)
+
+
+def softmax_bce(logits, targets):
+    """- mean over classes of t log q + (1 - t) log(1 - q), both logarithms at least -100."""
+    out = []
+    for row, target in zip(np.asarray(logits, float).tolist(), np.asarray(targets, float).tolist(), strict=True):
+        probabilities = softmax(row)
+        loss = 0.0
+        for k, t in enumerate(target):
+            yes, no = probabilities[k], sum(q for other, q in enumerate(probabilities) if other != k)
+            logs = [max(math.log(q), -100.0) if q > 0 else -100.0 for q in (yes, no)]
+            loss -= t * logs[0] + (1 - t) * logs[1]
+        out.append(loss / len(row))
+    return np.array(out)

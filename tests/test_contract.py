@@ -1,0 +1,367 @@
+"""What holds for every public method: a method added later is covered by being public."""
+
+import functools
+import inspect
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmix
+
+SHAPE = (5, 13, 10, 3)  # height and width differ, and one is odd
+
+
+def _is_method(value):
+    return inspect.isfunction(value) and list(inspect.signature(value).parameters)[:2] == ["key", "batch"]
+
+
+METHODS = {name: getattr(jaxmix, name) for name in jaxmix.__all__ if _is_method(getattr(jaxmix, name))}
+LEAVES_OUT_PIXELS = {"cutout"}  # what isn't covered is 0, so a constant picture doesn't stay constant
+
+HOST_CALL = re.compile(r"custom_call\s*@\w*callback")
+
+every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+
+
+def pictures(shape=SHAPE, dtype=jnp.float32, seed=7):
+    uniform = jax.random.uniform(jax.random.key(seed), shape)
+    return (uniform * 255).astype(dtype) if dtype == jnp.uint8 else uniform.astype(dtype)
+
+
+def key(seed=0):
+    return jax.random.key(seed)
+
+
+def parameters_of(method):
+    return inspect.signature(method).parameters
+
+
+def takes_partner(method):
+    return "partner" in parameters_of(method)
+
+
+@functools.cache
+def jitted(method):
+    return jax.jit(method)
+
+
+def test_the_methods_of_the_design_are_public():
+    promised = "mixup cutmix cutout smoothmix_s smoothmix_c resizemix fmix gridmix randommix"
+    assert set(promised.split()) <= METHODS.keys()
+
+
+@every_method
+def test_jit_gives_what_eager_gives(method):
+    (eager, mix), (compiled, compiled_mix) = method(key(), pictures()), jitted(method)(key(), pictures())
+    np.testing.assert_array_equal(mix.source, compiled_mix.source)
+    # XLA may fuse a multiply and an add, so pixels and soft masks agree to the last rounding.
+    chex.assert_trees_all_close((eager, mix), (compiled, compiled_mix), atol=2e-6)
+
+
+@every_method
+def test_draws_are_the_same_bits_eager_or_jitted(method):
+    traced = {name: 1.3 * np.float32(value) for name, value in (("alpha", 1.0),) if name in parameters_of(method)}
+    calls = [(method, jitted(method))]
+    if traced:
+        calls.append((functools.partial(method, **traced), lambda k, x: _with_options(method)(k, x, traced)))
+    for eager, compiled in calls:
+        for seed in range(2):
+            (_, mix), (_, same) = eager(key(seed), pictures()), compiled(key(seed), pictures())
+            np.testing.assert_array_equal(mix.source, same.source)
+            if np.isin(mix.mask, (0.0, 1.0)).all() or mix.mask.shape[2:] == (1, 1):
+                np.testing.assert_array_equal(mix.mask, same.mask)
+                np.testing.assert_array_equal(mix.weight, same.weight)
+
+
+@functools.cache
+def _with_options(method):
+    return jax.jit(lambda key, x, options: method(key, x, **options))
+
+
+@every_method
+def test_vmap_over_keys_gives_what_a_loop_gives(method):
+    keys = jax.random.split(key(), 3)
+    images, mix = jax.vmap(method, in_axes=(0, None))(keys, pictures())
+    for i, one in enumerate(jax.random.split(key(), 3)):
+        alone = jitted(method)(one, pictures())
+        chex.assert_trees_all_close(alone, jax.tree.map(lambda leaf, i=i: leaf[i], (images, mix)), atol=2e-6)
+
+
+@every_method
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.uint8], ids=str)
+def test_dtype_and_shape_are_kept_and_the_mix_is_float32(method, dtype):
+    x = pictures(dtype=dtype)
+    images, mix = jitted(method)(key(), x)
+    assert images.dtype == dtype and images.shape == x.shape
+    assert mix.mask.dtype == mix.weight.dtype == jnp.float32 and mix.source.dtype == jnp.int32
+    exact = jaxmix.apply(mix, x.astype(jnp.float32))
+    error = {jnp.uint8: 0.5, jnp.bfloat16: 2**-8, jnp.float16: 2**-11}.get(dtype, 0)  # half a step of the dtype
+    np.testing.assert_allclose(images.astype(jnp.float32), exact, rtol=0, atol=error + 1e-4 * error + 2e-6)
+
+
+@every_method
+def test_the_mix_has_the_documented_shapes_and_slot_0_is_the_sample(method):
+    _, mix = jitted(method)(key(), pictures())
+    b, s = mix.source.shape
+    assert b == SHAPE[0] and mix.weight.shape == (b, s) and len(mix.warps) == s
+    assert mix.mask.shape[:2] == (b, s) and mix.mask.ndim == 4
+    assert all(SHAPE[1 + axis] % side == 0 for axis, side in enumerate(mix.mask.shape[2:]))
+    np.testing.assert_array_equal(mix.source[:, 0], np.arange(b))
+    assert ((mix.source >= 0) & (mix.source < b)).all()
+
+
+@every_method
+@pytest.mark.parametrize("shape", [SHAPE, (3, 8, 8, 1), (4, 7, 16, 2)], ids=str)
+def test_label_weight_is_the_share_of_the_pixels(method, shape):
+    for seed in range(3):
+        _, mix = jitted(method)(key(seed), pictures(shape))
+        mask = np.asarray(mix.mask, np.float64)
+        np.testing.assert_allclose(mask.sum(1), 1 if mask.shape[1] > 1 else mask[:, 0], atol=1e-6)
+        if mask.shape[1] == 1:
+            np.testing.assert_array_equal(mix.weight, 1.0)
+        elif np.isin(mask, (0.0, 1.0)).all():
+            np.testing.assert_array_equal(mix.weight, np.float32(mask.mean((2, 3))))
+        else:
+            np.testing.assert_allclose(mix.weight, mask.mean((2, 3)), atol=1e-6)
+
+
+@every_method
+def test_images_are_what_the_mix_says(method):
+    images, mix = method(key(), pictures())
+    np.testing.assert_array_equal(images, jaxmix.apply(mix, pictures()))
+
+
+@every_method
+def test_a_constant_picture_stays_constant(method):
+    if method.__name__ not in LEAVES_OUT_PIXELS:
+        images, _ = jitted(method)(key(), jnp.full(SHAPE, 0.7))
+        np.testing.assert_allclose(images, 0.7, rtol=2e-7)  # two roundings
+
+
+@every_method
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_any_batch_size_will_do(method, size):
+    x = pictures((size, 13, 10, 3))
+    options = {"partner": jnp.zeros(1, jnp.int32)} if size == 1 and takes_partner(method) else {}
+    images, mix = jax.jit(method)(key(), x, **options)
+    assert images.shape == x.shape and jnp.isfinite(images).all() and mix.source.shape[0] == size
+
+
+@every_method
+def test_per_batch_draws_once_for_the_batch(method):
+    options = {"per_batch": True}
+    _, mix = method(key(), jnp.broadcast_to(pictures()[:1], SHAPE), **options)
+    if not mix.warps[-1]:  # places of ResizeMix's boxes are per sample all the same
+        np.testing.assert_array_equal(mix.mask, np.broadcast_to(mix.mask[:1], mix.mask.shape))
+    np.testing.assert_array_equal(mix.weight, np.broadcast_to(mix.weight[:1], mix.weight.shape))
+    _, free = method(key(), pictures())
+    assert mix.mask.shape == free.mask.shape
+
+
+@every_method
+def test_the_named_partner_is_taken(method):
+    if takes_partner(method):
+        partner = jnp.array([4, 3, 2, 1, 0])
+        images, mix = method(key(), pictures(), partner=partner)
+        np.testing.assert_array_equal(mix.source[:, 1], partner)
+        same, _ = method(key(), pictures(), partner=np.arange(5))
+        if not any(mix.warps):
+            np.testing.assert_allclose(same, pictures(), rtol=2e-7)
+
+
+@every_method
+def test_a_mapping_with_image_is_a_batch(method):
+    from_mapping = jitted(method)(key(), {"image": pictures(), "label": jnp.arange(5)})
+    chex.assert_trees_all_equal(from_mapping, jitted(method)(key(), pictures()))
+
+
+@every_method
+def test_numpy_images_are_a_batch(method):
+    chex.assert_trees_all_equal(jitted(method)(key(), np.asarray(pictures())), jitted(method)(key(), pictures()))
+
+
+@every_method
+def test_legacy_keys_give_the_same_mix(method):
+    chex.assert_trees_all_equal(jitted(method)(jax.random.PRNGKey(5), pictures()), jitted(method)(jax.random.key(5), pictures()))
+
+
+@every_method
+def test_another_key_gives_another_mix(method):
+    (one, _), (other, _) = jitted(method)(key(0), pictures()), jitted(method)(key(1), pictures())
+    assert not np.array_equal(one, other)
+
+
+@every_method
+def test_probability_0_is_the_identity_and_1_is_the_method(method):
+    for per_batch in (False, True):
+        never = jaxmix.sometimes(method, 0.0, per_batch=per_batch)
+        images, mix = never(key(), pictures())
+        np.testing.assert_array_equal(images, pictures())
+        np.testing.assert_array_equal(jaxmix.apply(mix, pictures()), pictures())
+        np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
+        always = jaxmix.sometimes(method, 1.0, per_batch=per_batch)
+        chex.assert_trees_all_close(always(key(), pictures()), jitted(method)(key(), pictures()), atol=2e-6)
+
+
+@every_method
+def test_gradients_reach_the_pictures_and_are_finite(method):
+    gradient = jax.grad(lambda x: jnp.square(method(key(), x)[0]).sum())(pictures())
+    assert jnp.isfinite(gradient).all() and jnp.abs(gradient).max() > 0
+
+
+def _traceable(method):
+    """Hyper-parameters with a number or numbers as default, and a second value each that is allowed too."""
+    found = {}
+    for name, parameter in parameters_of(method).items():
+        default = parameter.default
+        if isinstance(default, float) or name == "size":
+            found[name] = (float(default), 0.5 * float(default) if default else 0.25)
+        elif isinstance(default, tuple) and all(isinstance(number, float) for number in default):
+            found[name] = (default, tuple(0.5 * number for number in default))
+    return found
+
+
+@every_method
+def test_a_traced_hyper_parameter_never_traces_again(method):
+    parameters = _traceable(method)
+    assert parameters, "every method has a hyper-parameter that may be scheduled"
+    traces = []
+
+    @jax.jit
+    def run(key, x, options):
+        traces.append(1)
+        return method(key, x, **options)
+
+    first = {name: values[0] for name, values in parameters.items()}
+    images, mix = run(key(), pictures(), first)
+    run(key(), pictures(), {name: values[1] for name, values in parameters.items()})
+    assert len(traces) == 1
+    chex.assert_trees_all_close((images, mix), method(key(), pictures(), **first), atol=2e-6)
+
+
+@every_method
+def test_it_lowers_for_every_platform_without_a_host_callback(method):
+    exported = jax.export.export(jitted(method), platforms=("cpu", "cuda", "tpu"))(
+        jax.ShapeDtypeStruct((), jax.random.key(0).dtype), jax.ShapeDtypeStruct(SHAPE, jnp.float32)
+    )
+    assert not HOST_CALL.search(exported.mlir_module())
+
+
+BAD_BATCHES = {
+    "one picture": (jnp.zeros((32, 32, 3)), r"rank 3 and shape \(32, 32, 3\); wanted rank 4"),
+    "channels first": (jnp.zeros((4, 3, 32, 32)), r"channels first \(NCHW\).*transpose\(0, 2, 3, 1\)"),
+    "grey channels first": (jnp.zeros((4, 1, 28, 28)), r"channels first \(NCHW\)"),
+    "whole numbers": (jnp.zeros((4, 8, 8, 3), jnp.int32), r"dtype int32.*wanted a floating dtype or uint8"),
+    "no pictures": (jnp.zeros((0, 8, 8, 3)), r"shape \(0, 8, 8, 3\); wanted at least one"),
+    "no array": ([[1.0]], r"came as list; wanted an array \[b h w c\]"),
+    "mapping without image": ({"images": jnp.zeros((4, 8, 8, 3))}, r"keys \['images'\]; wanted its images under"),
+}
+
+
+@every_method
+@pytest.mark.parametrize("mistake", BAD_BATCHES)
+def test_a_wrong_batch_says_what_came_and_what_was_wanted(method, mistake):
+    batch, message = BAD_BATCHES[mistake]
+    with pytest.raises(ValueError, match=message):
+        method(key(), batch)
+
+
+BAD_PARTNERS = {
+    "too few": (jnp.array([0, 1]), r"partner has shape \(2,\).*one integer index per sample, shape \(5,\)"),
+    "no integers": (jnp.zeros(5), r"dtype float32.*one integer index per sample"),
+    "out of range": (np.array([0, 1, 2, 3, 5]), r"indices from 0 to 5; wanted indices of the batch, 0 to 4"),
+}
+
+
+@every_method
+@pytest.mark.parametrize("mistake", BAD_PARTNERS)
+def test_a_wrong_partner_says_what_came_and_what_was_wanted(method, mistake):
+    if takes_partner(method):
+        partner, message = BAD_PARTNERS[mistake]
+        with pytest.raises(ValueError, match=message):
+            method(key(), pictures(), partner=partner)
+
+
+@every_method
+def test_one_sample_without_a_partner_says_what_to_do(method):
+    if takes_partner(method):
+        with pytest.raises(ValueError, match=r"one sample, and mixing needs a partner: pass two or more"):
+            method(key(), pictures((1, 8, 8, 3)))
+
+
+@every_method
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), (1.0, 2.0)])
+def test_a_wrong_alpha_says_what_was_wanted(method, alpha):
+    if "alpha" in parameters_of(method):
+        with pytest.raises(ValueError, match=r"alpha (is (0|-1|nan).*wanted a number above 0|has shape \(2,\))"):
+            method(key(), pictures(), alpha=alpha if isinstance(alpha, float) else jnp.array(alpha))
+
+
+@every_method
+def test_a_traced_alpha_of_0_mixes_nothing(method):
+    if "alpha" in parameters_of(method) and method.__name__ not in ("gridmixup",):
+        images, mix = jax.jit(lambda k, x, a: method(k, x, alpha=a))(key(), pictures(), 0.0)
+        np.testing.assert_array_equal(images, pictures())
+        np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
+
+
+def test_hyper_parameters_out_of_range_say_what_was_wanted():
+    x = pictures()
+    mistakes = {
+        r"area\[1\] is 1.5; wanted a number from 0 to 1": lambda: jaxmix.cutmix(key(), x, area=(0.0, 1.5)),
+        r"area is \(0.5, 0.2\); wanted the lowest first": lambda: jaxmix.cutmix(key(), x, area=(0.5, 0.2)),
+        r"area is 0.5; wanted two numbers": lambda: jaxmix.cutmix(key(), x, area=0.5),
+        r"size is -1.*wanted a number from 0": lambda: jaxmix.cutout(key(), x, size=-1),
+        r"holes is 0; wanted 1 or more": lambda: jaxmix.cutout(key(), x, holes=0),
+        r"holes is 2.5; wanted a Python int": lambda: jaxmix.cutout(key(), x, holes=2.5),
+        r"k is 0.0; wanted a number above 0": lambda: jaxmix.smoothmix_s(key(), x, k=0.0),
+        r"sigma\[0\] is -0.1": lambda: jaxmix.smoothmix_s(key(), x, sigma=(-0.1, 1.0)),
+        r"sigma\[0\] is 0.0; wanted a number from 0.01": lambda: jaxmix.smoothmix_c(key(), x, sigma=(0.0, 0.5)),
+        r"scale\[0\] is 0.0; wanted a number from 0.001 to 1": lambda: jaxmix.resizemix(key(), x, scale=(0.0, 0.8)),
+        r"decay is -1.0": lambda: jaxmix.fmix(key(), x, decay=-1.0),
+        r"max_soft is 0.6; wanted a number from 0 to 0.5": lambda: jaxmix.fmix(key(), x, max_soft=0.6),
+        r"cells is 11; wanted 1 or more, at most 10": lambda: jaxmix.gridmix(key(), x, cells=11),
+        r"holes is 6; wanted 1 or more, at most 5": lambda: jaxmix.gridmixup(key(), x, holes=6),
+        r"probs have shape \(2,\); wanted one number for each of 4": lambda: jaxmix.randommix(key(), x, weights=(1, 1)),
+        r"keep is 1.5; wanted a number from 0 to 1": lambda: jaxmix.dropblock(key(), x, keep=1.5),
+        r"block is 0; wanted 1 or more": lambda: jaxmix.dropblock(key(), x, block=0),
+        r"features have dtype uint8; wanted a floating": lambda: jaxmix.dropblock(key(), x.astype(jnp.uint8)),
+    }
+    for message, mistake in mistakes.items():
+        with pytest.raises(ValueError, match=message):
+            mistake()
+
+
+def test_public_functions_lower_for_every_platform():
+    b, k = 4, 5
+    x = jax.ShapeDtypeStruct((b, 8, 8, 3), jnp.float32)
+    typed = jax.ShapeDtypeStruct((), jax.random.key(0).dtype)
+    logits, labels = jax.ShapeDtypeStruct((b, k), jnp.float32), jax.ShapeDtypeStruct((b,), jnp.int32)
+    _, mix = jax.eval_shape(jaxmix.resizemix, typed, x)
+    mesh = jax.make_mesh((1,), ("data",))
+    calls = {
+        "apply": (jaxmix.apply, (mix, x)),
+        "targets": (functools.partial(jaxmix.targets, num_classes=k), (mix, labels)),
+        "majority": (lambda m: tuple(jaxmix.majority(m)), (mix,)),
+        "evenly": (lambda m: tuple(jaxmix.evenly(m)), (mix,)),
+        "pair": (lambda p, m: tuple(jaxmix.pair(p, m)), (labels, jax.ShapeDtypeStruct((b, 8, 8), jnp.float32))),
+        "cross_entropy": (jaxmix.cross_entropy, (logits, labels, mix)),
+        "softmax_bce": (jaxmix.softmax_bce, (logits, labels, mix)),
+        "accuracy": (jaxmix.accuracy, (logits, labels, mix)),
+        "sometimes": (lambda key, x: jaxmix.sometimes(jaxmix.cutmix, 0.5)(key, x)[0], (typed, x)),
+        "one_of": (lambda key, x: jaxmix.one_of([jaxmix.mixup, jaxmix.cutmix], (1, 1))(key, x)[0], (typed, x)),
+        "split": (lambda key, x: jaxmix.split([0.5, 0.5], [jaxmix.mixup, jaxmix.cutmix])(key, x)[0], (typed, x)),
+        "per_device": (lambda key, x: jaxmix.per_device(jaxmix.cutmix, mesh)(key, x)[0], (typed, x)),
+        "dropblock": (jaxmix.dropblock, (typed, x)),
+        "shuffle": (lambda key: jaxmix.pairs.shuffle(key, b), (typed,)),
+        "within": (jaxmix.pairs.within, (typed, labels)),
+    }
+    functions = {name for name in jaxmix.__all__ if inspect.isfunction(getattr(jaxmix, name))}
+    assert functions <= calls.keys() | METHODS.keys()
+    for function, arguments in calls.values():
+        exported = jax.export.export(jax.jit(function), platforms=("cpu", "cuda", "tpu"))(*arguments)
+        assert not HOST_CALL.search(exported.mlir_module())

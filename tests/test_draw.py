@@ -1,0 +1,56 @@
+"""The contact sheet shows what happened."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmix
+from jaxmix.draw import contact_sheet
+
+X = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)), jnp.uint8)
+LABELS = jnp.array([0, 1, 2, 3])
+
+
+def sheet_of(images, labels=LABELS, **options):
+    mixed, mix = jaxmix.cutmix(jax.random.key(1), images)
+    return np.asarray(contact_sheet(images, mixed, mix, labels, tile=32, **options)), mixed, mix
+
+
+def tile(sheet, row, column):
+    left, top = 96 + column * 36, 4 + row * 36
+    return sheet[top : top + 32, left : left + 32]
+
+
+def test_rows_are_own_partner_mask_and_result():
+    sheet, mixed, mix = sheet_of(X)
+    for column in range(4):
+        own, partner = (np.kron(X[i], np.ones((2, 2, 1))) for i in (column, (column + 1) % 4))
+        np.testing.assert_array_equal(tile(sheet, 0, column), own)
+        np.testing.assert_array_equal(tile(sheet, 1, column), partner)
+        np.testing.assert_array_equal(tile(sheet, 2, column)[::2, ::2, 0], 255 * np.asarray(mix.mask[column, 1]))
+        np.testing.assert_array_equal(tile(sheet, 3, column), np.kron(mixed[column], np.ones((2, 2, 1))))
+
+
+def test_grey_floating_pictures_and_soft_labels_are_drawn_too():
+    sheet, _, _ = sheet_of(X[..., :1].astype(jnp.float32) / 255, jnp.eye(4))
+    np.testing.assert_array_equal(tile(sheet, 0, 0)[::2, ::2, 1], X[0, :, :, 0])
+
+
+def test_methods_of_one_slot_have_no_partner_row():
+    images, mix = jaxmix.cutout(jax.random.key(1), X, size=8)
+    two, one = sheet_of(X)[0], np.asarray(contact_sheet(X, images, mix, LABELS, tile=32))
+    assert two.shape[0] - one.shape[0] == 36 + 14
+
+
+def test_names_and_count_are_taken():
+    sheet, _, _ = sheet_of(X, names=["cat", "dog", "owl", "bee"], count=2)
+    assert sheet.shape[1] == 96 + 2 * 36 + 4
+
+
+def test_pictures_that_cannot_be_drawn_say_so():
+    mixed, mix = jaxmix.cutmix(jax.random.key(1), X)
+    with pytest.raises(ValueError, match=r"images have shape \(4, 16, 16, 2\); wanted \[b h w 1\] or \[b h w 3\]"):
+        contact_sheet(X[..., :2], mixed, mix, LABELS)
+    with pytest.raises(ValueError, match="wanted the same shape"):
+        contact_sheet(X, mixed[:, :8], mix, LABELS)

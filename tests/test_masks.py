@@ -1,0 +1,308 @@
+"""Masks: agreement with the slow loops of tests/reference, and what must hold for every mask."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from reference import boxes, fmix, grids, smoothmix
+
+from jaxmix import masks
+
+SIZES = [(13, 10), (8, 11), (7, 7)]  # odd and even sides, height and width differ
+CUTMIX = {
+    "even": jax.jit(masks.even_box, static_argnums=(2, 3)),
+    "floor": jax.jit(masks.real_box, static_argnums=(2, 3)),
+    "round": jax.jit(functools.partial(masks.real_box, edge=jnp.round), static_argnums=(2, 3)),
+}
+PROFILES = {
+    masks.ramp: jax.jit(masks.ramp, static_argnums=2),
+    masks.relative_ramp: jax.jit(masks.relative_ramp, static_argnums=2),
+    masks.bump: jax.jit(masks.bump, static_argnums=2),
+}
+SLOW_PROFILES = {masks.ramp: smoothmix.trapezoid, masks.relative_ramp: smoothmix.relative_trapezoid}
+brightest = jax.jit(masks.brightest)
+isotropic = jax.jit(masks.isotropic, static_argnums=(1, 2))
+authors_anisotropic = jax.jit(masks.authors_anisotropic, static_argnums=(1, 2))
+cells = jax.jit(masks.cells, static_argnums=(1, 2))
+holes = jax.jit(masks.holes, static_argnums=(1, 2, 3))
+
+sizes = st.sampled_from(SIZES)
+fractions = st.floats(0, 1, width=32, allow_subnormal=False)
+properties = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def mask_of(profiles):
+    mask, covered = masks.outer(*profiles)
+    return np.asarray(mask), np.asarray(covered)
+
+
+def box_of(profile):
+    """The ends of the one run of ones in a profile of zeros and ones, (0, 0) if there is none."""
+    ones = np.flatnonzero(profile)
+    assert set(np.unique(profile)) <= {0.0, 1.0}
+    assert ones.size == 0 or ones.size == ones[-1] - ones[0] + 1
+    return (int(ones[0]), int(ones[-1]) + 1) if ones.size else (0, 0)
+
+
+# Windows and outer products.
+
+
+def test_a_window_is_1_from_its_start_up_to_its_end_and_cut_at_the_border():
+    start, end = jnp.array([2, -3, 4, 5, 9]), jnp.array([5, 2, 99, 5, 3])
+    expected = [[0, 0, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1], [0] * 6, [0] * 6]
+    window = masks.window(start, end, 6)
+    np.testing.assert_array_equal(window, expected)
+    assert window.dtype == jnp.float32
+
+
+def test_outer_is_the_product_of_the_profiles_and_its_sum():
+    generator = np.random.default_rng(0)
+    rows, columns = (generator.random((3, side)).astype(np.float32) for side in (7, 4))
+    mask, total = mask_of((jnp.asarray(rows), jnp.asarray(columns)))
+    for i in range(3):
+        slow = smoothmix.mask(rows[i].astype(float), columns[i].astype(float))
+        np.testing.assert_allclose(mask[i], slow, rtol=1e-7)  # one rounding
+        np.testing.assert_allclose(total[i], slow.sum(), rtol=1e-6)  # a dozen roundings
+
+
+# The CutMix box.
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (32, 32), (31, 45)])
+@pytest.mark.parametrize("rule", CUTMIX)
+def test_boxes_agree_with_the_slow_loops(rule, height, width):
+    generator = np.random.default_rng(height * width)
+    share = generator.random(40).astype(np.float32)
+    share[:3] = 0, 1, 0.25
+    if rule == "even":
+        center = generator.integers(0, height, 40), generator.integers(0, width, 40)
+        slow = boxes.even_box
+    else:
+        center = tuple((generator.random(40) * side).astype(np.float32) for side in (height, width))
+        slow = functools.partial(boxes.real_box, edge={"floor": math.floor, "round": round}[rule])
+    mask, covered = mask_of(CUTMIX[rule](jnp.asarray(share), jax.tree.map(jnp.asarray, center), height, width))
+    for i in range(40):
+        expected = boxes.fill(slow(float(share[i]), (center[0][i], center[1][i]), height, width), height, width)
+        np.testing.assert_array_equal(mask[i], expected)
+        assert covered[i] == expected.sum()
+
+
+@properties
+@given(sizes, fractions, fractions, fractions)
+def test_an_even_box_agrees_with_the_slow_loops_and_never_exceeds_its_share(size, share, y, x):
+    height, width = size
+    center = min(int(y * height), height - 1), min(int(x * width), width - 1)
+    assume(not boxes.undecided(share, height) and not boxes.undecided(share, width))
+    rows, columns = CUTMIX["even"](jnp.float32([share]), tuple(jnp.array([c]) for c in center), height, width)
+    top, bottom, left, right = *box_of(np.asarray(rows[0])), *box_of(np.asarray(columns[0]))
+    expected = boxes.fill(boxes.even_box(share, center, height, width), height, width)
+    np.testing.assert_array_equal(boxes.fill((top, bottom, left, right), height, width), expected)
+    for length, side in ((bottom - top, height), (right - left, width)):
+        assert length <= 2 * (int(side * math.sqrt(share)) // 2)
+    assert (bottom - top) * (right - left) / (height * width) <= share
+
+
+@properties
+@given(sizes, fractions, fractions, fractions)
+def test_a_real_box_differs_from_its_share_by_less_than_a_pixel_an_edge_and_only_loses_at_the_border(size, share, y, x):
+    height, width = size
+    center = jnp.float32([y * height]), jnp.float32([x * width])
+    for profile, side, middle in zip(
+        CUTMIX["floor"](jnp.float32([share]), center, height, width), size, center, strict=True
+    ):
+        start, end = box_of(np.asarray(profile[0]))
+        cut = side * math.sqrt(share)
+        assert end - start < cut + 1 + 1e-5
+        if cut / 2 <= middle[0] <= side - cut / 2:
+            assert end - start > cut - 1 - 1e-5
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (13, 10)])
+def test_uniform_centers_are_every_pixel_alike(height, width):
+    y, x = (np.asarray(c) for c in masks.uniform_center(jax.random.key(0), 20_000, height, width))
+    for place, side in ((y, height), (x, width)):
+        counts = np.bincount(place, minlength=side)
+        assert len(counts) == side
+        expected = 20_000 / side
+        # chi-square has mean side - 1 and variance 2 (side - 1): four standard deviations.
+        assert ((counts - expected) ** 2 / expected).sum() < side - 1 + 4 * math.sqrt(2 * (side - 1))
+    assert abs(np.corrcoef(y, x)[0, 1]) < 4 / math.sqrt(20_000)
+
+
+def test_real_centers_are_uniform_over_the_picture():
+    y, x = (np.asarray(c) for c in masks.real_center(jax.random.key(1), 20_000, 13, 40))
+    for place, side in ((y, 13), (x, 40)):
+        assert 0 <= place.min() < 0.01 * side and 0.99 * side < place.max() <= side
+        assert abs(place.mean() / side - 0.5) < 4 * math.sqrt(1 / 12 / 20_000)
+        assert abs(place.var() / side**2 - 1 / 12) < 4 * math.sqrt(1 / 180 / 20_000)
+
+
+@pytest.mark.parametrize("std", [0.1, 0.25])
+def test_gaussian_centers_have_the_given_spread_around_the_middle_and_stay_inside(std):
+    y, x = (np.asarray(c) for c in masks.gaussian_center(jax.random.key(2), 20_000, 101, 64, std=std))
+    for place, side in ((y, 101), (x, 64)):
+        assert place.min() >= 0 and place.max() <= side - 1
+        draws = side / 2 + std * side * np.random.default_rng(0).standard_normal(200_000)
+        expected = np.clip(np.round(draws), 0, side - 1)
+        assert abs(place.mean() - expected.mean()) < 5 * expected.std() / math.sqrt(20_000)
+        assert abs(place.std() / expected.std() - 1) < 5 / math.sqrt(2 * 20_000)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_a_shifted_box_agrees_with_the_slow_loops_and_lies_inside_in_full(height, width):
+    for tall in range(height + 1):
+        for wide in (1, width // 2, width):
+            y, x = (grid.ravel() for grid in np.mgrid[:height, :width])
+            sides = jnp.array([tall]), jnp.array([wide])
+            top, left = masks.inner_corner(sides, (jnp.asarray(y), jnp.asarray(x)), height, width)
+            slow = [boxes.shifted_box((tall, wide), center, height, width) for center in zip(y, x, strict=True)]
+            np.testing.assert_array_equal(np.stack([top, top + tall, left, left + wide], 1), slow)
+            assert np.min(top) >= 0 and np.max(top) + tall <= height
+            assert np.min(left) >= 0 and np.max(left) + wide <= width
+
+
+# SmoothMix.
+
+
+@pytest.mark.parametrize("side", [7, 10])
+@pytest.mark.parametrize("k", [0.1, 0.2])
+def test_smoothmix_profiles_agree_with_the_slow_loops(side, k):
+    generator = np.random.default_rng(side)
+    middle, sigma = (generator.random(20).astype(np.float32) for _ in range(2))
+    sigma[:2] = 0.01, 1
+    for profile, slow in SLOW_PROFILES.items():
+        made = PROFILES[profile](jnp.asarray(middle), jnp.asarray(sigma), side, k)
+        expected = [slow(float(m), float(s), side, k) for m, s in zip(middle, sigma, strict=True)]
+        # Float32 coordinates of up to 1, divided by the width of the ramp: at least 2 k sigma.
+        np.testing.assert_allclose(made, expected, rtol=0, atol=3e-7 / (2 * k * (0.01 if profile != masks.ramp else 1)))
+    made = PROFILES[masks.bump](jnp.asarray(middle), jnp.asarray(sigma + 0.1), side)
+    expected = [smoothmix.gaussian(float(m), float(s), side) for m, s in zip(middle, sigma + np.float32(0.1), strict=True)]
+    np.testing.assert_allclose(made, expected, rtol=0, atol=1e-6)
+
+
+@properties
+@given(st.sampled_from(list(PROFILES)), st.sampled_from([7, 10, 32]), fractions, st.floats(0.0625, 1, width=32))
+def test_smoothmix_profiles_are_shares_and_mirror_when_the_middle_does(profile, side, middle, sigma):
+    middle = jnp.float32([middle, 1 - middle])
+    one, mirrored = np.asarray(PROFILES[profile](middle, jnp.float32([sigma, sigma]), side))
+    assert one.min() >= 0 and one.max() <= 1
+    # Distances of up to 1 in float32 (1e-7), divided by a ramp of at least 2 k sigma = 0.025 or by sigma.
+    np.testing.assert_allclose(one, mirrored[::-1], rtol=0, atol=1e-5)
+    peak = np.argmin(np.abs((np.arange(side) + 0.5) / side - float(middle[0])))
+    assert one[peak] == one.max()
+    assert (np.diff(one[: peak + 1]) >= 0).all() and (np.diff(one[peak:]) <= 0).all()
+
+
+@properties
+@given(st.sampled_from([7, 10, 32]), fractions, fractions, st.sampled_from([0.1, 0.2, 0.5]))
+def test_a_ramp_is_no_steeper_than_one_over_its_width(side, middle, sigma, k):
+    profile = np.asarray(PROFILES[masks.ramp](jnp.float32([middle]), jnp.float32([sigma]), side, k))[0]
+    assert np.abs(np.diff(profile)).max() <= 1 / (2 * k * side) + 1e-6  # float32 coordinates over 2 k = 0.2
+
+
+@properties
+@given(fractions, st.sampled_from([0.1, 0.2, 0.5]))
+def test_the_peak_of_a_ramp_is_one_half_and_sigma_over_4k_at_most_1(sigma, k):
+    middle = jnp.float32([10.5 / 32])  # a pixel's center
+    absolute = PROFILES[masks.ramp](middle, jnp.float32([sigma]), 32, k)
+    assert float(absolute.max()) == pytest.approx(min(1, 0.5 + sigma / (4 * k)), abs=1e-6)
+    if k <= 0.5 and sigma > 1e-3:
+        assert float(PROFILES[masks.relative_ramp](middle, jnp.float32([sigma]), 32, k).max()) == 1
+
+
+def test_a_relative_ramp_of_no_size_is_finite():
+    profile = np.asarray(PROFILES[masks.relative_ramp](jnp.float32([0.3, 10.5 / 32]), jnp.float32([0, 0]), 32))
+    assert np.isfinite(profile).all() and profile.min() >= 0 and profile.max() <= 1
+
+
+def test_a_bump_is_1_at_its_middle_and_falls_as_a_gaussian():
+    bump = np.asarray(PROFILES[masks.bump](jnp.float32([16.5 / 32]), jnp.float32([8 / 32]), 32))[0]
+    assert bump[16] == 1
+    np.testing.assert_allclose(bump[[8, 24]], math.exp(-0.5), rtol=1e-6)
+
+
+def test_the_smoothmix_mask_is_separable():
+    rows = PROFILES[masks.bump](jnp.float32([0.3]), jnp.float32([0.4]), 7)
+    columns = PROFILES[masks.bump](jnp.float32([0.6]), jnp.float32([0.4]), 10)
+    singular = np.linalg.svd(mask_of((rows, columns))[0][0].astype(float), compute_uv=False)
+    assert singular[1] < 1e-6 * singular[0]
+
+
+# FMix.
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 6), (7, 9), (5, 8), (6, 17)])
+@pytest.mark.parametrize("decay", [3.0, 1.5])
+def test_low_frequency_pictures_agree_with_the_slow_sums(height, width, decay):
+    noise = np.random.default_rng(height).standard_normal((2, height, width // 2 + 1, 2)).astype(np.float32)
+    for fast, slow in ((isotropic, fmix.isotropic), (authors_anisotropic, fmix.authors_anisotropic)):
+        made = fast(jnp.asarray(noise), height, width, decay)
+        expected = [slow(one.astype(float), height, width, decay) for one in noise]
+        np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6)  # float32 transforms of pictures in [0, 1]
+
+
+def test_low_frequency_pictures_span_0_to_1_and_flat_noise_stays_finite():
+    noise = masks.spectrum_noise(jax.random.key(0), 3, 8, 6)
+    assert noise.shape == (3, 8, 4, 2)
+    picture = np.asarray(isotropic(noise, 8, 6, 3.0))
+    np.testing.assert_array_equal(picture.min((1, 2)), 0)
+    # Where a quotient becomes a product with a reciprocal, x / x may miss 1 by a rounding.
+    np.testing.assert_allclose(picture.max((1, 2)), 1, rtol=0, atol=1e-7)
+    assert np.isfinite(isotropic(jnp.zeros_like(noise), 8, 6, 3.0)).all()
+
+
+def test_the_share_of_energy_at_each_frequency_is_the_measured_one_for_both_spectra():
+    # From the specification, measured over 200 pictures of the authors' code and 200 of the intended one: the share of
+    # the variance at |k| = 0, 1, 2 along the width, each sign.
+    noise = masks.spectrum_noise(jax.random.key(3), 200, 32, 32)
+    for spectrum, expected in ((isotropic, (0.287, 0.340, 0.014)), (authors_anisotropic, (0.124, 0.438, 0.0))):
+        picture = np.asarray(spectrum(noise, 32, 32, 3.0))
+        energy = (np.abs(np.fft.fft2(picture - picture.mean((1, 2), keepdims=True))) ** 2).sum(1)
+        share = energy[:, :3] / energy.sum(1, keepdims=True)
+        error = share.std(0) / math.sqrt(200)  # of our mean, and as much again of the measured one
+        assert (np.abs(share.mean(0) - expected) < 4 * math.sqrt(2) * error + 0.0005).all()
+
+
+@properties
+@given(st.sampled_from([(13, 10), (7, 7)]), st.integers(0, 2**32 - 1), fractions, st.floats(0, 0.5))
+def test_brightest_agrees_with_the_slow_ranking(size, seed, own, max_soft):
+    height, width = size
+    picture = np.random.default_rng(seed).permutation(height * width).reshape(size).astype(np.float32)
+    count = int(own * height * width)
+    soft = int(height * width * min(max_soft, own, 1 - own))
+    hard = brightest(jnp.asarray(picture)[None], jnp.array([count]))
+    np.testing.assert_array_equal(hard[0], fmix.binarise(picture, count))
+    ramped = brightest(jnp.asarray(picture)[None], jnp.array([count]), jnp.array([soft]))
+    np.testing.assert_allclose(ramped[0], fmix.binarise(picture, count, soft), rtol=0, atol=1e-6)  # a float32 quotient
+
+
+def test_brightest_takes_as_many_pixels_as_asked_among_equal_ones():
+    mask = brightest(jnp.zeros((3, 5, 7)), jnp.array([0, 11, 35]))
+    np.testing.assert_array_equal(mask.sum((1, 2)), [0, 11, 35])
+
+
+# Grids.
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_cells_agree_with_the_slow_loops(height, width):
+    for rows, columns in ((1, 1), (4, 4), (3, 7), (7, 2)):
+        chosen = np.random.default_rng(rows).random((3, rows, columns)) < 0.5
+        made = cells(jnp.asarray(chosen), height, width)
+        np.testing.assert_array_equal(made, [grids.cells(one, height, width) for one in chosen])
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (30, 33)])
+@pytest.mark.parametrize("number", [1, 3])
+def test_holes_agree_with_the_slow_loops(height, width, number):
+    share = np.random.default_rng(width).random(30).astype(np.float32)
+    share[:2] = 0, 1
+    mask, covered = mask_of(holes(jnp.asarray(share), number, height, width))
+    expected = [grids.gridmixup(float(s), number, height, width) for s in share]
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_array_equal(covered, np.sum(expected, (1, 2)))

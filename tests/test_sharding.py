@@ -1,0 +1,126 @@
+"""Eight devices: the same mix as on one in the global view, and no communication with per_device."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from test_contract import METHODS, every_method
+
+import jaxmix
+
+DEVICES = 8
+SHAPE = (16, 12, 10, 3)
+COLLECTIVE = re.compile(r"\b(all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter|ragged-all-to-all)\b")
+every_kind_of_mesh = pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=lambda kind: kind.name)
+
+
+def mesh_of(kind=AxisType.Auto):
+    assert jax.device_count() == DEVICES
+    return jax.make_mesh((DEVICES,), ("data",), axis_types=(kind,))
+
+
+def pictures():
+    return jax.random.uniform(jax.random.key(7), SHAPE)
+
+
+def sharded(x, mesh):
+    return jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
+
+
+@functools.cache
+def on_one_device(method):
+    return jax.tree.map(np.asarray, jax.jit(method)(jax.random.key(3), pictures()))
+
+
+@every_method
+@every_kind_of_mesh
+def test_a_sharded_batch_is_mixed_as_on_one_device(method, kind):
+    images, mix = jax.jit(method)(jax.random.key(3), sharded(pictures(), mesh_of(kind)))
+    expected, expected_mix = on_one_device(method)
+    np.testing.assert_array_equal(mix.source, expected_mix.source)
+    if np.isin(expected_mix.mask, (0.0, 1.0)).all() or expected_mix.mask.shape[2:] == (1, 1):
+        np.testing.assert_array_equal(mix.mask, expected_mix.mask)
+        np.testing.assert_array_equal(mix.weight, expected_mix.weight)
+    np.testing.assert_allclose(mix.mask, expected_mix.mask, atol=2e-6)
+    np.testing.assert_allclose(images, expected, atol=2e-6)
+    assert images.sharding.spec[0] == "data"
+
+
+@every_kind_of_mesh
+def test_choices_and_losses_take_sharded_batches(kind):
+    mesh = mesh_of(kind)
+    ids, logits = jnp.arange(16) % 5, jax.random.normal(jax.random.key(1), (16, 5))
+    for choice in (
+        jaxmix.sometimes(jaxmix.resizemix, 0.5),
+        jaxmix.sometimes(jaxmix.cutmix, 0.5, per_batch=True),
+        jaxmix.split([0.3, 0.7], [jaxmix.mixup, jaxmix.cutmix]),
+    ):
+        images, mix = jax.jit(choice)(jax.random.key(3), sharded(pictures(), mesh))
+        expected, expected_mix = on_one_device(choice)
+        np.testing.assert_allclose(images, expected, atol=2e-6)
+        for loss in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.accuracy):
+            found = jax.jit(loss)(sharded(logits, mesh), sharded(ids, mesh), mix)
+            np.testing.assert_allclose(found, loss(logits, ids, expected_mix), rtol=1e-5)
+
+
+def test_the_collective_pattern_recognizes_a_collective():
+    program = jax.jit(lambda x: x[jnp.arange(16)[::-1]], out_shardings=NamedSharding(mesh_of(), PartitionSpec("data")))
+    assert COLLECTIVE.search(program.lower(sharded(pictures(), mesh_of())).compile().as_text())
+
+
+@every_method
+def test_per_device_compiles_to_no_collective_at_all(method):
+    mesh = mesh_of()
+    program = jax.jit(jaxmix.per_device(method, mesh)).lower(jax.random.key(3), sharded(pictures(), mesh)).compile()
+    assert not COLLECTIVE.search(program.as_text())
+
+
+@every_kind_of_mesh
+def test_per_device_never_pairs_across_devices_and_sources_are_places_in_the_batch(kind):
+    mesh = mesh_of(kind)
+    run = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh))
+    images, mix = run(jax.random.key(3), sharded(pictures(), mesh))
+    np.testing.assert_array_equal(mix.source // 2, np.repeat(np.arange(DEVICES), 2)[:, None].repeat(2, 1))
+    np.testing.assert_array_equal(mix.source[:, 0], np.arange(16))
+    together = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), mix)
+    np.testing.assert_array_equal(images, jaxmix.apply(together, pictures()))
+
+
+def test_per_device_draws_differently_on_every_device():
+    _, mix = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), pictures())
+    assert len(np.unique(mix.weight[:, 0])) == 16
+
+
+def test_per_device_is_the_method_under_each_devices_key():
+    images, _ = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh_of()))(jax.random.key(3), pictures())
+    for device in range(DEVICES):
+        part = slice(2 * device, 2 * device + 2)
+        alone, _ = jaxmix.cutmix(jax.random.fold_in(jax.random.key(3), device), pictures()[part])
+        np.testing.assert_array_equal(images[part], alone)
+
+
+def test_per_device_takes_functions_that_mix_labels_inside():
+    def augment(key, batch):
+        images, mix = jaxmix.cutmix(key, batch)
+        return images, jaxmix.targets(mix, batch["label"], 5)
+
+    batch = {"image": pictures(), "label": jnp.arange(16) % 5}
+    _, inside = jax.jit(jaxmix.per_device(augment, mesh_of()))(jax.random.key(3), batch)
+    _, mix = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh_of()))(jax.random.key(3), batch)
+    np.testing.assert_allclose(inside, jaxmix.targets(mix, batch["label"], 5), atol=1e-6)
+
+
+def test_per_device_takes_meshes_of_several_axes():
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    images, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh))(jax.random.key(3), pictures())
+    flat, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), pictures())
+    np.testing.assert_array_equal(images, flat)
+
+
+def test_a_batch_that_does_not_divide_says_so():
+    with pytest.raises(ValueError, match=r"shape \(12, 12, 10, 3\), and the mesh has 8 devices.*multiple"):
+        jaxmix.per_device(METHODS["cutmix"], mesh_of())(jax.random.key(3), pictures()[:12])

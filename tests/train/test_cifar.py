@@ -1,0 +1,318 @@
+"""The trainer: it learns, it counts, it stops well, and a run that was cut short ends as if it had not been."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import cifar
+import data
+import models
+import pictures
+import runs
+import steps
+
+SCRIPT = pathlib.Path(cifar.__file__)
+# 160 digits, 5 steps an epoch: about a second once compiled.
+QUICK = ("--limit-train", "160", "--limit-test", "50", "--batch-size", "32", "--epochs", "3")
+
+
+def one_device():
+    return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
+
+
+@pytest.fixture
+def single(monkeypatch):
+    """One device, because compiling for eight takes three times as long."""
+    monkeypatch.setattr(cifar, "local_mesh", one_device)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty folder to run in; environment variables that a run sets are forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+    return tmp_path
+
+
+def trainer(mesh=None, **changes):
+    options = {"limit_train": 160, "limit_test": 50, "batch_size": 32, "epochs": 3} | changes
+    config = cifar.Config(**options)
+    dataset = cifar.limited(data.load(config.dataset, config.data_dir), config)
+    return cifar.build(cifar.resolved(config, dataset), dataset, one_device() if mesh is None else mesh)
+
+
+def run_folder():
+    (folder,) = pathlib.Path("runs").iterdir()
+    return folder
+
+
+def final_state(folder):
+    checkpoints = runs.Checkpoints(folder)
+    arrays = checkpoints.arrays()
+    checkpoints.close()
+    return arrays
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_bits(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].tobytes() == other[name].tobytes(), name
+
+
+def test_the_loss_falls_on_digits_and_everything_is_left_in_the_run_folder(capsys):
+    assert cifar.main([*QUICK, "--epochs", "6", "--tensorboard"]) == 0
+    folder = run_folder()
+    metrics = lines(folder)
+    assert [line["step"] for line in metrics] == [5, 10, 15, 20, 25, 30]
+    assert metrics[-1]["train_loss"] < 0.7 * metrics[0]["train_loss"]
+    assert metrics[-1]["test_pictures"] == 50
+    found = {path.name.split(".")[0] for path in folder.iterdir()}
+    assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events"}
+    assert json.loads((folder / "versions.json").read_text())["devices"]["count"] == jax.local_device_count()
+    assert json.loads((folder / "config.json").read_text())["epochs"] == 6
+    out = capsys.readouterr().out
+    assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out
+    assert str(folder / "mixed.png") in out
+
+
+def test_evaluation_counts_every_test_picture_once_whatever_the_batch_size():
+    learners = [trainer(batch_size=batch_size) for batch_size in (16, 50, 160)]
+    state, dataset = learners[0].fresh(), learners[0].dataset
+    model = models.create("resnet-8", 10, 1, nnx.Rngs(0))
+    nnx.update(model, state.params, state.statistics)
+    images = pictures.normalize(jnp.asarray(dataset.test_images), dataset.mean, dataset.std)
+    logits = jax.jit(lambda images: model(images, train=False))(images)
+    own = np.asarray(jax.nn.log_softmax(logits))[np.arange(50), dataset.test_labels]
+    for learner in learners:
+        found = learner.evaluate(state)
+        assert found.pictures == 50
+        assert found.accuracy == pytest.approx((np.argmax(logits, 1) == dataset.test_labels).mean())
+        assert found.loss == pytest.approx(-own.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["cutmix", "manifold-mixup"])
+def test_one_device_and_eight_learn_the_same(method):
+    results = []
+    for mesh in (one_device(), steps.local_mesh()):
+        learner = trainer(mesh, method=method)
+        state, order = learner.fresh(), learner.order(0)
+        losses = []
+        for _ in range(4):
+            state, result = learner.advance(state, order, 1)
+            losses.append(np.asarray(result)[0])
+        results.append((np.asarray(losses), jax.device_get(state.params)))
+    assert len(jax.tree.leaves(results[1][1])[0].shape) > 0
+    # Sums are taken in another order, and four steps at a learning rate of 0.1 make the difference grow.
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-3)
+    for one, eight in zip(*(jax.tree.leaves(params) for _, params in results), strict=True):
+        np.testing.assert_allclose(one, eight, atol=2e-3)
+
+
+def test_several_steps_in_one_dispatch_are_the_same_steps():
+    learner = trainer()
+    order = learner.order(0)
+    one, many = learner.fresh(), learner.fresh()
+    single = []
+    for _ in range(3):
+        one, result = learner.advance(one, order, 1)
+        single.append(np.asarray(result)[0])
+    many, together = learner.advance(many, order, 3)
+    # Another program: XLA fuses and adds in another order.
+    np.testing.assert_allclose(np.stack(single), together, rtol=1e-3)
+    assert int(many.step) == int(one.step) == 3
+
+
+def test_nothing_is_traced_twice_and_every_epoch_sees_every_picture_in_another_order():
+    learner = trainer()
+    state = learner.fresh()
+    for epoch in range(2):
+        order = learner.order(epoch)
+        assert sorted(np.asarray(order)) == list(range(160))
+        for _ in range(learner.steps_per_epoch):
+            state, _ = learner.advance(state, order, 1)
+        learner.evaluate(state)
+    assert (np.asarray(learner.order(0)) != np.asarray(learner.order(1))).any()
+    assert learner._advance._cache_size() == learner._test._cache_size() == learner._permute._cache_size() == 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "steps_per_epoch", "expected"), [("cpu", 390, 1), ("gpu", 390, 30), ("tpu", 389, 32), ("gpu", 5, 5)]
+)
+def test_steps_per_call_suit_the_device_and_divide_the_epoch_where_they_can(
+    backend, steps_per_epoch, expected, monkeypatch
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    assert steps.steps_per_call(0, steps_per_epoch) == expected
+    assert steps.steps_per_call(7, 390) == 7
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step"])
+def test_the_learning_rate_warms_up_and_falls(schedule):
+    config = cifar.Config(schedule=schedule, epochs=10, milestones=(5, 8), warmup_epochs=2, lr=1.0)
+    rate = cifar.learning_rate(config, 10)
+    assert float(rate(0)) == 0
+    assert float(rate(10)) == pytest.approx(0.5)
+    assert float(rate(20)) == pytest.approx(1.0)
+    if schedule == "cosine":
+        assert float(rate(60)) == pytest.approx(0.5)
+        assert float(rate(100)) == pytest.approx(0, abs=1e-6)
+    else:
+        assert [float(rate(step)) for step in (49, 51, 79, 81)] == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
+@pytest.mark.usefixtures("single")
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(capsys):
+    assert cifar.main([*QUICK, "--lr", "1e30"]) == 1
+    error = capsys.readouterr().err
+    assert "the loss of step" in error
+    assert "is not finite (epoch 1)" in error
+    step = int(error.split("the loss of step ")[1].split()[0])
+    assert 1 <= step < 5
+
+
+@pytest.mark.usefixtures("single")
+def test_an_interrupt_saves_says_how_to_go_on_and_the_end_is_the_same_to_the_bit(capsys, monkeypatch):
+    assert cifar.main([*QUICK]) == 0
+    whole = run_folder()
+    whole = whole.rename(whole.parent.parent / "whole")
+    advance = steps.Trainer.advance
+
+    def interrupted(self, state, order, count):
+        result = advance(self, state, order, count)
+        if int(result[0].step) == 8:  # in the middle of the second epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(steps.Trainer, "advance", interrupted)
+    capsys.readouterr()
+    assert cifar.main([*QUICK]) == 130
+    folder = run_folder()
+    out = capsys.readouterr().out
+    assert "interrupted after step 8" in out
+    assert f"--resume {folder}" in out
+    monkeypatch.setattr(steps.Trainer, "advance", advance)
+    # A line of a step after the checkpoint, as a kill between the two leaves it, and one cut short.
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(lines(folder)[-1] | {"step": 10, "epoch": 2}) + "\n" + '{"step": 15, "ep')
+    assert cifar.main(["--resume", str(folder)]) == 0
+    assert [line["step"] for line in lines(folder)] == [5, 10, 15]
+    assert_same_bits(final_state(whole), final_state(folder))
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        assert [line[name] for line in lines(whole)] == [line[name] for line in lines(folder)]
+
+
+def start(*arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"} | {
+        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
+    }
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_in_an_epoch_and_resumed_ends_with_the_same_bits(place):
+    whole = start(*QUICK, "--epochs", "12", "--runs-dir", "whole")
+    process = start(*QUICK, "--epochs", "12", "--runs-dir", "killed")
+    deadline = time.monotonic() + 300
+    while not list(place.glob("killed/*/checkpoints/[0-9]*/_CHECKPOINT_METADATA")):
+        assert process.poll() is None, process.stdout.read().decode()
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (folder,) = place.glob("killed/*")
+    assert not list(folder.glob("checkpoints/60"))
+    resumed = start("--resume", str(folder))
+    assert resumed.wait() == 0, resumed.stdout.read().decode()
+    assert whole.wait() == 0, whole.stdout.read().decode()
+    (uninterrupted,) = place.glob("whole/*")
+    assert_same_bits(final_state(uninterrupted), final_state(folder))
+    assert [line["step"] for line in lines(folder)] == list(range(5, 65, 5))
+    for finished in (whole, process, resumed):
+        finished.stdout.close()
+
+
+@pytest.mark.usefixtures("single")
+def test_a_resumed_run_keeps_its_configuration(capsys):
+    config = cifar.Config(epochs=3, milestones=(1, 2), steps_per_call=1, data_dir=pathlib.Path("there"))
+    folder = pathlib.Path("runs/one")
+    folder.mkdir(parents=True)
+    runs.write_json(folder / "config.json", cifar._encoded(config))
+    found = cifar.resumed(folder, ["--resume", str(folder), "--checkpoint-every", "7"])
+    assert found == dataclasses.replace(config, resume=folder, checkpoint_every=7)
+    assert cifar.main(["--resume", str(folder), "--epochs", "4"]) == 2
+    assert "--epochs is 3 in runs/one/config.json, but 4 on the command line" in capsys.readouterr().err
+    assert cifar.main(["--resume", "runs/nothing"]) == 2
+    assert "there is no runs/nothing/config.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "resnet"], "There is no model 'resnet'. There are"),
+        (["--method", "cutmixx"], "Did you mean 'cutmix'?"),
+        (["--dataset", "cifar10", "--data-dir", "nowhere"], "tar -xzf cifar-10-python.tar.gz -C nowhere"),
+        (["--batch-size", "60"], "wanted a multiple of the 8 devices"),
+        (["--batch-size", "4096"], "the number of training pictures"),
+        (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
+        (["--lr", "-1"], "--lr is -1.0; wanted 0 or more"),
+    ],
+)
+def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, capsys):
+    assert cifar.main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not pathlib.Path("runs").exists()
+
+
+def test_help_tells_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cifar.main(["--help"])
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    for field in dataclasses.fields(cifar.Config):
+        assert f"--{field.name.replace('_', '-')}" in out
+
+
+@pytest.mark.parametrize("method", ["none", "dropblock"])
+def test_methods_that_mix_no_pictures_have_no_preview(method):
+    assert trainer(method=method).preview() is None
+
+
+def test_the_preview_is_of_the_batch_that_training_mixes():
+    learner = trainer(method="mixup")
+    images, mixed, mix, labels = learner.preview()
+    assert images.dtype == mixed.dtype == np.uint8
+    rows = np.asarray(learner.order(0))[:32]
+    np.testing.assert_array_equal(labels, learner.dataset.train_labels[rows])
+    share = mix.weight[:, 1, None, None, None]
+    # Two roundings to whole levels, of the picture and of the mix.
+    np.testing.assert_allclose(mixed, (1 - share) * images + share * images[mix.source[:, 1]], atol=1.01)
+
+
+def test_lines_after_the_checkpoint_are_dropped(place):
+    (place / "metrics.jsonl").write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)))
+    metrics = runs.Metrics(place, step=10, tensorboard=False)
+    metrics.write({"step": 15, "again": True})
+    assert [line["step"] for line in lines(place)] == [5, 10, 15]
+    assert lines(place)[-1]["again"]
+
+
+def test_two_runs_of_one_second_have_two_folders(place, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20260131-120000")
+    assert runs.create(place, "digits").name == "20260131-120000-digits"
+    assert runs.create(place, "digits").name == "20260131-120000-digits-2"

@@ -1,0 +1,241 @@
+"""Readers: what they read, and what they say when they cannot."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import data
+
+
+def rows(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 3072), np.uint8)
+
+
+@pytest.fixture
+def cifar10(tmp_path):
+    """A folder with the official layout, 20 + 6 pictures. Returns the folder that holds it."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for number in range(1, 6):
+        content = {b"data": rows(4, number), b"labels": [number % 10, 1, 2, 9], b"batch_label": b"training"}
+        (folder / f"data_batch_{number}").write_bytes(pickle.dumps(content, 2))
+    (folder / "test_batch").write_bytes(pickle.dumps({b"data": rows(6, 9), b"labels": [0, 1, 2, 3, 4, 5]}, 2))
+    names = [f"name{number}".encode() for number in range(10)]
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, 2))
+    return tmp_path
+
+
+def write_npz(path, **changes):
+    arrays = {
+        "x_train": np.arange(6 * 8 * 8 * 3, dtype=np.uint8).reshape(6, 8, 8, 3),
+        "y_train": np.array([0, 1, 2, 0, 1, 2]),
+        "x_test": np.zeros((2, 8, 8, 3), np.uint8),
+        "y_test": np.array([0, 2]),
+    }
+    arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
+    np.savez(path, **arrays)
+    return path
+
+
+def test_digits_are_split_once_and_for_all_with_every_class_in_both_parts(tmp_path):
+    found, again = data.load("digits", tmp_path), data.load("digits", tmp_path)
+    assert len(found.train_images) + len(found.test_images) == 1797
+    assert found.train_images.shape[1:] == (8, 8, 1)
+    assert found.train_images.max() == 255
+    assert set(found.train_labels) == set(found.test_labels) == set(range(10))
+    np.testing.assert_array_equal(found.test_images, again.test_images)
+
+
+def test_cifar10_rows_are_channel_after_channel(cifar10):
+    found = data.load("cifar10", cifar10)
+    assert found.train_images.shape == (20, 32, 32, 3)
+    assert found.test_labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.names[3] == "name3"
+    row = rows(4, 1)[0]
+    assert found.train_images[0, 5, 7].tolist() == [row[1024 * channel + 5 * 32 + 7] for channel in range(3)]
+
+
+def test_the_folder_itself_will_do_too(cifar10):
+    assert len(data.load("cifar10", cifar10 / "cifar-10-batches-py").train_images) == 20
+
+
+def test_cifar100_takes_the_fine_labels(tmp_path):
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    for name, count in (("train", 5), ("test", 3)):
+        content = {b"data": rows(count), b"fine_labels": [99] * count, b"coarse_labels": [1] * count}
+        (folder / name).write_bytes(pickle.dumps(content, 2))
+    found = data.load("cifar100", tmp_path)
+    assert found.train_labels.tolist() == [99] * 5
+    assert len(found.names) == 100
+
+
+def test_mean_and_spread_are_those_of_the_training_pictures(cifar10):
+    found = data.load("cifar10", cifar10)
+    scaled = found.train_images / 255
+    np.testing.assert_allclose(found.mean, scaled.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(found.std, scaled.std((0, 1, 2)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_arrays_of_every_pickle_protocol_before_the_fifth_are_read(protocol):
+    content = {"data": rows(2), "labels": [1, 2], "name": b"bytes"}
+    read = data.PlainUnpickler(io.BytesIO(pickle.dumps(content, protocol)), encoding="bytes").load()
+    assert len(read) == 3
+
+
+class Call:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [Call(os.system, "touch ran"), Call(eval, "1"), Call(getattr, [], "append"), Call(np.load, "file"), np.zeros],
+)
+def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(cifar10, evil, monkeypatch):
+    monkeypatch.chdir(cifar10)
+    path = cifar10 / "cifar-10-batches-py" / "data_batch_2"
+    path.write_bytes(pickle.dumps({b"data": evil, b"labels": []}, 2))
+    with pytest.raises(ValueError, match=r"data_batch_2 is broken or not a CIFAR file.*refused"):
+        data.load("cifar10", cifar10)
+    assert not (cifar10 / "ran").exists()
+
+
+def test_a_truncated_file_is_named(cifar10):
+    path = cifar10 / "cifar-10-batches-py" / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ValueError, match="data_batch_3 is broken"):
+        data.load("cifar10", cifar10)
+
+
+def test_a_file_that_is_missing_from_the_folder_is_named(cifar10):
+    (cifar10 / "cifar-10-batches-py" / "test_batch").unlink()
+    with pytest.raises(ValueError, match="test_batch is missing"):
+        data.load("cifar10", cifar10)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({b"data": rows(4), b"labels": [1, 2, 3]}, "4 pictures, but labels of shape"),
+        ({b"data": rows(4), b"labels": [1, 2, 3, 10]}, "wanted 0 to 9"),
+        ({b"data": rows(4)[:, :3000], b"labels": [1, 2, 3, 4]}, "wanted uint8"),
+        ({b"data": rows(4), b"fine_labels": [1, 2, 3, 4]}, "another data set"),
+        ([1, 2], "broken or not a CIFAR file"),
+    ],
+)
+def test_wrong_contents_are_named_with_their_file(cifar10, content, message):
+    (cifar10 / "cifar-10-batches-py" / "data_batch_5").write_bytes(pickle.dumps(content, 2))
+    with pytest.raises(ValueError, match=f"data_batch_5(.|\n)*{message}"):
+        data.load("cifar10", cifar10)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_missing_data_are_answered_with_where_and_what_to_do(tmp_path, name):
+    with pytest.raises(ValueError, match="No " + name) as caught:
+        data.load(name, tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    assert "tar -xzf cifar-10" in message
+    assert f"tfds build {name} --data_dir {tmp_path}" in message
+
+
+def test_an_unknown_data_set_is_answered_with_the_list(tmp_path):
+    with pytest.raises(ValueError, match="There are: digits, cifar10, cifar100, npz"):
+        data.load("svhn", tmp_path)
+
+
+def test_npz_is_read(tmp_path):
+    found = data.load("npz", write_npz(tmp_path / "own.npz"))
+    assert found.train_images.shape == (6, 8, 8, 3)
+    assert found.test_labels.tolist() == [0, 2]
+    assert len(found.names) == 3
+
+
+def test_npz_without_a_channel_axis_gets_one(tmp_path):
+    path = write_npz(tmp_path / "own.npz", x_train=np.zeros((6, 8, 8), np.uint8), x_test=np.zeros((2, 8, 8), np.uint8))
+    assert data.load("npz", path).test_images.shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_test": None}, "lacks y_test"),
+        ({"x_train": np.zeros((6, 8, 8, 3), np.float32)}, "wanted uint8"),
+        ({"y_train": np.zeros(5, int)}, "6 pictures, but labels"),
+        ({"y_train": np.zeros(6)}, "wanted integer labels"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, -1])}, "labels go from -1"),
+        ({"x_test": np.zeros((2, 9, 8, 3), np.uint8)}, "test pictures"),
+        ({"x_test": np.zeros((0, 8, 8, 3), np.uint8), "y_test": np.zeros(0, int)}, "n above 0"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, None], object)}, "plain arrays"),
+    ],
+)
+def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):
+    path = write_npz(tmp_path / "own.npz", **changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load("npz", path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_npz_and_a_missing_one_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"No data: .*own\.npz is not a file"):
+        data.load("npz", tmp_path / "own.npz")
+    (tmp_path / "own.npz").write_text("text")
+    with pytest.raises(ValueError, match=r"own\.npz cannot be read"):
+        data.load("npz", tmp_path / "own.npz")
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", b"broken")
+    with pytest.raises(ValueError, match=r"own\.npz lacks x_train"):
+        data.load("npz", tmp_path / "own.npz")
+
+
+@pytest.mark.filterwarnings("ignore")  # of tensorflow-datasets and what it imports
+def test_what_tensorflow_datasets_prepared_is_read_without_tensorflow(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("array_record")
+    import sys
+
+    from PIL import Image
+
+    class Cifar10(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("3.0.2")
+        name = "cifar10"
+        pkg_dir_path = tmp_path
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(32, 32, 3), encoding_format="png"),
+                "label": tfds.features.ClassLabel(names=[f"name{number}" for number in range(10)]),
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, download_manager):
+            return {"train": self._generate_examples(8), "test": self._generate_examples(4)}
+
+        def _generate_examples(self, count):
+            for number in range(count):
+                file = io.BytesIO()
+                Image.fromarray(np.full((32, 32, 3), number, np.uint8)).save(file, "PNG")
+                file.seek(0)
+                yield number, {"image": file, "label": number}
+
+    Cifar10(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    found = data.load("cifar10", tmp_path)
+    assert "tensorflow" not in sys.modules
+    assert found.train_images.shape == (8, 32, 32, 3)
+    np.testing.assert_array_equal(found.train_images[:, 0, 0, 0], found.train_labels)
+    assert found.names[2] == "name2"
+    (tmp_path / "cifar10" / "3.0.2" / "features.json").write_text("{")
+    with pytest.raises(ValueError, match=r"3\.0\.2 cannot be read"):
+        data.load("cifar10", tmp_path)

@@ -1,0 +1,49 @@
+"""Normalization, crops and mirrors against their plain definitions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import pictures
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def batch(count=16, side=8):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+def test_normalization_is_undone_bit_for_bit():
+    images = batch()
+    normal = pictures.normalize(jnp.asarray(images), MEAN, STD)
+    # One rounding of the factor and one of the sum.
+    np.testing.assert_allclose(normal, (images / 255 - MEAN) / STD, atol=1e-5)
+    np.testing.assert_array_equal(pictures.restore(normal, MEAN, STD), images)
+
+
+def test_every_crop_is_a_window_of_the_zero_padded_picture_and_all_windows_come():
+    images = jnp.asarray(batch(500, 4), jnp.float32) + 1
+    cropped = np.asarray(pictures.crop(jax.random.key(0), images, 1))
+    padded = np.pad(np.asarray(images), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    counts = np.zeros((3, 3), int)
+    for image, wide in zip(cropped, padded, strict=True):
+        found = [(y, x) for y in range(3) for x in range(3) if (wide[y : y + 4, x : x + 4] == image).all()]
+        assert len(found) == 1
+        counts[found[0]] += 1
+    # 500 draws of nine windows: 55.6 each, spread 7; five times that either way.
+    assert counts.min() > 20
+    assert counts.max() < 91
+
+
+def test_no_padding_is_no_crop():
+    images = jnp.asarray(batch(), jnp.float32)
+    np.testing.assert_array_equal(pictures.crop(jax.random.key(0), images, 0), images)
+
+
+def test_a_mirrored_picture_is_itself_or_its_mirror_image_half_of_the_time():
+    images = jnp.asarray(batch(400, 4), jnp.float32)
+    mirrored = np.asarray(pictures.mirror(jax.random.key(0), images))
+    same = (mirrored == np.asarray(images)).all((1, 2, 3))
+    turned = (mirrored == np.asarray(images)[:, :, ::-1]).all((1, 2, 3))
+    assert (same | turned).all()
+    assert 150 < same.sum() < 250

@@ -1,0 +1,138 @@
+"""Recipes: every method trains what its paper says, where its paper says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmix
+import recipes
+
+METHODS = tuple(recipes._recipes("cifar10", 32))
+MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32).augmentation is not None)
+
+
+def images(side=16, count=8):
+    return jax.random.normal(jax.random.key(9), (count, side, side, 3))
+
+
+def mixes(name, progress=1.0, count=40, side=16):
+    """The mixes that a recipe draws, stacked along a leading axis."""
+    augmentation = recipes.create(name, "cifar10", side).augmentation
+    keys = jax.random.split(jax.random.key(0), count)
+    return jax.jit(lambda keys: jax.lax.map(lambda key: augmentation(key, images(side), progress)[1], keys))(keys)
+
+
+@pytest.mark.parametrize("name", MIXING)
+@pytest.mark.parametrize("side", [8, 32])
+def test_every_augmentation_keeps_shape_and_dtype(name, side):
+    recipe = recipes.create(name, "digits" if side == 8 else "cifar100", side)
+    x = jax.ShapeDtypeStruct((4, side, side, 1), jnp.float32)
+    out, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), x, jnp.float32(0.5))
+    assert (out.shape, out.dtype) == (x.shape, x.dtype)
+    assert mix.weight.shape[0] == 4
+
+
+@pytest.mark.parametrize("name", sorted(set(MIXING) - {"cutout"}))
+def test_a_draw_is_shared_by_the_batch(name):
+    weight = np.asarray(mixes(name, count=10).weight)
+    np.testing.assert_array_equal(weight, np.broadcast_to(weight[:, :1], weight.shape))
+
+
+@pytest.mark.parametrize("name", ["cutmix", "smoothmix_c", "cutmix-fixed-size", "cutmix-complete-label"])
+def test_half_of_the_batches_are_mixed(name):
+    mixed = (np.asarray(mixes(name, count=200).mask)[:, 0, 1] > 0).any((1, 2)).sum()
+    # 200 fair draws: 100, spread 7. A CutMix box can come out empty, so a few less are mixed.
+    assert 65 < mixed < 130
+
+
+def test_scheduled_cutmix_goes_from_never_to_always():
+    assert (np.asarray(mixes("cutmix-scheduled", 0.0).weight)[:, :, 0] == 1).all()
+    assert (np.asarray(mixes("cutmix-scheduled", 1.0).weight)[:, 0, 0] < 1).mean() > 0.7
+
+
+def test_one_hot_and_complete_label_variants_change_the_label_alone():
+    assert set(np.unique(mixes("cutmix-one-hot").weight)) <= {0.0, 1.0}
+    complete = mixes("cutmix-complete-label")
+    mixed = (np.asarray(complete.mask)[:, 0, 1] > 0).any((1, 2))
+    weight = np.asarray(complete.weight)[:, 0, 0]
+    assert (weight[mixed] == 0.5).all()
+    assert set(weight) <= {0.5, 1.0}
+
+
+def test_the_hole_of_cutout_is_the_papers():
+    for dataset, side in (("cifar10", 16), ("cifar100", 8)):
+        recipe = recipes.create("cutout", dataset, 32)
+        mixed, mix = recipe.augmentation(jax.random.key(0), jnp.ones((64, 32, 32, 3)), 0.0)
+        assert np.asarray(mixed == 0).all(-1).sum((1, 2)).max() == side**2
+        assert (mix.weight == 1).all()
+
+
+def test_losses_and_mixing_points_are_the_papers():
+    found = {
+        name: (recipes.create(name, "cifar10", 32).loss, recipes.create(name, "cifar10", 32).points) for name in METHODS
+    }
+    assert found.pop("manifold-mixup") == ("softmax_bce", (0, 2, 3))
+    assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))
+    assert set(found.values()) == {("cross_entropy", (0,))}
+
+
+@pytest.mark.parametrize("name", ["manifold-mixup", "feature-cutmix"])
+def test_hidden_mixing_happens_at_one_of_its_points_and_gives_that_mix_to_the_label(name):
+    recipe = recipes.create(name, "cifar10", 16)
+    sides = (16, 16, 16, 8, 4)
+    features = [images(side) for side in sides]
+
+    @jax.jit
+    def forward(key):
+        mixing = recipes.Mixing(recipe, key, 0.5, len(sides))
+        return [mixing(point, x) for point, x in enumerate(features)], mixing.mix, mixing.chosen
+
+    seen = set()
+    for key in jax.random.split(jax.random.key(3), 30):
+        out, mix, chosen = forward(key)
+        changed = {point for point, (a, b) in enumerate(zip(out, features, strict=True)) if (a != b).any()}
+        assert changed <= {int(chosen)}
+        if not changed:  # an empty box
+            assert (mix.weight[:, 0] == 1).all()
+            continue
+        seen |= changed
+        x, point = features[int(chosen)], int(chosen)
+        share = np.asarray(mix.weight)[:, 1]
+        partner = x[mix.source[:, 1]]
+        if name == "manifold-mixup":
+            expected = (1 - share)[:, None, None, None] * x + share[:, None, None, None] * partner
+            np.testing.assert_allclose(out[point], expected, atol=1e-6)
+        else:
+            pasted = np.asarray(out[point] == partner).all(-1).mean((1, 2))
+            np.testing.assert_allclose(pasted, share, atol=1e-6)
+    assert seen == set(recipe.points)
+
+
+def test_manifold_mixup_at_the_input_alone_is_mixup():
+    recipe = recipes.create("manifold-mixup", "cifar10", 16)._replace(points=(0,))
+    mixing = recipes.Mixing(recipe, jax.random.key(0), 0.0, 5)
+    out = mixing(0, images())
+    np.testing.assert_array_equal(out, jaxmix.apply(mixing.mix, images()))
+    assert mixing.mix.weight[0, 1] > 0
+
+
+def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_the_end():
+    recipe = recipes.create("dropblock", "cifar10", 32)
+    ones = jnp.ones((64, 16, 16, 32))
+
+    def dropped(point, progress):
+        return np.asarray(recipes.Mixing(recipe, jax.random.key(0), progress, 5)(point, ones) == 0).mean()
+
+    assert dropped(4, 0.0) == 0
+    # Blocks overlap, so a little less than 1 - keep.
+    assert 0.07 < dropped(4, 1.0) < 0.105
+    assert 0.015 < dropped(3, 1.0) < 0.027
+    assert 0.03 < dropped(4, 0.5) < 0.055
+    assert dropped(2, 1.0) == dropped(1, 1.0) == dropped(0, 1.0) == 0
+
+
+@pytest.mark.parametrize(("name", "hint"), [("cutmixx", "'cutmix'"), ("manifold_mixup", "'manifold-mixup'")])
+def test_an_unknown_method_is_answered_with_the_closest_and_the_list(name, hint):
+    with pytest.raises(ValueError, match=f"Did you mean {hint}.*There are: none, mixup, cutmix"):
+        recipes.create(name, "cifar10", 32)
