@@ -19,9 +19,9 @@ def images(batch: Batch) -> jax.Array:
         if "image" not in batch:
             raise ValueError(f'the batch is a mapping with keys {sorted(batch)}; wanted its images under "image"')
         batch = batch["image"]
-    shape, dtype = np.shape(batch), getattr(batch, "dtype", None)
-    if dtype is None:
+    if not isinstance(batch, jax.Array | np.ndarray):
         raise ValueError(f"images came as {type(batch).__name__}; wanted an array [b h w c]: call jnp.asarray first")
+    shape = batch.shape
     if len(shape) != 4:
         raise ValueError(
             f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: add the missing axis with "
@@ -92,7 +92,7 @@ def number(
 
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
     """Non-negative numbers, not all 0, as float32 [length]; an array, or a sequence whose members may be traced."""
-    parts = list(values) if isinstance(values, tuple | list) else values
+    parts: Any = list(values) if isinstance(values, Sequence) else values
     known = None if any(concrete(part) is None for part in jax.tree.leaves(parts)) else np.asarray(parts, np.float64)
     found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
     if found != (length,):
@@ -104,9 +104,7 @@ def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wan
     return jnp.asarray(parts, jnp.float32)
 
 
-def interval(
-    name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float
-) -> tuple[jax.Array, jax.Array]:
+def interval(name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float) -> tuple[jax.Array, jax.Array]:
     """The two ends of a range as float32: low <= start <= end <= high."""
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise ValueError(f"{name} is {bounds!r}; wanted two numbers, (lowest, highest)")

@@ -55,11 +55,10 @@ def contact_sheet(
     count = min(count, len(images))
     source, weight, mask = (np.asarray(field) for field in mix[:3])
     slots = min(weight.shape[1], 4)
-    rows = [("own" if slot == 0 else "partner", images[source[:count, slot]]) for slot in range(slots)]
-    rows += [
-        ("own share" if slot == 0 else "partner's share", np.uint8(np.rint(mask[:count, slot, :, :, None] * 255)))
-        for slot in range(min(1, slots - 1), slots)
-    ]
+    greys = np.rint(mask[:, :, :, :, None] * 255).astype(np.uint8)
+    whose = ["own", *["partner"] * (slots - 1)]
+    rows = [(whose[slot], images[source[:count, slot]]) for slot in range(slots)]
+    rows += [(f"{whose[slot]}'s share", greys[:count, slot]) for slot in range(min(1, slots - 1), slots)]
     rows.append(("mixed", mixed[:count]))
 
     gap, margin, line = 4, 96, 14
@@ -82,10 +81,12 @@ def contact_sheet(
         left = float(margin + column * (width + gap))
         for slot in range(slots):
             share, label = float(weight[column, slot]), int(classes[source[column, slot]])
-            color = _COLORS[label % len(_COLORS)]
-            pen.rectangle((left, top, left + max(share * width - 1, 0), top + line - 2), fill=color)
-            text = f"{share:.2f} {names[label] if names else label}"
-            pen.text((margin + column * (width + gap), top + line * (slot + 1)), text, color, font)
+            color, row = _COLORS[label % len(_COLORS)], top + line * (slot + 1)
+            if share > 0:
+                pen.rectangle((left, top, left + max(share * width - 1, 0), top + line - 3), fill=color)
+            start = margin + column * (width + gap)
+            pen.rectangle((start, row + 3, start + 6, row + 9), fill=color)
+            pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
             left += share * width
     return sheet
 
@@ -96,7 +97,7 @@ def _pixels(images, name) -> np.ndarray:
         raise ValueError(f"{name} have shape {images.shape}; wanted [b h w 1] or [b h w 3]")
     if images.dtype == np.uint8:
         return images
-    return np.uint8(np.rint(np.clip(images.astype(np.float32), 0, 1) * 255))
+    return np.rint(np.clip(images.astype(np.float32), 0, 1) * 255).astype(np.uint8)
 
 
 def _classes(labels) -> np.ndarray:

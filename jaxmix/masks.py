@@ -19,7 +19,7 @@ Center = Callable[[Array, int, int, int], tuple[Array, Array]]
 
 
 def outer(rows: Float[Array, "d h"], columns: Float[Array, "d w"]) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
-    """The mask `rows x columns` and its sum over the pixels, known without counting them: exact for boxes of 0 and 1."""
+    """The mask `rows x columns` and its sum over the pixels, known without counting: exact for boxes of 0 and 1."""
     return rows[:, :, None] * columns[:, None, :], rows.sum(1) * columns.sum(1)
 
 
@@ -178,7 +178,7 @@ def _picture(spectrum, height, width):
 def brightest(
     picture: Float[Array, "d h w"], count: Int[Array, "d"], soft: Int[Array, "d"] | None = None
 ) -> Float[Array, "d h w"]:
-    """1 at the `count` brightest pixels, 0 elsewhere; `soft` makes it a linear ramp over 2 * soft pixels in rank order."""
+    """1 at the `count` brightest pixels, 0 elsewhere; or around that rank a linear ramp over 2 * soft pixels."""
     flat = picture.reshape(picture.shape[0], -1)
     rank = jnp.argsort(jnp.argsort(flat, 1, descending=True), 1)
     soft = jnp.zeros_like(count) if soft is None else soft

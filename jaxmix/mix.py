@@ -1,7 +1,7 @@
 """A mix is data. Two equations carry every method, and this file is both of them:
 
-    image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
-    label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
+image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
+label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
 """
 
 from typing import NamedTuple

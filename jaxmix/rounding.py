@@ -1,8 +1,8 @@
 """Same bits, eager or jitted.
 
-Inside one jitted program XLA may fuse a product with a following sum, which rounds once instead of twice, and replace a
-division by one number with a product, and compute with a constant otherwise than with an argument. A pixel may differ in its last bit, but a draw must not: a share that does may
-move the edge of a box.
+Inside one jitted program XLA may fuse a product with a following sum, which rounds once instead of twice, replace a
+division by one number with a product, and compute with a constant otherwise than with an argument. A pixel may differ
+in its last bit, but a draw must not: a share that does may move the edge of a box.
 """
 
 import jax

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -32,7 +31,7 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
 
     >>> from jaxmix.methods.cutmix import cutmix
     >>> mesh = jax.make_mesh((1,), ("data",))
-    >>> images, mix = per_device(cutmix, mesh)(jax.random.key(0), jnp.zeros((4, 32, 32, 3)))
+    >>> images, mix = per_device(cutmix, mesh)(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
     >>> mix.source.shape
     (4, 2)
     """

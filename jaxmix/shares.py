@@ -35,11 +35,11 @@ def _beta(key, alpha, like):
     return jnp.where(alpha > 0, jax.random.beta(key, positive, positive, like.shape), 0.0)
 
 
-def uniform(key: Array, low: ArrayLike, high: ArrayLike, draws: int) -> Float[Array, "d"]:
+def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: int) -> Float[Array, "d"]:
     """Numbers spread evenly from low to high."""
     return between(low, high, jax.random.uniform(key, (draws,)))
 
 
-def between(low: ArrayLike, high: ArrayLike, share: Float[Array, "d"]) -> Float[Array, "d"]:
+def between(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "d"]) -> Float[Array, "d"]:
     """Shares of [0, 1] stretched onto [low, high]."""
     return low + settled((high - low) * share)

@@ -41,9 +41,7 @@ class Resample(NamedTuple):
         return jax.vmap(_copy)(x, self.rows, self.columns)
 
     def still(self) -> "Resample":
-        rows, columns = (
-            jnp.broadcast_to(jnp.arange(index.shape[1], dtype=index.dtype), index.shape) for index in self
-        )
+        rows, columns = (jnp.broadcast_to(jnp.arange(index.shape[1], dtype=index.dtype), index.shape) for index in self)
         return Resample(rows, columns)
 
 

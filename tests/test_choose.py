@@ -105,7 +105,9 @@ MISTAKES = {
     r"p is nan; wanted a number from 0 to 1": lambda: jaxmix.sometimes(jaxmix.mixup, float("nan")),
     r"probs have shape \(3,\); wanted one number for each of 4": lambda: jaxmix.one_of(FOUR, [1, 1, 1]),
     r"probs are \[1.0, -1.0, 0.0, 0.0\]": lambda: jaxmix.one_of(FOUR, [1.0, -1.0, 0.0, 0.0]),
-    r"probs are \[0.0, 0.0, 0.0, 0.0\]; wanted numbers of 0 or more, at least one above": lambda: jaxmix.one_of(FOUR, [0] * 4),
+    r"probs are \[0.0, 0.0, 0.0, 0.0\]; wanted numbers of 0 or more, at least one above": lambda: jaxmix.one_of(
+        FOUR, [0] * 4
+    ),
     r"there are no methods": lambda: jaxmix.one_of([], []),
     r"shares are \[0.5, 0.4\].*sum 1": lambda: jaxmix.split([0.5, 0.4], [jaxmix.mixup, jaxmix.cutmix]),
     r"shares are \[1.5, -0.5\]": lambda: jaxmix.split([1.5, -0.5], [jaxmix.mixup, jaxmix.cutmix]),

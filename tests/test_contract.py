@@ -186,7 +186,9 @@ def test_numpy_images_are_a_batch(method):
 
 @every_method
 def test_legacy_keys_give_the_same_mix(method):
-    chex.assert_trees_all_equal(jitted(method)(jax.random.PRNGKey(5), pictures()), jitted(method)(jax.random.key(5), pictures()))
+    chex.assert_trees_all_equal(
+        jitted(method)(jax.random.PRNGKey(5), pictures()), jitted(method)(jax.random.key(5), pictures())
+    )
 
 
 @every_method

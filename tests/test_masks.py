@@ -181,7 +181,9 @@ def test_smoothmix_profiles_agree_with_the_slow_loops(side, k):
         # Float32 coordinates of up to 1, divided by the width of the ramp: at least 2 k sigma.
         np.testing.assert_allclose(made, expected, rtol=0, atol=3e-7 / (2 * k * (0.01 if profile != masks.ramp else 1)))
     made = PROFILES[masks.bump](jnp.asarray(middle), jnp.asarray(sigma + 0.1), side)
-    expected = [smoothmix.gaussian(float(m), float(s), side) for m, s in zip(middle, sigma + np.float32(0.1), strict=True)]
+    expected = [
+        smoothmix.gaussian(float(m), float(s), side) for m, s in zip(middle, sigma + np.float32(0.1), strict=True)
+    ]
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-6)
 
 

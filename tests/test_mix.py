@@ -126,18 +126,36 @@ def test_a_pair_weighs_labels_by_the_pixels_of_its_mask():
 
 
 MISTAKES = {
-    "another batch": (lambda m: jaxmix.apply(m, jnp.zeros((3, 5, 6, 1))), r"of 4 samples, but x has shape \(3, 5, 6, 1\)"),
-    "class ids": (lambda m: jaxmix.apply(m, jnp.zeros((4, 5, 6), jnp.int32)), r"int32, which can't be blended.*one_hot"),
-    "another size": (lambda m: jaxmix.apply(m, jnp.zeros((4, 7, 6, 1))), r"mask of 5 x 6.*shape \(4, 7, 6, 1\).*resize"),
+    "another batch": (
+        lambda m: jaxmix.apply(m, jnp.zeros((3, 5, 6, 1))),
+        r"of 4 samples, but x has shape \(3, 5, 6, 1\)",
+    ),
+    "class ids": (
+        lambda m: jaxmix.apply(m, jnp.zeros((4, 5, 6), jnp.int32)),
+        r"int32, which can't be blended.*one_hot",
+    ),
+    "another size": (
+        lambda m: jaxmix.apply(m, jnp.zeros((4, 7, 6, 1))),
+        r"mask of 5 x 6.*shape \(4, 7, 6, 1\).*resize",
+    ),
     "vectors": (lambda m: jaxmix.apply(m, jnp.zeros((4, 9))), r"mask of 5 x 6, but x has shape \(4, 9\)"),
     "moved": (
         lambda m: jaxmix.apply(random_mix(h=4, w=4), jnp.zeros((4, 8, 8, 1))),
         r"moves pictures of height and width \(4, 4\), but got an array of shape \(4, 8, 8, 1\)",
     ),
-    "no classes": (lambda m: jaxmix.targets(m, jnp.arange(4)), "class ids, so num_classes is needed: pass num_classes=k"),
+    "no classes": (
+        lambda m: jaxmix.targets(m, jnp.arange(4)),
+        "class ids, so num_classes is needed: pass num_classes=k",
+    ),
     "fewer labels": (lambda m: jaxmix.targets(m, jnp.arange(3), 5), "of 4 samples, but there are 3 labels"),
-    "float ids": (lambda m: jaxmix.targets(m, jnp.zeros(4), 5), r"shape \(4,\) and dtype float32; wanted integer class"),
-    "integer table": (lambda m: jaxmix.targets(m, jnp.zeros((4, 5), int), 5), r"dtype int32; wanted integer class ids \[b\]"),
+    "float ids": (
+        lambda m: jaxmix.targets(m, jnp.zeros(4), 5),
+        r"shape \(4,\) and dtype float32; wanted integer class",
+    ),
+    "integer table": (
+        lambda m: jaxmix.targets(m, jnp.zeros((4, 5), int), 5),
+        r"dtype int32; wanted integer class ids \[b\]",
+    ),
     "other classes": (lambda m: jaxmix.targets(m, jnp.zeros((4, 5)), 6), "have 5 classes, but num_classes is 6"),
 }
 

@@ -33,7 +33,7 @@ def test_beta_of_1_is_uniform_in_every_tenth():
     assert ((counts - DRAWS / 10) ** 2 / (DRAWS / 10)).sum() < 27.9  # once in 1,000 draws (9 degrees of freedom)
 
 
-@pytest.mark.parametrize("alpha", [1, 1.0, 0.2])
+@pytest.mark.parametrize("alpha", [1, 0.2])
 def test_a_traced_alpha_gives_the_bits_of_a_static_one(alpha):
     static = jax.jit(functools.partial(shares.beta, alpha=alpha, draws=DRAWS))(jax.random.key(2))
     np.testing.assert_array_equal(traced_beta(jax.random.key(2), alpha, DRAWS), static)

@@ -1,13 +1,12 @@
 """Warps: a slot's picture, moved."""
 
-import functools
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference import mixing, resizemix
 
@@ -15,6 +14,7 @@ from jaxmix import warps
 
 HEIGHT, WIDTH = 7, 10
 resize_into = jax.jit(warps.resize_into, static_argnums=(3, 4))
+move = jax.jit(lambda warp, x: warp(x))
 properties = settings(max_examples=25, deadline=None, derandomize=True)
 
 
@@ -30,7 +30,7 @@ def indices(seed=0):
 @pytest.mark.parametrize("channels", [(), (3,), (2, 3)], ids=["maps", "pictures", "many axes"])
 def test_resample_copies_rows_and_columns_and_gives_0_outside(channels):
     x, (rows, columns) = pictures(4, HEIGHT, WIDTH, *channels), indices()
-    out = warps.Resample(jnp.asarray(rows), jnp.asarray(columns))(jnp.asarray(x))
+    out = move(warps.Resample(jnp.asarray(rows), jnp.asarray(columns)), jnp.asarray(x))
     warp = SimpleNamespace(rows=rows, columns=columns)
     expected = [mixing.warped(warp, b, x[b]) for b in range(4)]
     np.testing.assert_array_equal(out, expected)
@@ -38,16 +38,17 @@ def test_resample_copies_rows_and_columns_and_gives_0_outside(channels):
 
 def test_resample_keeps_the_dtype_and_never_lets_a_bad_pixel_leak_out_of_the_copied_ones():
     rows, columns = jnp.full((1, HEIGHT), -1), jnp.full((1, WIDTH), WIDTH)
+    warp = warps.Resample(rows, columns)
     for dtype in (jnp.uint8, jnp.bfloat16):
-        assert warps.Resample(rows, columns)(jnp.ones((1, HEIGHT, WIDTH, 3), dtype)).dtype == dtype
-    np.testing.assert_array_equal(warps.Resample(rows, columns)(jnp.full((1, HEIGHT, WIDTH), jnp.nan)), 0)
+        assert jax.eval_shape(warp, jax.ShapeDtypeStruct((1, HEIGHT, WIDTH, 3), dtype)).dtype == dtype
+    np.testing.assert_array_equal(move(warp, jnp.full((1, HEIGHT, WIDTH), jnp.nan)), 0)
 
 
 def test_a_still_warp_moves_nothing_and_has_the_same_form():
     x = jnp.asarray(pictures(4, HEIGHT, WIDTH, 3))
     moving = warps.Resample(*map(jnp.asarray, indices()))
     for warp in (moving, warps.Chain((moving, moving))):
-        np.testing.assert_array_equal(warp.still()(x), x)
+        np.testing.assert_array_equal(move(warp.still(), x), x)
         assert jax.tree.structure(warp.still()) == jax.tree.structure(warp)
         assert jax.tree.map(jnp.shape, warp.still()) == jax.tree.map(jnp.shape, warp)
 
@@ -55,7 +56,7 @@ def test_a_still_warp_moves_nothing_and_has_the_same_form():
 def test_a_chain_applies_its_parts_in_order():
     x = jnp.asarray(pictures(4, HEIGHT, WIDTH, 3))
     first, second = (warps.Resample(*map(jnp.asarray, indices(seed))) for seed in (1, 2))
-    np.testing.assert_array_equal(warps.Chain((first, second))(x), second(first(x)))
+    np.testing.assert_array_equal(move(warps.Chain((first, second)), x), move(second, move(first, x)))
 
 
 @pytest.mark.parametrize("shape", [(4, HEIGHT), (4, WIDTH, HEIGHT, 3), (4, HEIGHT + 1, WIDTH, 3)], ids=str)
@@ -68,25 +69,25 @@ def test_resample_refuses_pictures_of_another_size_and_names_both(shape):
 @properties
 @given(st.integers(0, 2**32 - 1), st.floats(0.125, 1, width=32))
 def test_resizing_into_a_box_copies_the_pixel_at_floor_of_i_over_the_ratio(seed, ratio):
+    assume(not resizemix.undecided(ratio, HEIGHT) and not resizemix.undecided(ratio, WIDTH))
     generator = np.random.default_rng(seed)
     own, partner = generator.random((2, HEIGHT, WIDTH, 2)).astype(np.float32)
     center = generator.integers(0, HEIGHT), generator.integers(0, WIDTH)
     expected, (top, bottom, left, right), _ = resizemix.paste(own, partner, ratio, center)
     warp = resize_into(jnp.float32([ratio]), jnp.array([top]), jnp.array([left]), HEIGHT, WIDTH)
-    moved = np.asarray(warp(jnp.asarray(partner)[None]))[0]
+    moved = np.asarray(move(warp, jnp.asarray(partner)[None]))[0]
     np.testing.assert_array_equal(moved[top:bottom, left:right], expected[top:bottom, left:right])
 
 
 def test_a_ratio_of_1_in_the_corner_moves_nothing():
-    x = jnp.asarray(pictures(2, HEIGHT, WIDTH, 3))
-    warp = resize_into(jnp.ones(2), jnp.zeros(2, int), jnp.zeros(2, int), HEIGHT, WIDTH)
-    np.testing.assert_array_equal(warp(x), x)
+    x = jnp.asarray(pictures(1, HEIGHT, WIDTH, 2))
+    warp = resize_into(jnp.ones(1), jnp.zeros(1, int), jnp.zeros(1, int), HEIGHT, WIDTH)
+    np.testing.assert_array_equal(move(warp, x), x)
 
 
-def test_warps_cross_jit_and_vmap():
+def test_warps_cross_vmap():
     x = jnp.asarray(pictures(4, HEIGHT, WIDTH, 3))
     warp = warps.Resample(*map(jnp.asarray, indices()))
-    call = functools.partial(lambda w, pictures: w(pictures))
-    np.testing.assert_array_equal(jax.jit(call)(warp, x), warp(x))
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), warp)
-    np.testing.assert_array_equal(jax.vmap(call)(stacked, jnp.stack([x, x])), jnp.stack([warp(x)] * 2))
+    moved = jax.jit(jax.vmap(move))(stacked, jnp.stack([x, x]))
+    np.testing.assert_array_equal(moved, np.stack([move(warp, x)] * 2))

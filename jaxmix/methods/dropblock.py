@@ -8,12 +8,11 @@ from jaxtyping import Array, Bool, Float
 from jaxmix import checks
 
 
-def dropblock(
-    key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, block: int = 7
-) -> jax.Array:
+def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, block: int = 7) -> jax.Array:
     """Set random squares of every channel to zero, and scale what is left to keep the mean.
 
-        seeds ~ Bernoulli(gamma) where a block fits,   gamma = (1 - keep) / block^2 * h w / ((h - block + 1)(w - block + 1))
+        seeds ~ Bernoulli(gamma) where a block fits
+        gamma = (1 - keep) / block^2 * h w / ((h - block + 1)(w - block + 1))
         out = features * kept / mean(kept)
 
     Use it in training only. The authors let `keep` fall linearly from 1 to its target over the training, and place it

@@ -66,7 +66,8 @@ def smoothmix_c(
 ) -> tuple[jax.Array, Mix]:
     """Blend the partner in under a Gaussian bump (an ellipse where height and width differ).
 
-        x' = (1 - G) x + G x[partner],   G = exp(-(u - mu)^2 / 2 sigma^2) of the rows x the columns,   weight = mean of G
+        x' = (1 - G) x + G x[partner],   weight = mean of G
+        G = exp(-(u - mu)^2 / 2 sigma^2) of the rows x the same of the columns
 
     Args:
         key: PRNG key.
@@ -96,7 +97,8 @@ def _smooth(key, batch, sigma, profile, partner, per_batch):
     middle_key, sigma_key = jax.random.split(key)
     x, partner, draws = checks.inputs(batch, partner, per_batch)
     middle = jax.random.uniform(middle_key, (2, draws))
-    size = shares.uniform(sigma_key, *sigma, draws)
+    low, high = sigma
+    size = shares.uniform(sigma_key, low, high, draws)
     rows, columns = profile(middle[0], size, x.shape[1]), profile(middle[1], size, x.shape[2])
     mix = pair(partner, *masks.outer(rows, columns))
     return apply(mix, x), mix

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def even_box(share, center, height, width):
-    """The CutMix authors' box: whole-number sides, half of each (floored) to either side of a pixel, cut at the border."""
+    """The CutMix authors' box: whole-number sides, half of each (floored) to either side of a pixel, cut at borders."""
     edges = []
     for middle, side in zip(center, (height, width), strict=True):
         cut = int(side * math.sqrt(share))

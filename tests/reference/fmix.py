@@ -8,7 +8,8 @@ import numpy as np
 def amplitude(row, column, height, width, decay):
     """1 / max(f, 1 / longest side)^decay at one entry of the half spectrum."""
     down = row / height if row <= (height - 1) // 2 else (row - height) / height
-    frequency = math.hypot(down, column / width)
+    across = column / width if column <= width // 2 else (column - width) / width
+    frequency = math.hypot(down, across)
     return 1 / max(frequency, 1 / max(height, width)) ** decay
 
 
@@ -54,7 +55,7 @@ def scaled(picture):
 
 
 def binarise(picture, count, soft=0):
-    """1 at the `count` brightest pixels; a ramp from 1 to 0 over the 2 * soft pixels around that place in the ranking."""
+    """1 at the `count` brightest pixels; a ramp from 1 to 0 over the 2 * soft pixels around that rank."""
     height, width = picture.shape
     places = sorted(((y, x) for y in range(height) for x in range(width)), key=lambda place: -picture[place])
     mask = np.zeros((height, width))

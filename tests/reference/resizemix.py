@@ -20,3 +20,9 @@ def paste(own, partner, ratio, center):
         for j in range(sides[1]):
             out[top + i, left + j] = partner[math.floor(i / ratio), math.floor(j / ratio)]
     return out, (top, bottom, left, right), 1 - sides[0] * sides[1] / (height * width)
+
+
+def undecided(ratio, side):
+    """Whether float32 can't tell the whole-number part of some i / ratio or of ratio * side."""
+    exact = [ratio * side, *(i / ratio for i in range(math.floor(ratio * side)))]
+    return any(0 < abs(number - round(number)) < 1e-5 for number in exact)

@@ -1,0 +1,134 @@
+"""What a method costs in the step, next to the bare expression that it computes.
+
+    uv run --with-requirements requirements.lock --with-editable . python benchmarks/blend.py
+
+All contenders of one size run interleaved in one process, in random order, round after round; the figure is the median
+over rounds of the ratio to the bare blend `a * x + (1 - a) * x[partner]` with the same random draws, so the drift of a
+busy machine cancels. Images and label weights are asked for; the mask isn't, so XLA never stores it.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import random
+import statistics
+import sys
+import time
+
+# Arrays of 32 MiB and more are fresh pages on every call with plain glibc, which costs more than the blend itself.
+ALLOCATOR = (
+    "glibc.malloc.mmap_threshold=2147483648:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
+)
+if platform.system() == "Linux" and os.environ.get("GLIBC_TUNABLES") != ALLOCATOR:
+    os.environ["GLIBC_TUNABLES"] = ALLOCATOR  # is read when a process starts
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+import jax
+
+import jaxmix
+from jaxmix import masks, pairs, shares
+
+SIZES = [(256, 32, 32, 3), (64, 224, 224, 3)]
+ROUNDS, SECONDS = 41, 0.03
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def bare_mixup(key, x):
+    """The expression by hand, with the draws of `jaxmix.mixup`."""
+    share = shares.beta(key, 1.0, x.shape[0])
+    a = (1 - share)[:, None, None, None]
+    return a * x + (1 - a) * x[pairs.following(x.shape[0])], share
+
+
+def bare_cutmix(key, x):
+    """The same expression with the draws of `jaxmix.cutmix`: one number per picture, the pixels its box covers."""
+    share_key, center_key = jax.random.split(key)
+    b, height, width, _ = x.shape
+    share = shares.beta(share_key, 1.0, b)
+    rows, columns = masks.even_box(share, masks.uniform_center(center_key, b, height, width), height, width)
+    covered = rows.sum(1) * columns.sum(1) / (height * width)
+    a = (1 - covered)[:, None, None, None]
+    return a * x + (1 - a) * x[pairs.following(b)], covered
+
+
+def only_images_and_weights(method):
+    def run(key, x):
+        images, mix = method(key, x)
+        return images, mix.weight
+
+    return run
+
+
+METHODS = "mixup cutmix smoothmix_s smoothmix_c resizemix gridmix gridmixup cutout fmix".split()
+CONTENDERS = {"bare, draws of mixup": bare_mixup, "bare, draws of cutmix": bare_cutmix}
+CONTENDERS |= {name: only_images_and_weights(getattr(jaxmix, name)) for name in METHODS}
+
+
+def seconds(function, key, x, repeats):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        jax.block_until_ready(function(key, x))
+    return (time.perf_counter() - start) / repeats
+
+
+def measure(shape):
+    """Milliseconds and the ratio to the bare blend of each contender, medians over the rounds."""
+    key, x = jax.random.key(0), jax.random.uniform(jax.random.key(1), shape)
+    functions = {name: jax.jit(function) for name, function in CONTENDERS.items()}
+    for function in functions.values():
+        jax.block_until_ready(function(key, x))
+    once = seconds(functions["bare, draws of mixup"], key, x, 5)
+    repeats = max(1, round(SECONDS / once / 4))
+    times = {name: [] for name in functions}
+    for _ in range(ROUNDS):
+        for name in random.sample(list(functions), len(functions)):
+            functions[name](key, x)
+            times[name].append(seconds(functions[name], key, x, repeats))
+    rows = {}
+    for name in functions:
+        bare = "bare, draws of cutmix" if name == "cutmix" else "bare, draws of mixup"
+        ratios = sorted(a / b for a, b in zip(times[name], times[bare], strict=True))
+        quarter = len(ratios) // 4
+        rows[name] = {
+            "ms": 1e3 * statistics.median(times[name]),
+            "ratio": statistics.median(ratios),
+            "quartiles": [ratios[quarter], ratios[-1 - quarter]],
+        }
+    return rows
+
+
+def processor():
+    info = pathlib.Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main():
+    device = jax.devices()[0]
+    where = device.device_kind if device.platform != "cpu" else f"{os.cpu_count()} cores of {processor()}"
+    results = {"x".join(map(str, shape)): measure(shape) for shape in SIZES}
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "device": where,
+        "jax": jax.__version__,
+        "jaxmix": jaxmix.__version__,
+        "rounds": ROUNDS,
+        "dtype": "float32",
+        "results": results,
+    }
+    path = RESULTS / f"blend-{device.platform}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(
+        f"{where}, jax {jax.__version__}, float32, median of {ROUNDS} interleaved rounds: ms (times the bare blend)\n"
+    )
+    print("| | " + " | ".join(results) + " |\n|---|" + "---|" * len(results))
+    for name in CONTENDERS:
+        cells = [f"{rows[name]['ms']:.3f} ({rows[name]['ratio']:.2f})" for rows in results.values()]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(f"\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Rules of style that a test can check."""
+
+import ast
+import inspect
+import pathlib
+
+import pytest
+from test_contract import METHODS
+
+import jaxmix
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted((ROOT / "jaxmix").rglob("*.py"))
+PUBLIC = {n: getattr(jaxmix, n) for n in jaxmix.__all__ if inspect.isfunction(getattr(jaxmix, n))}
+NOUNS = {"pairs", "masks", "warps", "shares"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_docstrings_have_arguments_errors_and_an_example(name):
+    text = inspect.getdoc(PUBLIC[name])
+    assert ">>> " in text, "no example"
+    if name not in ("majority", "evenly", "pair"):
+        assert "Args:" in text and "Raises:" in text
+    for argument in inspect.signature(PUBLIC[name]).parameters:
+        assert f"{argument}:" in text or name in ("majority", "evenly"), f"{argument} isn't explained"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_take_key_batch_and_keyword_hyper_parameters_and_name_their_paper(name):
+    parameters = inspect.signature(METHODS[name]).parameters.values()
+    maps = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert maps[:2] == ["key", "batch"]
+    assert all(p.default is not p.empty for p in parameters if p.kind is p.KEYWORD_ONLY)
+    assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters), "would swallow a misspelt option"
+    text = inspect.getdoc(METHODS[name])
+    assert "Reference:" in text and "Returns:" in text
+    assert "per_batch" in inspect.signature(METHODS[name]).parameters
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_files_are_short_and_named_after_what_they_hold(file):
+    assert len(file.read_text().splitlines()) <= 250
+    assert file.stem not in ("utils", "helpers", "common", "misc")
+
+
+def test_masks_warps_pairs_and_shares_do_not_know_of_each_other():
+    for noun in NOUNS:
+        tree = ast.parse((ROOT / "jaxmix" / f"{noun}.py").read_text())
+        imported = {
+            alias.name.split(".")[-1]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom | ast.Import)
+            for alias in node.names
+        }
+        imported |= {
+            node.module.split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+        }
+        assert not imported & (NOUNS - {noun})
+
+
+def test_every_public_name_is_listed_once_and_in_order():
+    assert jaxmix.__all__ == sorted(set(jaxmix.__all__))
+    assert "jaxmix" == jaxmix.__name__

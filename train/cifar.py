@@ -1,0 +1,456 @@
+"""Trains a classifier of small pictures with mixed samples.
+
+    python train/cifar.py
+    python train/cifar.py --dataset cifar10 --data-dir DIR --method cutmix --model wrn-16-2 --epochs 2
+    python train/cifar.py --resume runs/20260131-120000-digits-resnet-8-cutmix-s0
+
+The first needs no data and takes about a minute on two CPU cores. Every run has a folder under runs/ with its
+configuration, metrics, a picture of a mixed batch and checkpoints.
+"""
+
+import dataclasses
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+from tqdm import tqdm
+
+import data
+import recipes
+import runs
+from jaxmix import draw
+from steps import State, Trainer, local_mesh, steps_per_call
+
+Loss = Literal["auto", "cross_entropy", "softmax_bce"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train a classifier of small pictures with mixed samples; without options, digits with CutMix."""
+
+    # ---- what
+    dataset: Literal["digits", "cifar10", "cifar100", "npz"] = "digits"
+    """Which pictures. npz is a file of your own with x_train, y_train, x_test and y_test."""
+    data_dir: Path = Path("data")
+    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
+    method: str = "cutmix"
+    """How pictures are mixed: none, mixup, cutmix, ..., manifold-mixup; a wrong name lists them all."""
+    model: str = "resnet-8"
+    """Which network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D."""
+    limit_train: int | None = None
+    """Train on the first so many pictures only, for a quick look."""
+    limit_test: int | None = None
+    """Test on the first so many pictures only, for a quick look."""
+
+    # ---- how
+    epochs: int | None = None
+    """Passes over the training pictures. Default: 30 for digits, 200 otherwise."""
+    batch_size: int = 128
+    """Pictures in a step, over all devices together."""
+    lr: float = 0.1
+    """Highest learning rate."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """How the learning rate falls: along half a cosine to 0, or tenfold at every milestone."""
+    milestones: tuple[int, ...] | None = None
+    """Epochs after which --schedule step divides the learning rate by 10. Default: 1/2 and 3/4 of them."""
+    warmup_epochs: int = 0
+    """Epochs in which the learning rate first rises linearly from 0."""
+    momentum: float = 0.9
+    """Of SGD, in Nesterov's form."""
+    weight_decay: float = 5e-4
+    """L2 penalty on all parameters, as in the authors' code."""
+    label_smoothing: float = 0.0
+    """Share of every label that is spread evenly over all classes."""
+    loss: Loss = "auto"
+    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, else cross_entropy."""
+    crop_padding: int | None = None
+    """Pixels of mean color around a picture before its random crop. Default: digits 1, CIFAR 4, npz an eighth."""
+    flip: bool | None = None
+    """Mirror half of the training pictures. Default: on CIFAR only."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
+    seed: int = 0
+    """Everything random follows from it."""
+
+    # ---- running
+    steps_per_call: int = 0
+    """Steps in one dispatch to the device. 0 takes 1 on CPUs and about 32 elsewhere."""
+    deterministic: bool = True
+    """Ask XLA for bit-identical results on GPUs too, which may cost some speed; CPUs and TPUs always give them."""
+    runs_dir: Path = Path("runs")
+    """Where the folder of this run is made."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints; the end of the training and an interrupt always write one."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Folder of a run to go on with, by its own configuration."""
+
+
+# What may differ when a run is taken up again, because nothing that is learnt depends on it.
+FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit code. A mistake of the user ends in one message, not in a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = tyro.cli(Config, args=arguments, description=__doc__)
+    try:
+        if config.resume is not None:
+            config = resumed(config.resume, arguments)
+        checked(config)
+        if config.deterministic:
+            # Read when JAX first meets its devices. Without it cuDNN may add in another order every time.
+            flags = os.environ.get("XLA_FLAGS", "")
+            if "xla_gpu_deterministic_ops" not in flags:
+                os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        dataset = limited(data.load(config.dataset, config.data_dir), config)
+        config = resolved(config, dataset)
+        trainer = build(config, dataset)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return train(config, trainer)
+
+
+# ---- configuration
+
+
+def resumed(folder: Path, arguments: list[str]) -> Config:
+    """The configuration of the run in `folder`. Raises ValueError if the command line asks for another one."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"--resume {folder}: there is no {path}. It wants the folder of a run, such as runs/20260131-120000-..."
+        )
+    saved = _decoded(json.loads(path.read_text()))
+    asked = tyro.cli(Config, args=arguments, default=saved)
+    for field in dataclasses.fields(Config):
+        before, now = getattr(saved, field.name), getattr(asked, field.name)
+        if before != now and field.name not in FREE_ON_RESUME:
+            option = field.name.replace("_", "-")
+            raise ValueError(
+                f"--{option} is {before} in {path}, but {now} on the command line: a run keeps what it began with."
+            )
+    return dataclasses.replace(asked, resume=folder)
+
+
+def _decoded(content: dict[str, Any]) -> Config:
+    for name in ("data_dir", "runs_dir"):
+        content[name] = Path(content[name])
+    content["milestones"] = tuple(content["milestones"])
+    return Config(**content)
+
+
+def _encoded(config: Config) -> dict[str, Any]:
+    content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
+    return content | {"resume": None}
+
+
+def checked(config: Config) -> None:
+    """Raises ValueError for a number that makes no sense."""
+    for name, low in (
+        ("epochs", 1),
+        ("checkpoint_every", 1),
+        ("limit_train", 1),
+        ("limit_test", 1),
+        ("crop_padding", 0),
+    ):
+        value = getattr(config, name)
+        if value is not None and value < low:
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted {low} or more.")
+    for name in ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed"):
+        if getattr(config, name) < 0:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}; wanted 0 or more.")
+    if config.label_smoothing >= 1 or config.momentum >= 1:
+        raise ValueError("--label-smoothing and --momentum must be below 1.")
+
+
+def limited(dataset: data.Dataset, config: Config) -> data.Dataset:
+    """The first pictures of the data set, as many as the configuration allows."""
+    train, test = slice(config.limit_train), slice(config.limit_test)
+    return dataset._replace(
+        train_images=dataset.train_images[train],
+        train_labels=dataset.train_labels[train],
+        test_images=dataset.test_images[test],
+        test_labels=dataset.test_labels[test],
+    )
+
+
+def resolved(config: Config, dataset: data.Dataset) -> Config:
+    """The configuration with every default that depends on something else filled in."""
+    epochs = config.epochs or (30 if config.dataset == "digits" else 200)
+    recipe = recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3]))
+    return dataclasses.replace(
+        config,
+        epochs=epochs,
+        milestones=(epochs // 2, epochs * 3 // 4) if config.milestones is None else config.milestones,
+        loss=recipe.loss if config.loss == "auto" else config.loss,
+        crop_padding=dataset.padding if config.crop_padding is None else config.crop_padding,
+        flip=dataset.flip if config.flip is None else config.flip,
+        steps_per_call=steps_per_call(config.steps_per_call, max(len(dataset.train_images) // config.batch_size, 1)),
+    )
+
+
+def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
+    """The learning rate as a function of the step."""
+    assert config.epochs is not None
+    assert config.milestones is not None
+    warmup = config.warmup_epochs * steps_per_epoch
+    if config.schedule == "cosine":
+        falling = optax.cosine_decay_schedule(config.lr, max(config.epochs * steps_per_epoch - warmup, 1))
+    else:
+        drops = {epoch * steps_per_epoch - warmup: 0.1 for epoch in config.milestones}
+        falling = optax.piecewise_constant_schedule(config.lr, drops)
+    rising = optax.linear_schedule(0.0, config.lr, warmup)
+    schedule = optax.join_schedules([rising, falling], [warmup]) if warmup else falling
+    # Optax divides the count by a float, which strict promotion forbids for an integer.
+    return lambda step: schedule(jnp.asarray(step, jnp.float32))
+
+
+def build(config: Config, dataset: data.Dataset, mesh: jax.sharding.Mesh | None = None) -> Trainer:
+    """The trainer that a resolved configuration describes, on all local devices unless a mesh is given."""
+    assert config.epochs is not None
+    assert config.crop_padding is not None
+    assert config.flip is not None
+
+    def optimizer(steps_per_epoch: int) -> optax.GradientTransformation:
+        return optax.chain(
+            optax.add_decayed_weights(config.weight_decay),
+            optax.sgd(learning_rate(config, steps_per_epoch), momentum=config.momentum, nesterov=True),
+        )
+
+    return Trainer(
+        dataset,
+        config.model,
+        recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3])),
+        local_mesh() if mesh is None else mesh,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        optimizer=optimizer,
+        loss=config.loss,
+        label_smoothing=config.label_smoothing,
+        padding=config.crop_padding,
+        flip=config.flip,
+        dtype=config.dtype,
+        seed=config.seed,
+    )
+
+
+# ---- the run
+
+
+class Interrupt:
+    """Remembers SIGINT or SIGTERM until the loop can stop; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(number, self._before[number])
+
+
+def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, State]:
+    """The folder of this run, new or taken up again, its checkpoints, and the state to start from."""
+    state = trainer.fresh()
+    if config.resume is not None:
+        checkpoints = runs.Checkpoints(config.resume)
+        # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
+        return config.resume, checkpoints, state if checkpoints.latest() is None else checkpoints.restore(state)
+    folder = runs.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
+    runs.write_json(folder / "config.json", _encoded(config))
+    runs.write_json(folder / "versions.json", runs.versions())
+    dataset = trainer.dataset
+    description: dict[str, Any] = {
+        "name": dataset.name,
+        "names": dataset.names,
+        "mean": dataset.mean,
+        "std": dataset.std,
+    }
+    description |= {"train": len(dataset.train_images), "test": len(dataset.test_images)}
+    runs.write_json(folder / "dataset.json", description)
+    draw_mixed(config, trainer, folder / "mixed.png")
+    return folder, runs.Checkpoints(folder), state
+
+
+def draw_mixed(config: Config, trainer: Trainer, path: Path) -> None:
+    """Draws the first mixed batch: both pictures, the mask, the result and the label."""
+    batch = trainer.preview()
+    if batch is None:
+        print(f"no mixed.png: {config.method} mixes no pictures")
+        return
+    if trainer.recipe.points != (0,):
+        print(f"mixed.png shows {config.method} on the pictures; training mixes at the points {trainer.recipe.points}")
+    images, mixed, mix, labels = batch
+    draw.contact_sheet(images, mixed, mix, labels, names=trainer.dataset.names).save(path)
+
+
+def train(config: Config, trainer: Trainer) -> int:
+    """Trains and tests to the last epoch. Returns the exit code: 0, 1 if the loss blew up, 130 on an interrupt."""
+    assert config.epochs is not None
+    folder, checkpoints, state = open_run(config, trainer)
+    step = int(state.step)
+    metrics = runs.Metrics(folder, step=step, tensorboard=config.tensorboard)
+    rate = learning_rate(config, trainer.steps_per_epoch)
+    print(
+        f"{describe(config, trainer)}\nrun folder {folder}" + (f", going on from step {step}" if step else ""),
+        flush=True,
+    )
+    started = time.perf_counter()
+    with Interrupt() as interrupt:
+        while step < trainer.steps:
+            epoch, position = divmod(step, trainer.steps_per_epoch)
+            order = trainer.order(epoch)
+            first, begun = step, time.perf_counter()
+            title = f"epoch {epoch + 1}/{config.epochs}"
+            with tqdm(
+                total=trainer.steps_per_epoch * config.batch_size,
+                initial=position * config.batch_size,
+                desc=title,
+                unit=" pictures",
+                unit_scale=True,
+                leave=False,
+                dynamic_ncols=True,
+                disable=None,
+            ) as bar:
+                # The host looks at the results of one call while the device is at the next.
+                waiting: jax.Array | None = None
+                while position < trainer.steps_per_epoch and not interrupt.asked:
+                    # Where a call starts and ends depends on the step alone, so a resumed run makes the same calls.
+                    count = min(
+                        config.steps_per_call - position % config.steps_per_call, trainer.steps_per_epoch - position
+                    )
+                    state, results = trainer.advance(state, order, count)
+                    failed = None if waiting is None else look(waiting, step, bar)
+                    if failed is not None:
+                        return blown_up(failed, config, trainer, folder, checkpoints)
+                    waiting, step, position = results, step + count, position + count
+                    bar.update(count * config.batch_size)
+                failed = None if waiting is None else look(waiting, step, bar)
+                if failed is not None:
+                    return blown_up(failed, config, trainer, folder, checkpoints)
+            if position < trainer.steps_per_epoch:
+                checkpoints.save(step, state)
+                checkpoints.close()
+                print(
+                    f"\ninterrupted after step {step} (in {title}); all of it is saved. Go on with\n  {command(folder)}"
+                )
+                return 130
+            seconds = time.perf_counter() - begun
+            loss, right = (float(total) / trainer.steps_per_epoch for total in np.asarray(state.totals))
+            test = trainer.evaluate(state)
+            line = {
+                "epoch": epoch + 1,
+                "step": step,
+                "train_loss": loss,
+                "train_accuracy": right,
+                "test_loss": test.loss,
+                "test_accuracy": test.accuracy,
+                "test_pictures": test.pictures,
+                "learning_rate": float(rate(step - 1)),
+                "pictures_per_second": (step - first) * config.batch_size / seconds,
+                "seconds": time.perf_counter() - begun,
+            }
+            metrics.write(line)
+            print(
+                f"{title}  train loss {loss:.4f} accuracy {right:.4f}   test loss {test.loss:.4f} "
+                f"accuracy {test.accuracy:.4f}   {line['pictures_per_second']:,.0f} pictures/s",
+                flush=True,
+            )
+            if (epoch + 1) % config.checkpoint_every == 0 or step == trainer.steps or interrupt.asked:
+                checkpoints.save(step, state)
+            if interrupt.asked and step < trainer.steps:
+                checkpoints.close()
+                print(f"\ninterrupted after {title}; all of it is saved. Go on with\n  {command(folder)}")
+                return 130
+    metrics.close()
+    checkpoints.close()
+    print(table(config, metrics.lines, folder, time.perf_counter() - started))
+    return 0
+
+
+def look(results: jax.Array, end: int, bar: Any) -> int | None:
+    """Shows the last result of the call that ended before step `end`; returns the first step without a finite loss."""
+    rows = np.asarray(results)
+    loss, right = rows[-1]
+    bar.set_postfix_str(f"loss {loss:.3f} accuracy {right:.3f}", refresh=False)
+    failed = np.flatnonzero(~np.isfinite(rows[:, 0]))
+    return None if failed.size == 0 else end - len(rows) + int(failed[0])
+
+
+def blown_up(step: int, config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints) -> int:
+    """Says where the loss stopped being a number, and what is left. Returns the exit code."""
+    latest = checkpoints.latest()
+    checkpoints.close()
+    kept = (
+        "there is no checkpoint yet" if latest is None else f"the last checkpoint is {checkpoints.folder / str(latest)}"
+    )
+    print(
+        f"\nerror: the loss of step {step} is not finite (epoch {step // trainer.steps_per_epoch + 1}). "
+        f"Stopped; {kept}.\nTry a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32. "
+        f"The run is in {folder}.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def command(folder: Path) -> str:
+    """The command that goes on with a run."""
+    return shlex.join(["python", sys.argv[0] or "train/cifar.py", "--resume", str(folder)])
+
+
+def describe(config: Config, trainer: Trainer) -> str:
+    """One line on what is going to happen."""
+    dataset, devices = trainer.dataset, jax.local_devices()
+    return (
+        f"{dataset.name}: {len(dataset.train_images):,} pictures to learn from, {len(dataset.test_images):,} to test; "
+        f"{config.model}, {config.method}, {config.loss}, {config.epochs} epochs of {trainer.steps_per_epoch} steps of "
+        f"{config.batch_size}, on {len(devices)} x {devices[0].device_kind}"
+    )
+
+
+def table(config: Config, lines: list[dict[str, Any]], folder: Path, seconds: float) -> str:
+    """The result, for people."""
+    last, best = lines[-1], max(lines, key=lambda line: line["test_accuracy"])
+    picture = folder / "mixed.png"
+    rows = [
+        ("data set", f"{config.dataset}, {last['test_pictures']:,} test pictures"),
+        ("model, method", f"{config.model}, {config.method}"),
+        ("test accuracy", f"{100 * last['test_accuracy']:.2f} %"),
+        ("test loss", f"{last['test_loss']:.4f}"),
+        ("best epoch", f"{100 * best['test_accuracy']:.2f} % after epoch {best['epoch']}"),
+        ("time", f"{seconds:.0f} s for this call, {sum(line['seconds'] for line in lines):.0f} s in epochs"),
+        ("run folder", str(folder)),
+        ("a mixed batch", str(picture) if picture.exists() else "none: nothing mixes pictures"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    body = [f"  {name:<{width}}  {value}" for name, value in rows]
+    rule = "-" * max(map(len, body))
+    return "\n".join(["", rule, *body, rule])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

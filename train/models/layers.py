@@ -1,0 +1,75 @@
+"""The layers that every network here is built from: convolution, batch normalization, pooling.
+
+Parameters are float32; `dtype` is what is computed in. Convolutions have no bias, because a batch normalization
+follows, and start from He's normal initialization by fan-out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+DType = Any
+# What a network calls at each of its mixing points: hidden(point, features [b h w d]) -> features of the same shape.
+Hidden = Callable[[int, jax.Array], jax.Array]
+
+
+def unchanged(point: int, features: jax.Array) -> jax.Array:
+    """The default of `hidden`: the features go on as they are."""
+    del point
+    return features
+
+
+class Conv(nnx.Conv):
+    """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        side: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        rngs: nnx.Rngs,
+        dtype: DType = jnp.float32,
+    ) -> None:
+        super().__init__(
+            inputs,
+            outputs,
+            (side, side),
+            strides=stride,
+            padding=side // 2,
+            feature_group_count=groups,
+            use_bias=False,
+            dtype=dtype,
+            kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
+            rngs=rngs,
+        )
+
+
+class Norm(nnx.BatchNorm):
+    """Batch normalization over b, h and w of the whole batch, wherever its rows lie; running averages decay by 0.9."""
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
+        super().__init__(width, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+
+    def __call__(self, features: jax.Array, train: bool) -> jax.Array:  # type: ignore[override]
+        return super().__call__(features, use_running_average=not train)
+
+
+class Classifier(nnx.Module):
+    """Mean over h and w, then one linear layer: features [b h w d] -> logits [b k] in float32."""
+
+    def __init__(self, width: int, num_classes: int, *, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
+        self.linear = nnx.Linear(width, num_classes, dtype=dtype, rngs=rngs)
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        return self.linear(features.mean(axis=(1, 2))).astype(jnp.float32)
+
+
+def widen(features: jax.Array, width: int) -> jax.Array:
+    """Appends zero channels to [b h w d] until there are `width`."""
+    return jnp.pad(features, ((0, 0), (0, 0), (0, 0), (0, width - features.shape[-1])))

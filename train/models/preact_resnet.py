@@ -1,0 +1,42 @@
+"""`preact-resnet-18` and `preact-resnet-34`: residual networks with the activation first, for small pictures.
+
+He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, with the widths 64, 128, 256 and 512 of
+the ImageNet networks and a 3x3 stem: the form in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
+"""
+
+import jax
+from flax import nnx
+
+from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged
+from .wide_resnet import Block
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
+class PreActResNet(nnx.Module):
+    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4, 5 after each stage."""
+
+    points = 6
+
+    def __init__(self, depth: int, num_classes: int, channels: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
+        if depth not in BLOCKS:
+            raise ValueError(f"preact-resnet-D needs D in {sorted(BLOCKS)}, got {depth}.")
+        self.stem = Conv(channels, 64, 3, rngs=rngs, dtype=dtype)
+        stages, inputs = [], 64
+        for count, outputs, stride in zip(BLOCKS[depth], (64, 128, 256, 512), (1, 2, 2, 2), strict=True):
+            blocks = []
+            for position in range(count):
+                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
+                inputs = outputs
+            stages.append(nnx.List(blocks))
+        self.stages = nnx.List(stages)
+        self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
+        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+        x = hidden(1, self.stem(hidden(0, x)))
+        for point, stage in enumerate(self.stages, start=2):
+            for block in stage:
+                x = block(x, train)
+            x = hidden(point, x)
+        return self.classifier(jax.nn.relu(self.norm(x, train)))

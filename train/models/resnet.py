@@ -1,0 +1,56 @@
+"""`resnet-D`: the residual networks for small pictures, D = 6n + 2.
+
+He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2: three stages of n blocks,
+16, 32 and 64 channels wide; the shortcut has no parameters (option A: every second pixel, zero channels appended).
+"""
+
+import jax
+from flax import nnx
+
+from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged, widen
+
+
+class Block(nnx.Module):
+    """conv-bn-relu-conv-bn, plus the shortcut, then relu."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
+        self.stride, self.outputs = stride, outputs
+        self.conv1 = Conv(inputs, outputs, 3, stride=stride, rngs=rngs, dtype=dtype)
+        self.norm1 = Norm(outputs, rngs=rngs, dtype=dtype)
+        self.conv2 = Conv(outputs, outputs, 3, rngs=rngs, dtype=dtype)
+        self.norm2 = Norm(outputs, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        residual = jax.nn.relu(self.norm1(self.conv1(x), train))
+        residual = self.norm2(self.conv2(residual), train)
+        return jax.nn.relu(residual + widen(x[:, :: self.stride, :: self.stride], self.outputs))
+
+
+class ResNet(nnx.Module):
+    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+
+    points = 5
+
+    def __init__(self, depth: int, num_classes: int, channels: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
+        if depth < 8 or depth % 6 != 2:
+            raise ValueError(f"resnet-D needs D = 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), got {depth}.")
+        self.stem = Conv(channels, 16, 3, rngs=rngs, dtype=dtype)
+        self.norm = Norm(16, rngs=rngs, dtype=dtype)
+        stages, inputs = [], 16
+        for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+            blocks = []
+            for position in range((depth - 2) // 6):
+                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
+                inputs = outputs
+            stages.append(nnx.List(blocks))
+        self.stages = nnx.List(stages)
+        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+        x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
+        x = hidden(1, x)
+        for point, stage in enumerate(self.stages, start=2):
+            for block in stage:
+                x = block(x, train)
+            x = hidden(point, x)
+        return self.classifier(x)

@@ -1,0 +1,58 @@
+"""`wrn-D-W`: wide residual networks, D = 6n + 4, W times as wide as a ResNet for small pictures.
+
+Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016: pre-activation blocks of two 3x3 convolutions, three stages
+of n blocks, 16W, 32W and 64W channels; a 1x1 convolution on the shortcut where the width changes. Without dropout.
+"""
+
+import jax
+from flax import nnx
+
+from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged
+
+
+class Block(nnx.Module):
+    """bn-relu-conv-bn-relu-conv plus the shortcut, which starts after the first bn-relu where it has a convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
+        self.norm1 = Norm(inputs, rngs=rngs, dtype=dtype)
+        self.conv1 = Conv(inputs, outputs, 3, stride=stride, rngs=rngs, dtype=dtype)
+        self.norm2 = Norm(outputs, rngs=rngs, dtype=dtype)
+        self.conv2 = Conv(outputs, outputs, 3, rngs=rngs, dtype=dtype)
+        moved = inputs != outputs or stride != 1
+        self.shortcut = Conv(inputs, outputs, 1, stride=stride, rngs=rngs, dtype=dtype) if moved else None
+
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        active = jax.nn.relu(self.norm1(x, train))
+        residual = self.conv2(jax.nn.relu(self.norm2(self.conv1(active), train)))
+        return residual + (x if self.shortcut is None else self.shortcut(active))
+
+
+class WideResNet(nnx.Module):
+    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+
+    points = 5
+
+    def __init__(
+        self, depth: int, width: int, num_classes: int, channels: int, *, rngs: nnx.Rngs, dtype: DType
+    ) -> None:
+        if depth < 10 or depth % 6 != 4 or width < 1:
+            raise ValueError(f"wrn-D-W needs D = 6n + 4 (10, 16, 22, 28, 40, ...) and W >= 1, got wrn-{depth}-{width}.")
+        self.stem = Conv(channels, 16, 3, rngs=rngs, dtype=dtype)
+        stages, inputs = [], 16
+        for outputs, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+            blocks = []
+            for position in range((depth - 4) // 6):
+                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
+                inputs = outputs
+            stages.append(nnx.List(blocks))
+        self.stages = nnx.List(stages)
+        self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
+        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+        x = hidden(1, self.stem(hidden(0, x)))
+        for point, stage in enumerate(self.stages, start=2):
+            for block in stage:
+                x = block(x, train)
+            x = hidden(point, x)
+        return self.classifier(jax.nn.relu(self.norm(x, train)))

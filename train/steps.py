@@ -1,0 +1,248 @@
+"""A step of training and a pass of evaluation, as pure functions of a state, compiled once.
+
+The pictures lie as uint8 on every device. A step gathers its batch by index, the index being split over the devices, so
+each device cuts, mixes and learns from its own rows, while batch statistics, mixes and gradients are those of the whole
+batch: the same command draws and learns the same on one device and on eight. Everything random follows from the seed
+and the number of the step.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, UInt8
+
+import models
+import pictures
+import recipes
+from data import Dataset
+from jaxmix import accuracy
+from jaxmix.mix import Mix
+
+
+class State(NamedTuple):
+    """All that a step changes; what a checkpoint holds.
+
+    step: Int[], how many were done
+    params, statistics: of the network
+    optimizer: of optax
+    totals: Float[2], sums of loss and accuracy over the steps of the present epoch
+    """
+
+    step: Int[Array, ""]
+    params: Any
+    statistics: Any
+    optimizer: Any
+    totals: Float[Array, "2"]
+
+
+class Split(NamedTuple):
+    """Pictures and labels on the devices."""
+
+    images: UInt8[Array, "n h w c"]
+    labels: Int[Array, "n"]
+
+
+class Evaluation(NamedTuple):
+    """Means over the test pictures, and how many were counted."""
+
+    loss: float
+    accuracy: float
+    pictures: int
+
+
+def local_mesh() -> Mesh:
+    """All devices of this machine, along one axis named "data"."""
+    devices = jax.local_devices()
+    return jax.make_mesh((len(devices),), ("data",), devices=devices, axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def steps_per_call(wanted: int, steps_per_epoch: int) -> int:
+    """How many steps one dispatch takes: `wanted`, or for 0 what suits the devices."""
+    if wanted:
+        return min(wanted, steps_per_epoch)
+    # XLA's CPU compiler runs a convolution inside a loop without its fast kernels: resnet-8 on 128 pictures of 32x32
+    # takes 170 ms a step on two cores one by one, and 6,100 ms in a scan. Elsewhere a scan hides the cost of
+    # dispatching.
+    if jax.default_backend() == "cpu":
+        return 1
+    # A number that divides the epoch needs one program; otherwise the epoch's last call, being shorter, needs a second.
+    divisors = [count for count in range(16, 65) if steps_per_epoch % count == 0]
+    return min(divisors, key=lambda count: abs(count - 32), default=min(32, steps_per_epoch))
+
+
+class Trainer:
+    """A network, a data set and a recipe on a mesh of devices.
+
+    `fresh` starts, `order` shuffles, `advance` learns, `evaluate` tests, `preview` shows a mixed batch. None of them
+    keeps anything: the caller holds the state.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        model: str,
+        recipe: recipes.Recipe,
+        mesh: Mesh,
+        *,
+        batch_size: int,
+        epochs: int,
+        optimizer: Callable[[int], optax.GradientTransformation],
+        loss: str,
+        label_smoothing: float,
+        padding: int,
+        flip: bool,
+        dtype: str,
+        seed: int,
+    ) -> None:
+        """`optimizer` is made from the number of steps in an epoch. Raises ValueError where sizes don't fit."""
+        pictures_count, devices = len(dataset.train_images), mesh.size
+        if batch_size < 2 or batch_size > pictures_count:
+            raise ValueError(
+                f"--batch-size is {batch_size}; wanted 2 to {pictures_count}, the number of training pictures."
+            )
+        if batch_size % devices:
+            raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
+        self.dataset, self.recipe, self.batch_size = dataset, recipe, batch_size
+        self.loss, self.label_smoothing, self.padding, self.flip = recipes.LOSSES[loss], label_smoothing, padding, flip
+        self.steps_per_epoch = pictures_count // batch_size
+        self.steps = self.steps_per_epoch * epochs
+        self.optimizer = optimizer(self.steps_per_epoch)
+        self._replicated = NamedSharding(mesh, PartitionSpec())
+        self._rows = NamedSharding(mesh, PartitionSpec("data"))
+
+        def network(key: jax.Array) -> Any:
+            channels = dataset.train_images.shape[-1]
+            return models.create(model, len(dataset.names), channels, nnx.Rngs(params=key), jnp.dtype(dtype))
+
+        def fresh(key: jax.Array) -> State:
+            model = network(key)
+            params, statistics = nnx.state(model, nnx.Param), nnx.state(model, nnx.BatchStat)
+            zero = jnp.zeros((), jnp.int32)
+            return State(zero, params, statistics, self.optimizer.init(params), jnp.zeros(2))
+
+        init_key, self._order_key, self._step_key = jax.random.split(jax.random.key(seed), 3)
+        shapes = nnx.eval_shape(network, init_key)
+        self._graph, self._points = nnx.graphdef(shapes), shapes.points
+        self.fresh = partial(jax.jit(fresh, out_shardings=self._replicated), init_key)
+        self.train = self._placed(dataset.train_images, dataset.train_labels)
+        self.test = self._placed(dataset.test_images, dataset.test_labels)
+        self._permute = jax.jit(self._permutation, out_shardings=self._replicated)
+        self._advance = jax.jit(
+            self._calls, static_argnames="count", donate_argnames="state", out_shardings=self._replicated
+        )
+        self._test = jax.jit(self._tested, out_shardings=self._replicated)
+        self._preview = jax.jit(self._previewed, out_shardings=self._replicated)
+
+    def _placed(self, images: np.ndarray, labels: np.ndarray) -> Split:
+        return Split(jax.device_put(images, self._replicated), jax.device_put(labels, self._replicated))
+
+    # ---- training
+
+    def order(self, epoch: int) -> Int[Array, "n"]:
+        """The training pictures in the order of that epoch."""
+        return self._permute(self._order_key, epoch)
+
+    def advance(self, state: State, order: Int[Array, "n"], count: int) -> tuple[State, Float[Array, "count 2"]]:
+        """`count` steps in one dispatch, inside one epoch. Returns the loss and accuracy of each. Consumes `state`."""
+        return self._advance(state, self.train, order, self._step_key, count=count)
+
+    def _permutation(self, key: jax.Array, epoch: Int[Array, ""]) -> Int[Array, "n"]:
+        return jax.random.permutation(jax.random.fold_in(key, epoch), len(self.dataset.train_images))
+
+    def _calls(self, state: State, train: Split, order: Array, key: jax.Array, *, count: int) -> tuple[State, Array]:
+        state = state._replace(totals=jnp.where(state.step % self.steps_per_epoch == 0, 0.0, state.totals))
+
+        def body(state: State, _: None) -> tuple[State, Array]:
+            return self._step(state, train, order, key)
+
+        if count == 1:
+            state, results = body(state, None)
+            return state, results[None]
+        return jax.lax.scan(body, state, length=count)
+
+    def _step(self, state: State, train: Split, order: Array, key: jax.Array) -> tuple[State, Float[Array, "2"]]:
+        images, labels, mix_key = self._batch(train, order, key, state.step)
+        progress = state.step.astype(jnp.float32) / self.steps
+
+        def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
+            model = nnx.merge(self._graph, params, state.statistics, copy=True)
+            mixing = recipes.Mixing(self.recipe, mix_key, progress, self._points)
+            logits = model(images, train=True, hidden=mixing)
+            loss = self.loss(logits, labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
+            right = accuracy(logits, labels, mixing.mix).mean()
+            return loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, right]))
+
+        gradients, (statistics, results) = jax.grad(objective, has_aux=True)(state.params)
+        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(state.step + 1, params, statistics, optimizer, state.totals + results), results
+
+    def _batch(
+        self, train: Split, order: Array, key: jax.Array, step: Array
+    ) -> tuple[Float[Array, "b h w c"], Int[Array, "b"], jax.Array]:
+        """The pictures of a step, cropped and mirrored, with their labels and the key to mix them with."""
+        crop_key, mirror_key, mix_key = jax.random.split(jax.random.fold_in(key, step), 3)
+        position = step % self.steps_per_epoch
+        rows = jax.lax.dynamic_slice(order, (position * self.batch_size,), (self.batch_size,))
+        rows = jax.lax.with_sharding_constraint(rows, self._rows)
+        images = pictures.normalize(train.images[rows], self.dataset.mean, self.dataset.std)
+        images = pictures.crop(crop_key, images, self.padding)
+        if self.flip:
+            images = pictures.mirror(mirror_key, images)
+        return images, train.labels[rows], mix_key
+
+    # ---- evaluation
+
+    def evaluate(self, state: State) -> Evaluation:
+        """Loss and accuracy over the test pictures, each counted once."""
+        count = len(self.dataset.test_images)
+        # The last batch is filled up with pictures that weigh nothing.
+        rows = np.arange(-(-count // self.batch_size) * self.batch_size, dtype=np.int32)
+        weight = (rows < count).astype(np.float32)
+        rows = np.where(rows < count, rows, 0)
+        sums = jax.device_put(np.zeros(3, np.float32), self._replicated)
+        for start in range(0, len(rows), self.batch_size):
+            here = slice(start, start + self.batch_size)
+            rows_here, weight_here = jax.device_put((rows[here], weight[here]), self._rows)
+            sums = self._test(state.params, state.statistics, self.test, rows_here, weight_here, sums)
+        loss, right, counted = np.asarray(sums, np.float64)
+        return Evaluation(float(loss / counted), float(right / counted), int(counted))
+
+    def _tested(self, params: Any, statistics: Any, test: Split, rows: Array, weight: Array, sums: Array) -> Array:
+        model = nnx.merge(self._graph, params, statistics, copy=True)
+        images = pictures.normalize(test.images[rows], self.dataset.mean, self.dataset.std)
+        logits, labels = model(images, train=False), test.labels[rows]
+        loss, right = self.loss(logits, labels), accuracy(logits, labels)
+        return sums + jnp.stack([(loss * weight).sum(), (right * weight).sum(), weight.sum()])
+
+    # ---- looking
+
+    def preview(self) -> tuple[np.ndarray, np.ndarray, Mix, np.ndarray] | None:
+        """The first batch that training mixes: pictures and mixed pictures uint8 [b h w c], the mix, the labels.
+
+        Taken at the end of the schedule, where a scheduled method is at full strength. None where nothing mixes
+        pictures.
+        """
+        if self.recipe.augmentation is None:
+            return None
+        for step in range(32):  # a method that mixes every second batch will have come by then
+            order = self.order(step // self.steps_per_epoch)
+            images, mixed, mix, labels = jax.device_get(self._preview(self.train, order, self._step_key, step))
+            if (images != mixed).any():
+                return images, mixed, mix, labels
+        return None
+
+    def _previewed(self, train: Split, order: Array, key: jax.Array, step: Array) -> tuple[Array, Array, Mix, Array]:
+        images, labels, mix_key = self._batch(train, order, key, step)
+        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), mix_key, 1.0, self._points)
+        mixed = mixing(0, images)
+        assert mixing.mix is not None
+        mean, std = self.dataset.mean, self.dataset.std
+        return pictures.restore(images, mean, std), pictures.restore(mixed, mean, std), mixing.mix, labels
