@@ -81,7 +81,7 @@ def measure(shape):
         jax.block_until_ready(function(key, x))
     once = seconds(functions["bare, draws of mixup"], key, x, 5)
     repeats = max(1, round(SECONDS / once / 4))
-    times = {name: [] for name in functions}
+    times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(ROUNDS):
         for name in random.sample(list(functions), len(functions)):
             functions[name](key, x)

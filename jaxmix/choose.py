@@ -45,7 +45,8 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     def maybe(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
         x = checks.images(batch)
         probability = checks.number("p", p, low=0.0, high=1.0)
-        decision = jax.random.uniform(jax.random.fold_in(key, _DECISION), () if per_batch else x.shape[:1])
+        shape = () if per_batch else x.shape[:1]
+        decision = jax.random.uniform(jax.random.fold_in(key, _DECISION), shape, jnp.float32)
         hit = decision < probability
 
         def mixed():

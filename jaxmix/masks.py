@@ -25,7 +25,7 @@ def outer(rows: Float[Array, "d h"], columns: Float[Array, "d w"]) -> tuple[Floa
 
 def window(start: Array, end: Array, side: int) -> Float[Array, "d side"]:
     """1 at the pixels start <= i < end, 0 elsewhere."""
-    pixel = jnp.arange(side)[None, :]
+    pixel = jnp.arange(side, dtype=jnp.int32)[None, :]
     return ((pixel >= start[:, None]) & (pixel < end[:, None])).astype(jnp.float32)
 
 
@@ -35,7 +35,8 @@ def window(start: Array, end: Array, side: int) -> Float[Array, "d side"]:
 def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
     """A pixel (y, x) drawn uniformly from the picture."""
     y_key, x_key = jax.random.split(key)
-    return jax.random.randint(y_key, (draws,), 0, height), jax.random.randint(x_key, (draws,), 0, width)
+    y, x = (jax.random.randint(k, (draws,), 0, side, jnp.int32) for k, side in ((y_key, height), (x_key, width)))
+    return y, x
 
 
 def gaussian_center(
@@ -45,7 +46,7 @@ def gaussian_center(
 
     For Center-Gaussian CutMix; the paper doesn't say its standard deviation, a quarter of the side is ours.
     """
-    normal = jax.random.normal(key, (2, draws))
+    normal = jax.random.normal(key, (2, draws), jnp.float32)
 
     def pixel(z, side):
         offset = settled(jnp.asarray(std, jnp.float32) * side * z)
@@ -56,7 +57,7 @@ def gaussian_center(
 
 def real_center(key: Array, draws: int, height: int, width: int) -> tuple[Float[Array, "d"], Float[Array, "d"]]:
     """A point (y, x) anywhere in the picture, in pixels, for `real_box`."""
-    uniform = jax.random.uniform(key, (2, draws))
+    uniform = jax.random.uniform(key, (2, draws), jnp.float32)
     return settled(uniform[0] * height), settled(uniform[1] * width)
 
 
@@ -140,7 +141,7 @@ def _distance(middle, side):
 
 def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Array, "d h k 2"]:
     """Standard normals, real and imaginary, for the half spectrum of a real picture: k = width // 2 + 1."""
-    return jax.random.normal(key, (draws, height, width // 2 + 1, 2))
+    return jax.random.normal(key, (draws, height, width // 2 + 1, 2), jnp.float32)
 
 
 def isotropic(noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike) -> Float[Array, "d h w"]:
@@ -180,7 +181,7 @@ def brightest(
 ) -> Float[Array, "d h w"]:
     """1 at the `count` brightest pixels, 0 elsewhere; or around that rank a linear ramp over 2 * soft pixels."""
     flat = picture.reshape(picture.shape[0], -1)
-    rank = jnp.argsort(jnp.argsort(flat, 1, descending=True), 1)
+    rank = jnp.argsort(jnp.argsort(flat, 1, descending=True), 1).astype(jnp.int32)
     soft = jnp.zeros_like(count) if soft is None else soft
     steps = jnp.maximum(2 * soft - 1, 1)[:, None]
     ramp = 1 - (rank - (count - soft)[:, None]).astype(jnp.float32) / steps.astype(jnp.float32)
@@ -205,6 +206,6 @@ def holes(share: Float[Array, "d"], number: int, height: int, width: int) -> Pro
     side = jnp.clip(jnp.floor(period * jnp.sqrt(share)).astype(jnp.int32), 1, period - 1)[:, None]
 
     def profile(length):
-        return (jnp.arange(length)[None, :] % period < side).astype(jnp.float32)
+        return (jnp.arange(length, dtype=jnp.int32)[None, :] % period < side).astype(jnp.float32)
 
     return profile(height), profile(width)

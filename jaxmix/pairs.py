@@ -29,10 +29,10 @@ def within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
     Each group is put in a random circle, and every member meets the next one.
     """
     size = group.shape[0]
-    order = jnp.lexsort((jax.random.uniform(key, (size,)), group)).astype(jnp.int32)
+    order = jnp.lexsort((jax.random.uniform(key, (size,), jnp.float32), group)).astype(jnp.int32)
     sorted_group = group[order]
-    first = jnp.searchsorted(sorted_group, sorted_group, side="left")
-    after = jnp.searchsorted(sorted_group, sorted_group, side="right")
-    place = jnp.arange(size)
+    first = jnp.searchsorted(sorted_group, sorted_group, side="left").astype(jnp.int32)
+    after = jnp.searchsorted(sorted_group, sorted_group, side="right").astype(jnp.int32)
+    place = jnp.arange(size, dtype=jnp.int32)
     partner = order[jnp.where(place + 1 < after, place + 1, first)]
     return jnp.zeros(size, jnp.int32).at[order].set(partner)

@@ -17,5 +17,5 @@ def settled(x: Array) -> Array:
 
 def opaque(x: Array, key: Array) -> Array:
     """x, hidden from the compiler, which can't know that a uniform draw is never 2. The key stays unused."""
-    never = jax.random.uniform(jax.random.fold_in(key, 0), x.shape) >= 2.0
+    never = jax.random.uniform(jax.random.fold_in(key, 0), x.shape, jnp.float32) >= 2.0
     return jnp.where(never, jnp.nan, x)

@@ -3,6 +3,8 @@
 A bfloat16 Beta(0.2, 0.2) would round to exactly 0 or 1 in every sixth draw.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -22,22 +24,25 @@ def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
     number = checks.number("alpha", alpha, above=0.0)
     known = checks.concrete(alpha)
     if known is None:
-        return jax.lax.cond(number == 1.0, _uniform, _beta, key, number, jnp.zeros(draws))
-    return (_uniform if known == 1.0 else _beta)(key, number, jnp.zeros(draws))
+        return jax.lax.cond(number == 1.0, _evenly(draws), _beta(draws), key, number)
+    return (_evenly if known == 1.0 else _beta)(draws)(key, number)
 
 
-def _uniform(key, alpha, like):
-    return jax.random.uniform(key, like.shape)
+def _evenly(draws: int) -> Callable[[Array, Array], Array]:
+    return lambda key, alpha: jax.random.uniform(key, (draws,), jnp.float32)
 
 
-def _beta(key, alpha, like):
-    positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
-    return jnp.where(alpha > 0, jax.random.beta(key, positive, positive, like.shape), 0.0)
+def _beta(draws: int) -> Callable[[Array, Array], Array]:
+    def draw(key, alpha):
+        positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
+        return jnp.where(alpha > 0, jax.random.beta(key, positive, positive, (draws,), jnp.float32), 0.0)
+
+    return draw
 
 
 def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: int) -> Float[Array, "d"]:
     """Numbers spread evenly from low to high."""
-    return between(low, high, jax.random.uniform(key, (draws,)))
+    return between(low, high, jax.random.uniform(key, (draws,), jnp.float32))
 
 
 def between(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "d"]) -> Float[Array, "d"]:

@@ -77,7 +77,7 @@ def resize_into(
     """
 
     def source(side, start):
-        offset = jnp.arange(side)[None, :] - start[:, None]
+        offset = jnp.arange(side, dtype=jnp.int32)[None, :] - start[:, None]
         return jnp.clip(jnp.floor(offset.astype(jnp.float32) / ratio[:, None]).astype(jnp.int32), 0, side - 1)
 
     return Resample(source(height, top), source(width, left))

@@ -192,6 +192,16 @@ def test_legacy_keys_give_the_same_mix(method):
 
 
 @every_method
+def test_draws_are_the_same_bits_with_64_bit_numbers_enabled(method):
+    _, mix = jitted(method)(key(), pictures())
+    with jax.enable_x64(True):
+        wide, same = jax.jit(method)(key(), pictures().astype(jnp.float64))
+    assert wide.dtype == jnp.float64
+    assert same.mask.dtype == same.weight.dtype == jnp.float32 and same.source.dtype == jnp.int32
+    chex.assert_trees_all_close(same, mix, atol=2e-7)
+
+
+@every_method
 def test_another_key_gives_another_mix(method):
     (one, _), (other, _) = jitted(method)(key(0), pictures()), jitted(method)(key(1), pictures())
     assert not np.array_equal(one, other)

@@ -9,7 +9,6 @@ configuration, metrics, a picture of a mixed batch and checkpoints.
 """
 
 import dataclasses
-import json
 import os
 import shlex
 import signal
@@ -119,10 +118,11 @@ def main(arguments: list[str] | None = None) -> int:
         dataset = limited(data.load(config.dataset, config.data_dir), config)
         config = resolved(config, dataset)
         trainer = build(config, dataset)
+        opened = open_run(config, trainer)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return train(config, trainer)
+    return train(config, trainer, *opened)
 
 
 # ---- configuration
@@ -135,7 +135,7 @@ def resumed(folder: Path, arguments: list[str]) -> Config:
         raise ValueError(
             f"--resume {folder}: there is no {path}. It wants the folder of a run, such as runs/20260131-120000-..."
         )
-    saved = _decoded(json.loads(path.read_text()))
+    saved = _decoded(runs.read_json(path))
     asked = tyro.cli(Config, args=arguments, default=saved)
     for field in dataclasses.fields(Config):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
@@ -275,22 +275,21 @@ class Interrupt:
 
 def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, State]:
     """The folder of this run, new or taken up again, its checkpoints, and the state to start from."""
-    state = trainer.fresh()
+    state, description = trainer.fresh(), data.describe(trainer.dataset)
     if config.resume is not None:
+        saved = runs.read_json(config.resume / "dataset.json")
+        changed = [name for name in description if description[name] != saved.get(name)]
+        if changed:
+            raise ValueError(
+                f"{config.data_dir} holds other pictures than {config.resume} began with: {', '.join(changed)} differ "
+                f"from its dataset.json. Name the folder of the same data with --data-dir."
+            )
         checkpoints = runs.Checkpoints(config.resume)
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
         return config.resume, checkpoints, state if checkpoints.latest() is None else checkpoints.restore(state)
     folder = runs.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
     runs.write_json(folder / "config.json", _encoded(config))
     runs.write_json(folder / "versions.json", runs.versions())
-    dataset = trainer.dataset
-    description: dict[str, Any] = {
-        "name": dataset.name,
-        "names": dataset.names,
-        "mean": dataset.mean,
-        "std": dataset.std,
-    }
-    description |= {"train": len(dataset.train_images), "test": len(dataset.test_images)}
     runs.write_json(folder / "dataset.json", description)
     draw_mixed(config, trainer, folder / "mixed.png")
     return folder, runs.Checkpoints(folder), state
@@ -308,10 +307,12 @@ def draw_mixed(config: Config, trainer: Trainer, path: Path) -> None:
     draw.contact_sheet(images, mixed, mix, labels, names=trainer.dataset.names).save(path)
 
 
-def train(config: Config, trainer: Trainer) -> int:
-    """Trains and tests to the last epoch. Returns the exit code: 0, 1 if the loss blew up, 130 on an interrupt."""
+def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints, state: State) -> int:
+    """Trains and tests from a state to the last epoch.
+
+    Returns the exit code: 0, 1 if the loss blew up, 130 on an interrupt.
+    """
     assert config.epochs is not None
-    folder, checkpoints, state = open_run(config, trainer)
     step = int(state.step)
     metrics = runs.Metrics(folder, step=step, tensorboard=config.tensorboard)
     rate = learning_rate(config, trainer.steps_per_epoch)

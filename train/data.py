@@ -8,6 +8,7 @@ npz                 one file with the arrays x_train, y_train, x_test, y_test
 
 import io
 import pickle
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,20 @@ def load(name: str, folder: Path) -> Dataset:
     if name not in READERS:
         raise ValueError(f"There is no data set {name!r}. There are: {', '.join(READERS)}.")
     return READERS[name](folder)
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """What tells one data set from another, as JSON holds it: sizes, classes, mean and spread, and a checksum."""
+    arrays = {"train": dataset.train_images, "test": dataset.test_images}
+    arrays |= {"train labels": dataset.train_labels, "test labels": dataset.test_labels}
+    return {
+        "name": dataset.name,
+        "names": list(dataset.names),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "sizes": {name: list(array.shape) for name, array in arrays.items()},
+        "crc32": {name: zlib.crc32(np.ascontiguousarray(array).data) for name, array in arrays.items()},
+    }
 
 
 def digits(folder: Path) -> Dataset:

@@ -37,6 +37,14 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Reads a file of a run. Raises ValueError where it is missing or broken."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} can't be read ({error}): is {path.parent} the folder of a run?") from error
+
+
 def versions() -> dict[str, Any]:
     """What it takes to repeat a run: versions, devices, and the commit with whether files had changed since."""
     found: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}

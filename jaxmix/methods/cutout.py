@@ -52,5 +52,5 @@ def cutout(
     kept = (1 - masks.outer(rows, columns)[0]).reshape(-1, holes, height, width).min(1)
     source = jnp.arange(samples, dtype=jnp.int32)[:, None]
     mask = jnp.broadcast_to(kept[:, None], (samples, 1, height, width))
-    mix = Mix(source, jnp.ones((samples, 1)), mask, (None,))
+    mix = Mix(source, jnp.ones((samples, 1), jnp.float32), mask, (None,))
     return apply(mix, x), mix

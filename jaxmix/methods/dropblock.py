@@ -43,7 +43,7 @@ def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, blo
     height, width = x.shape[1:3]
     sides = min(block, height), min(block, width)
     rate = gamma(checks.number("keep", keep, low=0.0, high=1.0), sides, height, width)
-    seeds = (jax.random.uniform(key, x.shape) < rate) & fits(sides, height, width)[None, :, :, None]
+    seeds = (jax.random.uniform(key, x.shape, jnp.float32) < rate) & fits(sides, height, width)[None, :, :, None]
     return rescale(x, ~spread(seeds, sides))
 
 

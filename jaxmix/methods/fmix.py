@@ -61,7 +61,8 @@ def fmix(
     own = 1 - shares.beta(share_key, alpha, draws)
     picture = spectrum(masks.spectrum_noise(noise_key, draws, height, width), height, width, decay)
     pixels = own * (height * width)
-    count = jnp.where(jax.random.bernoulli(round_key, shape=(draws,)), jnp.ceil(pixels), jnp.floor(pixels))
+    up = jax.random.uniform(round_key, (draws,), jnp.float32) < 0.5
+    count = jnp.where(up, jnp.ceil(pixels), jnp.floor(pixels))
     soft = jnp.floor(height * width * jnp.minimum(max_soft, jnp.minimum(own, 1 - own)))
     mask = 1 - masks.brightest(picture, count.astype(jnp.int32), soft.astype(jnp.int32))
     mix = pair(partner, mask)

@@ -1,6 +1,7 @@
 """GridMix (Baek, Bang and Shim, 2021): every cell of a grid comes from one of two pictures."""
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
@@ -52,6 +53,6 @@ def gridmix(
     height, width = x.shape[1:3]
     number = checks.count("cells", cells, high=min(height, width))
     share = shares.beta(share_key, alpha, draws)
-    chosen = jax.random.uniform(cell_key, (draws, number, number)) < share[:, None, None]
+    chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
     mix = pair(partner, masks.cells(chosen, height, width))
     return apply(mix, x), mix

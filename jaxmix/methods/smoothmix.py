@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
@@ -96,7 +97,7 @@ def smoothmix_c(
 def _smooth(key, batch, sigma, profile, partner, per_batch):
     middle_key, sigma_key = jax.random.split(key)
     x, partner, draws = checks.inputs(batch, partner, per_batch)
-    middle = jax.random.uniform(middle_key, (2, draws))
+    middle = jax.random.uniform(middle_key, (2, draws), jnp.float32)
     low, high = sigma
     size = shares.uniform(sigma_key, low, high, draws)
     rows, columns = profile(middle[0], size, x.shape[1]), profile(middle[1], size, x.shape[2])

@@ -117,6 +117,18 @@ def test_one_mask_for_the_batch_or_one_for_each():
     assert found(fmix(jax.random.key(4), pictures(), per_batch=True)[1]) == 1
 
 
+def test_the_own_picture_keeps_the_brightest_pixels():
+    def rising(noise, height, width, decay):
+        return jnp.broadcast_to(
+            jnp.arange(height * width, dtype=jnp.float32).reshape(height, width), (4, height, width)
+        )
+
+    _, mix = fmix(jax.random.key(6), pictures(), spectrum=rising)
+    own = np.asarray(mix.mask[:, 0]).reshape(4, -1)
+    assert len(set(own.sum(1))) > 1
+    assert (np.diff(own, axis=1) >= 0).all()
+
+
 def test_the_authors_spectrum_gives_masks_with_at_most_one_wave_along_the_width():
     _, mix = fmix(jax.random.key(5), pictures(), spectrum=masks.authors_anisotropic)
     edges = np.abs(np.diff(np.asarray(mix.mask[:, 1]), axis=2, append=np.asarray(mix.mask[:, 1, :, :1]))).sum(2)

@@ -115,10 +115,12 @@ def test_the_mean_share_of_the_partner(kind, expected):
         np.testing.assert_allclose(np.quantile(weight, [0.05, 0.95]), [0.22, 0.64], rtol=0, atol=0.02)
 
 
-def test_the_size_of_the_bump_is_drawn_from_the_given_interval():
+def test_the_bump_lies_anywhere_and_its_size_is_drawn_from_the_given_interval():
     # Around one center the weight grows with sigma, so a fixed sigma gives smaller spreads and known bounds.
     for low, high in ((0.25, 0.25), (0.25, 0.5)):
         _, mix = METHODS["C"](jax.random.key(4), jnp.zeros((256, 16, 16, 1)), sigma=(low, high))
+        peaks = np.asarray(mix.mask[:, 1]).reshape(256, -1).argmax(1)
+        assert abs(np.corrcoef(peaks // 16, peaks % 16)[0, 1]) < 4 / math.sqrt(256)  # two independent coordinates
         profile = np.asarray(mix.mask[:, 1]).max(1)  # of the columns, times the largest row
         slopes = -np.log(profile / profile.max(1, keepdims=True))
         u = (np.arange(16) + 0.5) / 16

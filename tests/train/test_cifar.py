@@ -316,3 +316,16 @@ def test_two_runs_of_one_second_have_two_folders(place, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda form: "20260131-120000")
     assert runs.create(place, "digits").name == "20260131-120000-digits"
     assert runs.create(place, "digits").name == "20260131-120000-digits-2"
+
+
+@pytest.mark.usefixtures("single")
+def test_a_run_is_not_resumed_on_other_pictures(capsys):
+    assert cifar.main([*QUICK, "--epochs", "1", "--method", "none"]) == 0
+    folder = run_folder()
+    before = json.loads((folder / "dataset.json").read_text())
+    runs.write_json(folder / "dataset.json", before | {"crc32": before["crc32"] | {"train": 1}})
+    assert cifar.main(["--resume", str(folder)]) == 2
+    assert "holds other pictures than" in capsys.readouterr().err
+    (folder / "dataset.json").unlink()
+    assert cifar.main(["--resume", str(folder)]) == 2
+    assert "is " + str(folder) + " the folder of a run?" in capsys.readouterr().err
