@@ -123,7 +123,7 @@ def ramp(middle: Array, sigma: Array, side: int, k: ArrayLike = 0.2) -> Float[Ar
 def relative_ramp(middle: Array, sigma: Array, side: int, k: ArrayLike = 0.2) -> Float[Array, "d side"]:
     """The trapezoid whose ramps are 2 k sigma wide: the peak is always 1, and the edges sharpen as sigma shrinks."""
     k = jnp.asarray(k, jnp.float32)
-    width = 2 * k * jnp.maximum(sigma, jnp.finfo(jnp.float32).tiny)[:, None]
+    width = jnp.maximum(2 * k * sigma, jnp.finfo(jnp.float32).tiny)[:, None]
     return jnp.clip(0.5 + (sigma[:, None] / 2 - _distance(middle, side)) / width, 0, 1)
 
 
@@ -133,15 +133,22 @@ def bump(middle: Array, sigma: Array, side: int) -> Float[Array, "d side"]:
 
 
 def _distance(middle, side):
-    return jnp.abs((jnp.arange(side, dtype=jnp.float32)[None, :] + 0.5) / side - middle[:, None])
+    # A narrow ramp magnifies the rounding of a pixel's place, so the place is held as a sum of two floats.
+    place = (np.arange(side)[None, :] + 0.5) / side
+    whole = place.astype(np.float32)
+    rest = (place - whole).astype(np.float32)
+    return jnp.abs((whole - middle[:, None]) + rest)
 
 
 # FMix.
 
 
 def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Array, "d h k 2"]:
-    """Standard normals, real and imaginary, for the half spectrum of a real picture: k = width // 2 + 1."""
-    return jax.random.normal(key, (draws, height, width // 2 + 1, 2), jnp.float32)
+    """Standard normals, real and imaginary, for the half spectrum of a real picture.
+
+    k is width // 2 + 1, and one more for an odd width, as in the authors' code; `isotropic` leaves that one out.
+    """
+    return jax.random.normal(key, (draws, height, width // 2 + 1 + width % 2, 2), jnp.float32)
 
 
 def isotropic(noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike) -> Float[Array, "d h w"]:
@@ -165,7 +172,7 @@ def authors_anisotropic(
 
 
 def _amplitude(height, width, columns, decay):
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.arange(columns) / width)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[:columns])
     octaves = np.log(np.maximum(frequency, 1 / max(height, width))).astype(np.float32)
     return settled(jnp.exp(settled(-jnp.asarray(decay, jnp.float32) * octaves)))[None, :, :, None]
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
 
 from jaxmix import checks, masks, shares, warps
 from jaxmix.mix import Mix, apply, pair
@@ -48,11 +49,14 @@ def resizemix(
     low, high = checks.interval("scale", scale, low=0.001, high=1.0)
     ratio = jnp.broadcast_to(shares.uniform(scale_key, low, high, draws), (samples,))
     center = masks.uniform_center(center_key, samples, height, width)
-    mix = _paste(ratio, center, partner, height, width)
+    mix = paste(ratio, center, partner, height, width)
     return apply(mix, x), mix
 
 
-def _paste(ratio, center, partner, height, width):
+def paste(
+    ratio: Float[Array, "b"], center: tuple[Array, Array], partner: Int[Array, "b"], height: int, width: int
+) -> Mix:
+    """The mix that pastes partners shrunk by `ratio` into boxes around `center` (y, x), shifted inside the picture."""
     box_height, box_width = (jnp.floor(ratio * side).astype(jnp.int32) for side in (height, width))
     top, left = masks.inner_corner((box_height, box_width), center, height, width)
     rows, columns = masks.window(top, top + box_height, height), masks.window(left, left + box_width, width)

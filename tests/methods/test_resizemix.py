@@ -16,7 +16,7 @@ from jaxmix.methods import resizemix as module
 
 SHAPE = (4, 13, 10, 3)
 resizemix = jax.jit(jaxmix.resizemix, static_argnames="per_batch")
-paste = jax.jit(module._paste, static_argnums=(3, 4))
+paste = jax.jit(module.paste, static_argnums=(3, 4))
 apply = jax.jit(jaxmix.apply)
 
 
