@@ -4,7 +4,8 @@
 
 All contenders of one size run interleaved in one process, in random order, round after round; the figure is the median
 over rounds of the ratio to the bare blend `a * x + (1 - a) * x[partner]` with the same random draws, so the drift of a
-busy machine cancels. Images and label weights are asked for; the mask isn't, so XLA never stores it.
+busy machine cancels. Images and label weights are asked for; the mask isn't, so XLA never stores it. Keras' layers on
+JAX, jitted, are measured in the same rounds (one share and one box for the whole batch there).
 """
 
 import datetime
@@ -24,8 +25,10 @@ ALLOCATOR = (
 if platform.system() == "Linux" and os.environ.get("GLIBC_TUNABLES") != ALLOCATOR:
     os.environ["GLIBC_TUNABLES"] = ALLOCATOR  # is read when a process starts
     os.execv(sys.executable, [sys.executable, *sys.argv])
+os.environ["KERAS_BACKEND"] = "jax"
 
 import jax
+import keras
 
 import jaxmix
 from jaxmix import masks, pairs, shares
@@ -66,6 +69,22 @@ CONTENDERS = {"bare, draws of mixup": bare_mixup, "bare, draws of cutmix": bare_
 CONTENDERS |= {name: only_images_and_weights(getattr(jaxmix, name)) for name in METHODS}
 
 
+def keras_layer(layer):
+    """A Keras layer as a function of images, its random state going through the jitted function."""
+    state = layer.generator.state
+
+    @jax.jit
+    def run(seed, x, labels):
+        with keras.StatelessScope(state_mapping=[(state, seed)]) as scope:
+            mixed = layer({"images": x, "labels": labels}, training=True)
+            return mixed["images"], mixed["labels"], scope.get_current_value(state)
+
+    def call(key, x):
+        return run(jax.random.key_data(key), x, jax.nn.one_hot(jax.numpy.arange(x.shape[0]) % 100, 100))
+
+    return call
+
+
 def seconds(function, key, x, repeats):
     start = time.perf_counter()
     for _ in range(repeats):
@@ -77,6 +96,8 @@ def measure(shape):
     """Milliseconds and the ratio to the bare blend of each contender, medians over the rounds."""
     key, x = jax.random.key(0), jax.random.uniform(jax.random.key(1), shape)
     functions = {name: jax.jit(function) for name, function in CONTENDERS.items()}
+    functions["keras MixUp"] = jax.jit(keras_layer(keras.layers.MixUp(data_format="channels_last")))
+    functions["keras CutMix"] = jax.jit(keras_layer(keras.layers.CutMix(data_format="channels_last")))
     for function in functions.values():
         jax.block_until_ready(function(key, x))
     once = seconds(functions["bare, draws of mixup"], key, x, 5)
@@ -88,7 +109,7 @@ def measure(shape):
             times[name].append(seconds(functions[name], key, x, repeats))
     rows = {}
     for name in functions:
-        bare = "bare, draws of cutmix" if name == "cutmix" else "bare, draws of mixup"
+        bare = "bare, draws of cutmix" if name in ("cutmix", "keras CutMix") else "bare, draws of mixup"
         ratios = sorted(a / b for a, b in zip(times[name], times[bare], strict=True))
         quarter = len(ratios) // 4
         rows[name] = {
@@ -114,17 +135,19 @@ def main():
         "device": where,
         "jax": jax.__version__,
         "jaxmix": jaxmix.__version__,
+        "keras": keras.__version__,
         "rounds": ROUNDS,
         "dtype": "float32",
         "results": results,
     }
+    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"blend-{device.platform}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     print(
         f"{where}, jax {jax.__version__}, float32, median of {ROUNDS} interleaved rounds: ms (times the bare blend)\n"
     )
     print("| | " + " | ".join(results) + " |\n|---|" + "---|" * len(results))
-    for name in CONTENDERS:
+    for name in next(iter(results.values())):
         cells = [f"{rows[name]['ms']:.3f} ({rows[name]['ratio']:.2f})" for rows in results.values()]
         print(f"| {name} | " + " | ".join(cells) + " |")
     print(f"\nwritten to {path}")

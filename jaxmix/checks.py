@@ -29,12 +29,16 @@ def images(batch: Batch) -> jax.Array:
         )
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
-    if shape[1] in (1, 3) and shape[2] >= 8 and shape[3] >= 8:
+    if shape[1] in (1, 3) and _looks_like_a_picture(*shape[2:]):
         raise ValueError(
             f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
-            "call x.transpose(0, 2, 3, 1) first"
+            "call x.transpose(0, 2, 3, 1) first (or mix x.swapaxes(1, 2) if they really have so few rows)"
         )
     return pixels(jnp.asarray(batch), "images")
+
+
+def _looks_like_a_picture(height: int, width: int) -> bool:
+    return height == width >= 8 or (min(height, width) >= 16 and max(height, width) <= 2 * min(height, width))
 
 
 def pixels(x: jax.Array, name: str) -> jax.Array:
@@ -73,25 +77,39 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
         raise ValueError(
             f"partner has indices from {values.min()} to {values.max()}; wanted indices of the batch, 0 to {size - 1}"
         )
-    return jnp.asarray(partner, jnp.int32)
+    return jnp.clip(jnp.asarray(partner, jnp.int32), 0, size - 1)
 
 
 def number(
-    name: str, value: ArrayLike, *, above: float | None = None, low: float = -np.inf, high: float = np.inf
+    name: str, value: ArrayLike, *, above: float | None = None, low: float = 0.0, high: float = np.inf
 ) -> jax.Array:
-    """A scalar hyper-parameter as float32, its range checked where the value is known at trace time."""
-    if np.shape(value) != ():
-        raise ValueError(f"{name} has shape {np.shape(value)}; wanted one number")
+    """A scalar hyper-parameter as float32, in its range: an error where the value is known at trace time, else the
+    nearest number that is allowed (for NaN the lowest; for a lowest number that itself is not allowed, just that).
+    """
+    if isinstance(value, str) or np.shape(value) != () or not _numeric(value):
+        what = f"is {value!r}" if isinstance(value, str) or not _numeric(value) else f"has shape {np.shape(value)}"
+        raise ValueError(f"{name} {what}; wanted one number")
+    low = low if above is None else above
     known = concrete(value)
-    if known is not None and above is not None and not known > above:
+    if known is None:
+        number = jnp.asarray(value, jnp.float32)
+        return jnp.where(number >= low, jnp.clip(number, low, min(high, float(jnp.finfo(jnp.float32).max))), low)
+    if above is not None and not above < known < np.inf:
         raise ValueError(f"{name} is {known}; wanted a number above {above:g}")
-    if known is not None and not low <= known <= high:
+    if not low <= known <= high:
         raise ValueError(f"{name} is {known}; wanted a number from {low:g} to {high:g}")
     return jnp.asarray(value, jnp.float32)
 
 
+def _numeric(value: Any) -> bool:
+    return value is not None and np.dtype(getattr(value, "dtype", type(value))).kind in "biufV"
+
+
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
-    """Non-negative numbers, not all 0, as float32 [length]; an array, or a sequence whose members may be traced."""
+    """Non-negative numbers, not all 0, as float32 [length]; an array, or a sequence whose members may be traced.
+
+    Traced ones below 0 count as 0.
+    """
     parts: Any = list(values) if isinstance(values, Sequence) else values
     known = None if any(concrete(part) is None for part in jax.tree.leaves(parts)) else np.asarray(parts, np.float64)
     found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
@@ -101,7 +119,8 @@ def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wan
         raise ValueError(f"{name} are {known.tolist()}; wanted numbers of 0 or more, at least one above 0")
     if isinstance(parts, list):
         return jnp.stack([number(f"{name}[{i}]", part) for i, part in enumerate(parts)])
-    return jnp.asarray(parts, jnp.float32)
+    array = jnp.asarray(parts, jnp.float32)
+    return jnp.where(array > 0, array, 0.0)
 
 
 def interval(name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float) -> tuple[jax.Array, jax.Array]:

@@ -16,8 +16,25 @@ from jaxmix.warps import Chain, Warp
 Method = Callable[..., tuple[jax.Array, Mix]]
 
 # The key that decides is derived from the caller's with a number that `jax.random.split` never reaches, so the chosen
-# method can be called with the caller's own key: sometimes(method, 1.0)(key, batch) is method(key, batch).
+# method can be called with the caller's own key: sometimes(method, 1.0)(key, batch) is method(key, batch). A choice
+# among choices sees that same key again, so the number depends on how deep a choice is nested.
 _DECISION = 0x6A6D6978
+_depth = jax.make_user_context(default_value=0)
+
+
+def _decision(key: jax.Array) -> jax.Array:
+    return jax.random.fold_in(key, _DECISION + _depth.value)
+
+
+def _deeper(method: Method) -> Method:
+    """The method, called one level deeper than we are now."""
+    depth = _depth.value + 1
+
+    def call(*arguments: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        with _depth(depth):
+            return method(*arguments, **options)
+
+    return call
 
 
 def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Method:
@@ -46,16 +63,18 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
         x = checks.images(batch)
         probability = checks.number("p", p, low=0.0, high=1.0)
         shape = () if per_batch else x.shape[:1]
-        decision = jax.random.uniform(jax.random.fold_in(key, _DECISION), shape, jnp.float32)
-        hit = decision < probability
+        hit = jax.random.uniform(_decision(key), shape, jnp.float32) < probability
+        inner, fresh = _deeper(method), _refreshed(key)
 
         def mixed():
-            return method(key, batch, *maps, **options)
+            return placement.varying(x, inner(fresh(), batch, *maps, **options))
 
-        if per_batch:
-            return jax.lax.cond(hit, mixed, lambda: (x, _identity(jax.eval_shape(mixed)[1])))
-        images, mix = mixed()
-        return _where(hit, (images, mix), (x, _identity(mix)))
+        def plain():
+            return placement.varying(x, (x, _identity(jax.eval_shape(mixed)[1])))
+
+        if not per_batch:
+            return _where(hit, mixed(), plain())
+        return _branch(hit, [plain, mixed])
 
     return maybe
 
@@ -86,20 +105,19 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
 
     def chosen(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
         odds = jnp.log(checks.numbers("probs", probs, len(methods), wanted))
-        choice = jax.random.categorical(jax.random.fold_in(key, _DECISION), odds)
-
-        fresh = _refreshed(key)
+        choice = jax.random.categorical(_decision(key), odds)
+        fresh, x = _refreshed(key), checks.images(batch)
 
         def call(method):
-            return method(fresh(), batch, *maps, **options)
+            return _deeper(method)(fresh(), batch, *maps, **options)
 
         form = _common([jax.eval_shape(functools.partial(call, method))[1] for method in methods])
 
         def branch(method):
             images, mix = call(method)
-            return images, _conform(mix, form)
+            return placement.varying(x, (images, _conform(mix, form)))
 
-        return jax.lax.switch(choice, [functools.partial(branch, method) for method in methods])
+        return _branch(choice, [functools.partial(branch, method) for method in methods])
 
     return chosen
 
@@ -147,6 +165,12 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
         return jnp.concatenate(images), jax.tree.map(lambda *a: jnp.concatenate(a), *(_conform(m, form) for m in mixes))
 
     return parts
+
+
+def _branch(choice: jax.Array, calls: Sequence[Callable[[], Any]]) -> Any:
+    """The result of one of the calls. Outside of jit a choice is known: then a switch would only compile anew."""
+    known = checks.concrete(choice)
+    return jax.lax.switch(choice.astype(jnp.int32), calls) if known is None else calls[int(known)]()
 
 
 def _refreshed(key: jax.Array) -> Callable[[], jax.Array]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxmix import checks, placement
@@ -46,11 +47,20 @@ def pair(
             as the pixels are.
         warp: moves the partner's picture before it is blended.
 
+    Raises:
+        ValueError: a mask that isn't [b h w], or indices that aren't [b] or are out of range.
+
     >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
     >>> mix.weight.tolist()
     [[0.75, 0.25], [0.75, 0.25]]
     """
-    size = partner.shape[0]
+    mask = jnp.asarray(mask)
+    if mask.ndim != 3 or np.shape(partner) not in ((mask.shape[0],), *[np.shape(partner)] * (mask.shape[0] == 1)):
+        raise ValueError(
+            f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
+        )
+    size = np.shape(partner)[0]
+    partner = checks.partners(partner, size)
     pixels = mask.shape[1] * mask.shape[2]
     covered = mask.sum((1, 2)) if covered is None else covered
     source = jnp.stack([jnp.arange(size, dtype=partner.dtype), partner], 1)
@@ -87,15 +97,34 @@ def apply(mix: Mix, x: Array) -> Array:
     return placement.like(x, x.ndim, _blend, mix, x)
 
 
+def select(mix: Mix, x: Array) -> Array:
+    """`apply` for masks of 0 and 1: every pixel is copied from the slot that has it, to the bit, and 0 where none has.
+
+    What other slots hold there, NaN and infinities too, leaves no trace.
+    """
+    return placement.like(x, x.ndim, _copy, mix, x)
+
+
+def _copy(mix: Mix, x: Array) -> Array:
+    out = jnp.zeros_like(x)
+    for slot in range(len(mix.warps)):
+        out = jnp.where(_fit(mix.mask[:, slot], x.shape) > 0.5, _moved(mix, x, slot), out)
+    return out
+
+
 def _blend(mix: Mix, x: Array) -> Array:
     parts = []
-    for slot, warp in enumerate(mix.warps):
-        # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
-        moved = x if slot == 0 else x[mix.source[:, slot]]
-        moved = moved if warp is None else warp(moved)
-        moved = _widen(moved)
+    for slot in range(len(mix.warps)):
+        moved = _widen(_moved(mix, x, slot))
         parts.append(_fit(mix.mask[:, slot], x.shape).astype(moved.dtype) * moved)
     return _narrow(sum(parts[1:], start=parts[0]), x.dtype)
+
+
+def _moved(mix: Mix, x: Array, slot: int) -> Array:
+    # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
+    moved = x if slot == 0 else x[mix.source[:, slot]]
+    warp = mix.warps[slot]
+    return moved if warp is None else warp(moved)
 
 
 def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Array, "b k"]:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from jaxmix import placement
+
 
 def following(size: int) -> Int[Array, "b"]:
     """The next sample, the last one with the first. The default: nobody meets itself, and no random number is spent.
@@ -28,6 +30,10 @@ def within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
 
     Each group is put in a random circle, and every member meets the next one.
     """
+    return placement.like(group, 1, _circles, key, group)
+
+
+def _circles(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
     size = group.shape[0]
     order = jnp.lexsort((jax.random.uniform(key, (size,), jnp.float32), group)).astype(jnp.int32)
     sorted_group = group[order]

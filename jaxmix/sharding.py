@@ -60,8 +60,6 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
         if AxisType.Explicit in mesh.axis_types:
             batch, maps = jax.reshard((batch, maps), NamedSharding(mesh, sharded))
         specs = (PartitionSpec(), *[sharded] * (1 + len(maps)))
-        # Unchecked, since branches of a switch may mix constants, equal on all devices, with arrays that differ.
-        run = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=sharded, check_vma=False)
-        return run(key, batch, *maps)
+        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=sharded)(key, batch, *maps)
 
     return everywhere

@@ -24,11 +24,11 @@ def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
     number = checks.number("alpha", alpha, above=0.0)
     known = checks.concrete(alpha)
     if known is None:
-        return jax.lax.cond(number == 1.0, _evenly(draws), _beta(draws), key, number)
-    return (_evenly if known == 1.0 else _beta)(draws)(key, number)
+        return jax.lax.cond(number == 1.0, _flat(draws), _beta(draws), key, number)
+    return (_flat if known == 1.0 else _beta)(draws)(key, number)
 
 
-def _evenly(draws: int) -> Callable[[Array, Array], Array]:
+def _flat(draws: int) -> Callable[[Array, Array], Array]:
     return lambda key, alpha: jax.random.uniform(key, (draws,), jnp.float32)
 
 

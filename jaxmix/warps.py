@@ -3,7 +3,7 @@
 A warp is a pytree of arrays with leading axis b, so it crosses jit, vmap and shard_map like the rest of a mix.
 """
 
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ class Warp(Protocol):
         """Pictures or maps [b h w ...], moved."""
         ...
 
-    def still(self) -> Self:
+    def still(self) -> "Warp":
         """A warp of the same structure and shapes that moves nothing."""
         ...
 

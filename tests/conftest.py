@@ -6,6 +6,10 @@ import pathlib
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
+from jaxtyping import install_import_hook
+
+install_import_hook([f"jaxmix.{name}" for name in ("masks", "pairs", "shares", "warps")], "beartype.beartype")
+
 import jax
 import numpy as np
 import pytest

@@ -78,6 +78,79 @@ def test_methods_with_warps_of_different_kinds_share_one_mix():
         np.testing.assert_allclose(jaxmix.apply(mix, X), images, atol=2e-6)
 
 
+def painted(value):
+    """A method that leaves a mark."""
+    return lambda key, batch, **_: (jnp.full_like(batch, value), jaxmix.cutout(key, batch)[1])
+
+
+NESTED = {
+    "sometimes of one_of": (jaxmix.sometimes(jaxmix.one_of([painted(1.0), painted(2.0)], [1, 1]), 0.5), [2, 1, 1, 0]),
+    "per batch": (
+        jaxmix.sometimes(jaxmix.sometimes(painted(1.0), 0.5, per_batch=True), 0.5, per_batch=True),
+        [3, 1, 0, 0],
+    ),
+    "one_of of one_of": (
+        jaxmix.one_of([jaxmix.one_of([painted(a), painted(a + 1)], [1, 1]) for a in (0.0, 2.0)], [1, 1]),
+        [1, 1, 1, 1],
+    ),
+    "sometimes of randommix": (
+        jaxmix.sometimes(
+            functools.partial(jaxmix.randommix, methods=[painted(1.0), painted(2.0)], weights=(1, 1)), 0.5
+        ),
+        [2, 1, 1, 0],
+    ),
+    "twice jitted": (jaxmix.sometimes(jax.jit(jaxmix.sometimes(painted(1.0), 0.5)), 0.5), [3, 1, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_a_choice_among_choices_draws_anew(name):
+    nested, odds = NESTED[name]
+    run = jax.jit(jax.vmap(lambda k: nested(k, jnp.zeros((1, 2, 2, 1)))[0][0, 0, 0, 0]))
+    found = np.bincount(np.asarray(run(jax.random.split(jax.random.key(5), 800)), int), minlength=4)
+    expected = 800 * np.array(odds) / sum(odds)
+    assert (found[expected == 0] == 0).all()
+    chi = ((found - expected)[expected > 0] ** 2 / expected[expected > 0]).sum()
+    assert chi < 16.3  # 3 degrees of freedom, one in a thousand
+
+
+def test_choices_run_under_vmap_over_keys():
+    keys = jax.random.split(jax.random.key(0), 3)
+    choices = [
+        jaxmix.sometimes(jaxmix.mixup, 0.5),
+        jaxmix.sometimes(jaxmix.cutmix, 0.5, per_batch=True),
+        jaxmix.split([0.5, 0.5], [jaxmix.mixup, jaxmix.cutmix]),
+    ]
+    for choice in choices:
+        together = jax.vmap(choice, in_axes=(0, None))(keys, X)
+        for i, key in enumerate(jax.random.split(jax.random.key(0), 3)):
+            alone = jax.jit(choice)(key, X)
+            chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone, atol=2e-6)
+
+
+def test_eager_choices_are_the_jitted_ones():
+    for choice in (jaxmix.one_of(FOUR, [1, 2, 3, 4]), jaxmix.sometimes(jaxmix.resizemix, 0.5, per_batch=True)):
+        for seed in range(4):
+            eager, compiled = choice(jax.random.key(seed), X), jax.jit(choice)(jax.random.key(seed), X)
+            chex.assert_trees_all_close(eager, compiled, atol=2e-6)
+
+
+def test_changing_traced_probabilities_never_traces_again():
+    chex.clear_trace_counter()
+    run = jax.jit(chex.assert_max_traces(lambda key, p: jaxmix.one_of(FOUR, p)(key, X)[0], n=1))
+    for p in ([1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]):
+        run(jax.random.key(0), jnp.array(p))
+
+
+def test_traced_probabilities_out_of_range_are_the_nearest_ones():
+    run = jax.jit(lambda p: jaxmix.sometimes(jaxmix.mixup, p)(jax.random.key(0), X)[0])
+    np.testing.assert_array_equal(run(-1.0), X)
+    np.testing.assert_array_equal(run(float("nan")), X)
+    np.testing.assert_allclose(run(7.0), jaxmix.mixup(jax.random.key(0), X)[0], atol=2e-6)
+    weigh = jax.jit(lambda p: jaxmix.one_of([painted(1.0), painted(2.0)], p)(jax.random.key(0), X)[0][0, 0, 0, 0])
+    assert weigh(jnp.array([-1.0, 1.0])) == 2 and weigh(jnp.array([1.0, float("nan")])) == 1
+
+
 def test_split_runs_each_method_on_its_part_with_partners_inside():
     images, mix = jax.jit(jaxmix.split([0.5, 0.5], [jaxmix.mixup, jaxmix.resizemix]))(jax.random.key(0), X)
     np.testing.assert_array_equal(mix.source[:, 1], [1, 2, 0, 4, 5, 3])

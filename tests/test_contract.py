@@ -348,6 +348,44 @@ def test_hyper_parameters_out_of_range_say_what_was_wanted():
             mistake()
 
 
+@every_method
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1e9, float("inf"), float("nan")])
+def test_a_traced_hyper_parameter_out_of_range_is_made_safe(method, value):
+    run = _with_options(method)
+    for name, (default, _) in _traceable(method).items():
+        images, mix = run(key(), pictures(), {name: jax.tree.map(lambda _: value, default)})
+        assert jnp.isfinite(images).all(), name
+        assert ((mix.mask >= 0) & (mix.mask <= 1)).all() and ((mix.weight >= 0) & (mix.weight <= 1)).all(), name
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 8, 16), (4, 3, 16, 8), (4, 3, 8, 64), (4, 1, 1, 512), (2, 3, 3, 3)], ids=str)
+def test_features_of_few_rows_are_no_channels_first(shape):
+    assert jaxmix.mixup(key(), jnp.zeros(shape))[0].shape == shape
+
+
+def test_a_traced_partner_out_of_range_is_the_nearest_one():
+    _, mix = jax.jit(lambda p: jaxmix.mixup(key(), pictures(), partner=p))(jnp.array([-3, 9, 2, 1, 0]))
+    assert mix.source[:, 1].tolist() == [0, 4, 2, 1, 0]
+
+
+@pytest.mark.parametrize("value", [None, "much", [1.0, 2.0]])
+def test_what_is_no_number_says_so(value):
+    with pytest.raises(ValueError, match=r"alpha is (None|'much'|\[1.0, 2.0\]); wanted one number"):
+        jaxmix.mixup(key(), pictures(), alpha=value)
+
+
+@pytest.mark.parametrize("name", ["cutmix", "resizemix", "gridmix", "gridmixup", "cutout"])
+def test_pixels_of_binary_masks_are_copied_to_the_bit(name):
+    x = jnp.where(pictures() < 0.5, -0.0, pictures()).at[0, 0, 0, 0].set(jnp.nan)
+    images, mix = jitted(METHODS[name])(key(), x)
+    slots = [x if s == 0 else x[mix.source[:, s]] for s in range(len(mix.warps))]
+    slots = [slot if warp is None else warp(slot) for slot, warp in zip(slots, mix.warps, strict=True)]
+    expected = np.zeros(SHAPE, np.float32)
+    for s, slot in enumerate(slots):
+        expected = np.where(np.asarray(mix.mask)[:, s, :, :, None] == 1, slot, expected)
+    np.testing.assert_array_equal(np.asarray(images).view(np.uint32), expected.view(np.uint32))
+
+
 def test_public_functions_lower_for_every_platform():
     b, k = 4, 5
     x = jax.ShapeDtypeStruct((b, 8, 8, 3), jnp.float32)

@@ -7,6 +7,7 @@ import pytest
 
 import jaxmix
 from jaxmix import Mix
+from jaxmix.mix import select
 from jaxmix.warps import Resample
 
 
@@ -117,6 +118,14 @@ def test_evenly_shares_the_label_among_all_slots():
     np.testing.assert_allclose(jaxmix.evenly(random_mix(s=2)).weight, 0.5)
 
 
+def test_select_copies_to_the_bit_and_other_slots_leave_no_trace():
+    mask = jnp.array([[[0.0, 1.0, 0.0, 1.0]]] * 2)
+    x = jnp.array([[-0.0, jnp.nan, 1e-40, 2.0], [jnp.inf, -0.0, -jnp.inf, jnp.nan]]).reshape(2, 1, 4, 1)
+    found = np.asarray(jax.jit(select)(jaxmix.pair(jnp.array([1, 0]), mask), x))[..., 0]
+    expected = np.stack([np.where(mask[0] == 1, x[1 - i, ..., 0], x[i, ..., 0]) for i in (0, 1)])
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+
+
 def test_a_pair_weighs_labels_by_the_pixels_of_its_mask():
     mask = jnp.asarray(np.random.default_rng(3).integers(0, 2, (4, 7, 16)), jnp.float32)
     for build in (jaxmix.pair, jax.jit(jaxmix.pair)):
@@ -126,6 +135,12 @@ def test_a_pair_weighs_labels_by_the_pixels_of_its_mask():
 
 
 MISTAKES = {
+    "flat mask": (
+        lambda m: jaxmix.pair(jnp.arange(4), jnp.ones((4, 4))),
+        r"mask has shape \(4, 4\) and partner \(4,\)",
+    ),
+    "other mask": (lambda m: jaxmix.pair(jnp.arange(4), jnp.ones((3, 2, 2))), r"shape \(3, 2, 2\) and partner \(4,\)"),
+    "bad partner": (lambda m: jaxmix.pair(np.arange(1, 5), jnp.ones((4, 2, 2))), "indices from 1 to 4; wanted indices"),
     "another batch": (
         lambda m: jaxmix.apply(m, jnp.zeros((3, 5, 6, 1))),
         r"of 4 samples, but x has shape \(3, 5, 6, 1\)",

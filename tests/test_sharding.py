@@ -121,6 +121,25 @@ def test_per_device_takes_meshes_of_several_axes():
     np.testing.assert_array_equal(images, flat)
 
 
+def test_choices_run_inside_the_users_own_shard_map():
+    mesh, spec = mesh_of(), PartitionSpec("data")
+    for choice in (jaxmix.sometimes(jaxmix.resizemix, 0.5, per_batch=True), jaxmix.randommix):
+
+        def local(x, choice=choice):
+            return choice(jax.random.fold_in(jax.random.key(3), jax.lax.axis_index("data")), x)[0]
+
+        images = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=spec, out_specs=spec))(pictures())
+        alone = jax.jit(choice)(jax.random.fold_in(jax.random.key(3), 5), pictures()[10:12])[0]
+        np.testing.assert_allclose(images[10:12], alone, atol=2e-6)
+
+
+@every_kind_of_mesh
+def test_partners_of_the_same_group_are_found_on_a_sharded_batch(kind):
+    group = jnp.arange(16) % 3
+    found = jax.jit(jaxmix.pairs.within)(jax.random.key(0), sharded(group, mesh_of(kind)))
+    np.testing.assert_array_equal(found, jaxmix.pairs.within(jax.random.key(0), group))
+
+
 def test_a_batch_that_does_not_divide_says_so():
     with pytest.raises(ValueError, match=r"shape \(12, 12, 10, 3\), and the mesh has 8 devices.*multiple"):
         jaxmix.per_device(METHODS["cutmix"], mesh_of())(jax.random.key(3), pictures()[:12])

@@ -8,6 +8,7 @@ The first needs no data and takes about a minute on two CPU cores. Every run has
 configuration, metrics, a picture of a mixed batch and checkpoints.
 """
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -30,7 +31,7 @@ import data
 import recipes
 import runs
 from jaxmix import draw
-from steps import State, Trainer, local_mesh, steps_per_call
+from steps import PREVIEW_STEPS, State, Trainer, local_mesh, steps_per_call
 
 Loss = Literal["auto", "cross_entropy", "softmax_bce"]
 
@@ -55,21 +56,24 @@ class Config:
 
     # ---- how
     epochs: int | None = None
-    """Passes over the training pictures. Default: 30 for digits, 200 otherwise."""
+    """Passes over the training pictures. Default: 30 for digits, 200 otherwise; the same for all methods, though
+    their papers differ."""
     batch_size: int = 128
-    """Pictures in a step, over all devices together."""
+    """Pictures in a step, over all devices together. The last, smaller part of an epoch is left out (another one every
+    epoch). The same for all methods unless given, though their papers differ."""
     lr: float = 0.1
-    """Highest learning rate."""
+    """Highest learning rate. The same for all methods unless given, though their papers differ."""
     schedule: Literal["cosine", "step"] = "cosine"
     """How the learning rate falls: along half a cosine to 0, or tenfold at every milestone."""
     milestones: tuple[int, ...] | None = None
-    """Epochs after which --schedule step divides the learning rate by 10. Default: 1/2 and 3/4 of them."""
+    """Epochs after which --schedule step divides the learning rate by 10 (one named twice divides twice). Default: 1/2
+    and 3/4 of them."""
     warmup_epochs: int = 0
     """Epochs in which the learning rate first rises linearly from 0."""
     momentum: float = 0.9
     """Of SGD, in Nesterov's form."""
-    weight_decay: float = 5e-4
-    """L2 penalty on all parameters, as in the authors' code."""
+    weight_decay: float | None = None
+    """L2 penalty on all parameters. Default: that of the method's paper, 1e-4 or 5e-4."""
     label_smoothing: float = 0.0
     """Share of every label that is spread evenly over all classes."""
     loss: Loss = "auto"
@@ -100,6 +104,8 @@ class Config:
 
 # What may differ when a run is taken up again, because nothing that is learnt depends on it.
 FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
+# What `resolved` fills in where it has its default.
+RESOLVED = ("epochs", "milestones", "weight_decay", "loss", "crop_padding", "flip", "steps_per_call")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,11 +141,14 @@ def resumed(folder: Path, arguments: list[str]) -> Config:
         raise ValueError(
             f"--resume {folder}: there is no {path}. It wants the folder of a run, such as runs/20260131-120000-..."
         )
-    saved = _decoded(runs.read_json(path))
+    saved = _decoded(path)
     asked = tyro.cli(Config, args=arguments, default=saved)
     for field in dataclasses.fields(Config):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
-        if before != now and field.name not in FREE_ON_RESUME:
+        if field.name in RESOLVED and now == field.default:
+            # Asked for explicitly, such as --loss auto: the run has resolved it.
+            asked = dataclasses.replace(asked, **{field.name: before})
+        elif before != now and field.name not in FREE_ON_RESUME:
             option = field.name.replace("_", "-")
             raise ValueError(
                 f"--{option} is {before} in {path}, but {now} on the command line: a run keeps what it began with."
@@ -147,7 +156,18 @@ def resumed(folder: Path, arguments: list[str]) -> Config:
     return dataclasses.replace(asked, resume=folder)
 
 
-def _decoded(content: dict[str, Any]) -> Config:
+def _decoded(path: Path) -> Config:
+    content = runs.read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not the configuration of a run.")
+    names = {field.name for field in dataclasses.fields(Config)}
+    unknown, missing = sorted(content.keys() - names), sorted(names - content.keys())
+    if unknown or missing:
+        said = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(missing)
+        raise ValueError(
+            f"{path} is of another version of this program ({'; '.join(said)}). "
+            "Go on with the version that began the run; its versions.json names it."
+        )
     for name in ("data_dir", "runs_dir"):
         content[name] = Path(content[name])
     content["milestones"] = tuple(content["milestones"])
@@ -163,6 +183,7 @@ def checked(config: Config) -> None:
     """Raises ValueError for a number that makes no sense."""
     for name, low in (
         ("epochs", 1),
+        ("batch_size", 2),
         ("checkpoint_every", 1),
         ("limit_train", 1),
         ("limit_test", 1),
@@ -172,8 +193,9 @@ def checked(config: Config) -> None:
         if value is not None and value < low:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted {low} or more.")
     for name in ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed"):
-        if getattr(config, name) < 0:
-            raise ValueError(f"--{name.replace('_', '-')} is {getattr(config, name)}; wanted 0 or more.")
+        value = getattr(config, name)
+        if value is not None and not value >= 0:  # not a number is neither below nor above
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted 0 or more.")
     if config.label_smoothing >= 1 or config.momentum >= 1:
         raise ValueError("--label-smoothing and --momentum must be below 1.")
 
@@ -190,18 +212,37 @@ def limited(dataset: data.Dataset, config: Config) -> data.Dataset:
 
 
 def resolved(config: Config, dataset: data.Dataset) -> Config:
-    """The configuration with every default that depends on something else filled in."""
+    """The configuration with every default that depends on something else filled in.
+
+    Raises ValueError for an unknown method, and for a milestone in the warm-up.
+    """
     epochs = config.epochs or (30 if config.dataset == "digits" else 200)
-    recipe = recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3]))
+    milestones = config.milestones
+    if milestones is None:
+        # Of one epoch there is no half. Of two both are 1, and the rate falls as far as in a longer training.
+        milestones = tuple(milestone for milestone in (epochs // 2, epochs * 3 // 4) if milestone > 0)
+    early = [milestone for milestone in milestones if milestone <= config.warmup_epochs]
+    if config.schedule == "step" and early:
+        raise ValueError(
+            f"--milestones has {early[0]}, but the warm-up ends after epoch {config.warmup_epochs}; "
+            f"wanted {config.warmup_epochs + 1} or more (all are {', '.join(map(str, milestones))})."
+        )
+    recipe = recipe_of(config, dataset)
     return dataclasses.replace(
         config,
         epochs=epochs,
-        milestones=(epochs // 2, epochs * 3 // 4) if config.milestones is None else config.milestones,
+        milestones=milestones,
+        weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         loss=recipe.loss if config.loss == "auto" else config.loss,
         crop_padding=dataset.padding if config.crop_padding is None else config.crop_padding,
         flip=dataset.flip if config.flip is None else config.flip,
         steps_per_call=steps_per_call(config.steps_per_call, max(len(dataset.train_images) // config.batch_size, 1)),
     )
+
+
+def recipe_of(config: Config, dataset: data.Dataset) -> recipes.Recipe:
+    """The recipe of the configured method for these pictures and this network."""
+    return recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3]), config.model)
 
 
 def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
@@ -212,7 +253,7 @@ def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
     if config.schedule == "cosine":
         falling = optax.cosine_decay_schedule(config.lr, max(config.epochs * steps_per_epoch - warmup, 1))
     else:
-        drops = {epoch * steps_per_epoch - warmup: 0.1 for epoch in config.milestones}
+        drops = {epoch * steps_per_epoch - warmup: 0.1 ** config.milestones.count(epoch) for epoch in config.milestones}
         falling = optax.piecewise_constant_schedule(config.lr, drops)
     rising = optax.linear_schedule(0.0, config.lr, warmup)
     schedule = optax.join_schedules([rising, falling], [warmup]) if warmup else falling
@@ -235,7 +276,7 @@ def build(config: Config, dataset: data.Dataset, mesh: jax.sharding.Mesh | None 
     return Trainer(
         dataset,
         config.model,
-        recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3])),
+        recipe_of(config, dataset),
         local_mesh() if mesh is None else mesh,
         batch_size=config.batch_size,
         epochs=config.epochs,
@@ -285,11 +326,23 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
                 f"from its dataset.json. Name the folder of the same data with --data-dir."
             )
         checkpoints = runs.Checkpoints(config.resume)
-        # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        return config.resume, checkpoints, state if checkpoints.latest() is None else checkpoints.restore(state)
+        try:
+            # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
+            state = state if checkpoints.latest() is None else checkpoints.restore(state)
+            others = runs.add_versions(config.resume, int(state.step))
+        except ValueError:
+            checkpoints.close()
+            raise
+        if others:
+            print(
+                f"warning: {', '.join(others)} not as in the first entry of {config.resume / 'versions.json'}; "
+                "results are the same to the bit only with the same versions and devices.",
+                file=sys.stderr,
+            )
+        return config.resume, checkpoints, state
     folder = runs.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
     runs.write_json(folder / "config.json", _encoded(config))
-    runs.write_json(folder / "versions.json", runs.versions())
+    runs.add_versions(folder, 0)
     runs.write_json(folder / "dataset.json", description)
     draw_mixed(config, trainer, folder / "mixed.png")
     return folder, runs.Checkpoints(folder), state
@@ -297,9 +350,16 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
 
 def draw_mixed(config: Config, trainer: Trainer, path: Path) -> None:
     """Draws the first mixed batch: both pictures, the mask, the result and the label."""
+    channels = trainer.dataset.train_images.shape[-1]
+    if trainer.recipe.augmentation is None:
+        print(f"no mixed.png: {config.method} mixes no pictures")
+        return
+    if channels not in (1, 3):
+        print(f"no mixed.png: pictures of {channels} channels can't be drawn")
+        return
     batch = trainer.preview()
     if batch is None:
-        print(f"no mixed.png: {config.method} mixes no pictures")
+        print(f"no mixed.png: no mixed batch found in the first {PREVIEW_STEPS} steps")
         return
     if trainer.recipe.points != (0,):
         print(f"mixed.png shows {config.method} on the pictures; training mixes at the points {trainer.recipe.points}")
@@ -321,7 +381,7 @@ def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Chec
         flush=True,
     )
     started = time.perf_counter()
-    with Interrupt() as interrupt:
+    with contextlib.closing(metrics), contextlib.closing(checkpoints), Interrupt() as interrupt:
         while step < trainer.steps:
             epoch, position = divmod(step, trainer.steps_per_epoch)
             order = trainer.order(epoch)
@@ -354,15 +414,16 @@ def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Chec
                 if failed is not None:
                     return blown_up(failed, config, trainer, folder, checkpoints)
             if position < trainer.steps_per_epoch:
+                if not trainer.finite(state):
+                    return blown_up(step - 1, config, trainer, folder, checkpoints)
                 checkpoints.save(step, state)
-                checkpoints.close()
-                print(
-                    f"\ninterrupted after step {step} (in {title}); all of it is saved. Go on with\n  {command(folder)}"
-                )
+                print(f"\ninterrupted after step {step} (in {title}); all of it is saved; {onward(folder)}")
                 return 130
             seconds = time.perf_counter() - begun
             loss, right = (float(total) / trainer.steps_per_epoch for total in np.asarray(state.totals))
             test = trainer.evaluate(state)
+            if not np.isfinite(test.loss) or not trainer.finite(state):
+                return blown_up(step - 1, config, trainer, folder, checkpoints)
             line = {
                 "epoch": epoch + 1,
                 "step": step,
@@ -384,11 +445,8 @@ def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Chec
             if (epoch + 1) % config.checkpoint_every == 0 or step == trainer.steps or interrupt.asked:
                 checkpoints.save(step, state)
             if interrupt.asked and step < trainer.steps:
-                checkpoints.close()
-                print(f"\ninterrupted after {title}; all of it is saved. Go on with\n  {command(folder)}")
+                print(f"\ninterrupted after {title}; all of it is saved; {onward(folder)}")
                 return 130
-    metrics.close()
-    checkpoints.close()
     print(table(config, metrics.lines, folder, time.perf_counter() - started))
     return 0
 
@@ -403,24 +461,27 @@ def look(results: jax.Array, end: int, bar: Any) -> int | None:
 
 
 def blown_up(step: int, config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints) -> int:
-    """Says where the loss stopped being a number, and what is left. Returns the exit code."""
+    """Says in which step the loss, or what the step made of the network, stopped being a number, and what is left.
+
+    Returns the exit code.
+    """
     latest = checkpoints.latest()
-    checkpoints.close()
     kept = (
         "there is no checkpoint yet" if latest is None else f"the last checkpoint is {checkpoints.folder / str(latest)}"
     )
     print(
-        f"\nerror: the loss of step {step} is not finite (epoch {step // trainer.steps_per_epoch + 1}). "
-        f"Stopped; {kept}.\nTry a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32. "
-        f"The run is in {folder}.",
+        f"\nerror: the loss of step {step} or what was learnt from it is not finite "
+        f"(epoch {step // trainer.steps_per_epoch + 1}). Stopped; {kept}.\n"
+        f"Try a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32. The run is in {folder}.",
         file=sys.stderr,
     )
     return 1
 
 
-def command(folder: Path) -> str:
-    """The command that goes on with a run."""
-    return shlex.join(["python", sys.argv[0] or "train/cifar.py", "--resume", str(folder)])
+def onward(folder: Path) -> str:
+    """How to go on with a run."""
+    resume = shlex.join(["--resume", str(folder)])
+    return f"go on with the same command and only {resume}, e.g. python train/cifar.py {resume}"
 
 
 def describe(config: Config, trainer: Trainer) -> str:
@@ -435,6 +496,8 @@ def describe(config: Config, trainer: Trainer) -> str:
 
 def table(config: Config, lines: list[dict[str, Any]], folder: Path, seconds: float) -> str:
     """The result, for people."""
+    if not lines:
+        return f"\nno results to show: {folder / 'metrics.jsonl'} has no lines"
     last, best = lines[-1], max(lines, key=lambda line: line["test_accuracy"])
     picture = folder / "mixed.png"
     rows = [
@@ -445,7 +508,7 @@ def table(config: Config, lines: list[dict[str, Any]], folder: Path, seconds: fl
         ("best epoch", f"{100 * best['test_accuracy']:.2f} % after epoch {best['epoch']}"),
         ("time", f"{seconds:.0f} s for this call, {sum(line['seconds'] for line in lines):.0f} s in epochs"),
         ("run folder", str(folder)),
-        ("a mixed batch", str(picture) if picture.exists() else "none: nothing mixes pictures"),
+        ("a mixed batch", str(picture) if picture.exists() else "none"),
     ]
     width = max(len(name) for name, _ in rows)
     body = [f"  {name:<{width}}  {value}" for name, value in rows]

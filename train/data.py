@@ -8,6 +8,8 @@ npz                 one file with the arrays x_train, y_train, x_test, y_test
 
 import io
 import pickle
+import re
+import shlex
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +124,10 @@ def npz(path: Path) -> Dataset:
         )
     wanted = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds a single array, as numpy.save writes it; numpy.savez writes several")
+        with archive as arrays:
             found = {name: arrays[name] for name in wanted if name in arrays.files}
     except Exception as error:
         raise ValueError(f"{path} cannot be read as an npz file of plain arrays: {error}") from error
@@ -159,20 +164,43 @@ READERS: dict[str, Callable[[Path], Dataset]] = {"digits": digits, "cifar10": ci
 class PlainUnpickler(pickle.Unpickler):
     """Reads the official CIFAR pickles: numbers, text, lists, dictionaries and numpy arrays, and refuses all else.
 
-    A pickle may name any function of the machine and have it called. These are the only names that numpy arrays and
-    byte strings need.
+    A pickle may name any function of the machine and have it called, and may set the state of whatever it made. These
+    are the only names that numpy arrays and byte strings need, and none gives numpy's own function or class: numpy
+    trusts the state of a dtype, so a forged one reads and writes memory that isn't its own.
     """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")):
-            return np.empty(0).__reduce__()[0]
+            return _empty_array
         if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
+            return _NDARRAY
         if (module, name) == ("numpy", "dtype"):
-            return np.dtype
+            return _number_type
         if (module, name) == ("_codecs", "encode"):
             return _latin1
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs: refused")
+
+
+# What a pickle gets for numpy.ndarray: something to hand to `_reconstruct`, which can't be called.
+_NDARRAY = "numpy.ndarray"
+_NUMBER_TYPES = ("u1", "i1", "i2", "i4", "i8", "u2", "u4", "u8", "f4", "f8")
+
+
+def _empty_array(subtype: Any, shape: Any, code: Any) -> np.ndarray:
+    """In place of numpy's `_reconstruct`: the array that takes its shape, type and bytes from the state to come."""
+    del shape, code
+    if subtype is not _NDARRAY:
+        raise pickle.UnpicklingError(f"it asks for an array of the class {subtype!r}: refused")
+    return np.ndarray((0,), np.uint8)
+
+
+def _number_type(code: Any, *options: Any) -> np.dtype:
+    """In place of `numpy.dtype`: a built-in type, which every state set on it leaves as it is."""
+    del options
+    name = code.decode("latin1") if isinstance(code, bytes) else code
+    if name not in _NUMBER_TYPES:
+        raise pickle.UnpicklingError(f"it asks for an array of {name!r}, which no CIFAR file needs: refused")
+    return np.dtype(name)
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -207,26 +235,32 @@ def _cifar(
 ) -> Dataset:
     plain = tuple(map(str, range(classes)))
     for place in (folder / official, folder):
-        if any((place / file).exists() for file in train):
+        if any((place / file).is_file() for file in train):
             read = [_official(place / file, labels, classes) for file in train]
             read.append(_official(place / test, labels, classes))
             train_images, train_labels = (np.concatenate(arrays) for arrays in zip(*read[:-1], strict=True))
             parts = (train_images, train_labels, *read[-1])
-            names = _names(place / meta[0], meta[1]) if (place / meta[0]).exists() else plain
+            names = _names(place / meta[0], meta[1]) if (place / meta[0]).is_file() else plain
             return _dataset(name, parts, names if len(names) == classes else plain, padding=4, flip=True)
-    prepared = sorted(folder.glob(f"{name}/*/dataset_info.json"))
+    prepared = sorted(folder.glob(f"{name}/*/dataset_info.json"), key=_version)
     if prepared:
         parts, names = _prepared(prepared[-1].parent, classes)
         return _dataset(name, parts, names, padding=4, flip=True)
+    where = shlex.quote(str(folder))
     raise ValueError(
         f"No {name} under --data-dir {folder.absolute()}. It looked for\n"
         f"  {folder.absolute() / official / train[0]}   (the official folder)\n"
         f"  {folder.absolute() / name / '*' / 'dataset_info.json'}   (prepared by tensorflow-datasets)\n"
         "Get one of them with\n"
-        f'  tar -xzf {archive} -C {folder}     (the "python version" on the CIFAR page of its authors)\n'
-        f"  tfds build {name} --data_dir {folder} --file_format array_record     (this alone needs TensorFlow)\n"
+        f"  mkdir -p {where} && curl -O https://www.cs.toronto.edu/~kriz/{archive} && tar -xzf {archive} -C {where}\n"
+        f"  tfds build {name} --data_dir {where} --file_format array_record     (this alone needs TensorFlow)\n"
         "or point --data-dir to the folder that holds it."
     )
+
+
+def _version(path: Path) -> list[int]:
+    """The numbers in the name of the folder of a file: 3.0.10 comes after 3.0.2."""
+    return [int(number) for number in re.findall(r"\d+", path.parent.name)]
 
 
 def _official(path: Path, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -251,9 +285,9 @@ def _names(path: Path, key: str) -> tuple[str, ...]:
 
 def _prepared(folder: Path, classes: int) -> tuple[Parts, tuple[str, ...]]:
     """What tensorflow-datasets prepared in `folder`, read without TensorFlow and without asking any server."""
-    import tensorflow_datasets
-
     try:
+        import tensorflow_datasets
+
         builder = tensorflow_datasets.builder_from_directory(folder)
         parts: list[np.ndarray] = []
         for split in ("train", "test"):
@@ -263,8 +297,8 @@ def _prepared(folder: Path, classes: int) -> tuple[Parts, tuple[str, ...]]:
         names = tuple(builder.info.features["label"].names)
     except Exception as error:
         raise ValueError(
-            f"{folder} cannot be read ({error}). Prepare it with --file_format array_record, "
-            "the only format that is read without TensorFlow."
+            f"{folder} cannot be read ({error}). This takes the package tensorflow-datasets, and files prepared with "
+            "--file_format array_record, the only format that is read without TensorFlow."
         ) from error
     train_images, train_labels, test_images, test_labels = parts
     _check(f"{folder} (train)", train_images, train_labels, classes)
@@ -273,9 +307,9 @@ def _prepared(folder: Path, classes: int) -> tuple[Parts, tuple[str, ...]]:
 
 
 def _check(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[0] == 0:
+    if images.ndim != 4 or images.dtype != np.uint8 or images.size == 0:
         raise ValueError(
-            f"{where}: pictures are {images.dtype} {list(images.shape)}; wanted uint8 [n h w c], n above 0."
+            f"{where}: pictures are {images.dtype} {list(images.shape)}; wanted uint8 [n h w c], all above 0."
         )
     if labels.shape != images.shape[:1]:
         raise ValueError(f"{where}: {len(images)} pictures, but labels of shape {list(labels.shape)}.")
@@ -288,8 +322,11 @@ def _dataset(name: str, parts: Parts, names: tuple[str, ...], *, padding: int, f
     mean, std = [], []
     levels = np.arange(256) / 255
     for channel in range(train_images.shape[-1]):
-        # By counting levels: exact, and without a floating copy of all pictures.
-        shares = np.bincount(train_images[..., channel].ravel(), minlength=256) / train_images[..., channel].size
+        # By counting levels: exact, and without a wider copy of more than a few pictures at a time.
+        counts = np.zeros(256, np.int64)
+        for start in range(0, len(train_images), 1000):
+            counts += np.bincount(train_images[start : start + 1000, ..., channel].ravel(), minlength=256)
+        shares = counts / counts.sum()
         mean.append(float(shares @ levels))
         # A channel of one value gets the spread of one level, so that nothing is divided by zero.
         std.append(max(float(np.sqrt(shares @ (levels - mean[-1]) ** 2)), 1 / 255))

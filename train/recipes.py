@@ -34,20 +34,22 @@ class Recipe(NamedTuple):
     points: the network's mixing points (see `models`) of which one is drawn for every batch; (0,) is the input
     regularization: what happens to the features after each stage; None for nothing
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
+    weight_decay: the L2 penalty that the paper's results were trained with
     """
 
     augmentation: Augmentation | None = None
     points: tuple[int, ...] = (0,)
     regularization: Regularization | None = None
     loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
+    weight_decay: float = 5e-4
 
 
-def create(method: str, dataset: str, side: int) -> Recipe:
-    """The recipe of `method` for pictures of the data set, the shorter side of which is `side` pixels.
+def create(method: str, dataset: str, side: int, model: str) -> Recipe:
+    """The recipe of `method` for pictures of the data set, the shorter side of which is `side` pixels, and a network.
 
     Raises ValueError listing the methods if there is none of that name.
     """
-    recipes = _recipes(dataset, side)
+    recipes = _recipes(dataset, side, model)
     if method not in recipes:
         close = difflib.get_close_matches(method, recipes, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -55,34 +57,44 @@ def create(method: str, dataset: str, side: int) -> Recipe:
     return recipes[method]
 
 
-def _recipes(dataset: str, side: int) -> dict[str, Recipe]:
+def _recipes(dataset: str, side: int, model: str) -> dict[str, Recipe]:
     cutmix = partial(jaxmix.cutmix, per_batch=True)
     # Half the side is 16 on CIFAR-10; the paper found 8 for CIFAR-100.
     hole = 8 if dataset == "cifar100" else side // 2
     return {
         "none": Recipe(),
-        "mixup": Recipe(_always(jaxmix.mixup, alpha=1.0)),
-        # The CutMix code mixes every second batch on CIFAR; SmoothMix compares itself in that setting.
-        "cutmix": Recipe(_half(cutmix)),
-        "cutmix-center-gaussian": Recipe(_half(partial(cutmix, center=jaxmix.masks.gaussian_center))),
-        "cutmix-fixed-size": Recipe(_half(partial(cutmix, area=(0.25, 0.25)))),
-        "cutmix-one-hot": Recipe(_half(_relabelled(cutmix, jaxmix.majority))),
-        "cutmix-complete-label": Recipe(_half(_relabelled(cutmix, jaxmix.evenly))),
-        "cutmix-scheduled": Recipe(_scheduled(cutmix)),
+        "mixup": Recipe(_always(jaxmix.mixup, alpha=1.0), weight_decay=1e-4),
+        # The CutMix code mixes every second batch on CIFAR.
+        "cutmix": Recipe(_half(cutmix), weight_decay=1e-4),
+        "cutmix-center-gaussian": Recipe(
+            _half(partial(cutmix, center=jaxmix.masks.gaussian_center)), weight_decay=1e-4
+        ),
+        "cutmix-fixed-size": Recipe(_half(partial(cutmix, area=(0.25, 0.25))), weight_decay=1e-4),
+        "cutmix-one-hot": Recipe(_half(_relabelled(cutmix, jaxmix.majority)), weight_decay=1e-4),
+        "cutmix-complete-label": Recipe(_half(_relabelled(cutmix, jaxmix.evenly)), weight_decay=1e-4),
+        "cutmix-scheduled": Recipe(_scheduled(cutmix), weight_decay=1e-4),
         # Holes are drawn for every picture, in the authors' code too.
         "cutout": Recipe(_plain(partial(jaxmix.cutout, size=hole))),
-        "smoothmix_s": Recipe(_half(partial(jaxmix.smoothmix_s, sigma=(0.0, 1.0), k=0.2, per_batch=True))),
-        "smoothmix_c": Recipe(_half(partial(jaxmix.smoothmix_c, sigma=(0.25, 0.5), per_batch=True))),
+        # How often SmoothMix mixes is not stated in the paper; as CutMix.
+        "smoothmix_s": Recipe(
+            _half(partial(jaxmix.smoothmix_s, sigma=(0.0, 1.0), k=0.2, per_batch=True)), weight_decay=1e-4
+        ),
+        "smoothmix_c": Recipe(_half(partial(jaxmix.smoothmix_c, sigma=(0.25, 0.5), per_batch=True)), weight_decay=1e-4),
         "resizemix": Recipe(_always(jaxmix.resizemix, scale=(0.1, 0.8))),
         "fmix": Recipe(_always(jaxmix.fmix, alpha=1.0)),
-        "gridmix": Recipe(_always(jaxmix.gridmix, cells=4, alpha=1.0)),
+        "gridmix": Recipe(_always(jaxmix.gridmix, cells=min(4, side), alpha=1.0)),
         "gridmixup": Recipe(_always(jaxmix.gridmixup, holes=max(side // 8, 1))),
-        "randommix": Recipe(_always(jaxmix.randommix, weights=(1.0, 1.0, 1.0, 1.0))),
+        # In the paper mixup is drawn three times as often for a WideResNet.
+        "randommix": Recipe(
+            _always(jaxmix.randommix, weights=(3.0 if model.startswith("wrn-") else 1.0, 1.0, 1.0, 1.0))
+        ),
         # In the paper's count 0 is the input, 1 follows the first stage and 2 the second.
-        "manifold-mixup": Recipe(_always(jaxmix.mixup, alpha=2.0), points=(0, 2, 3), loss="softmax_bce"),
+        "manifold-mixup": Recipe(
+            _always(jaxmix.mixup, alpha=2.0), points=(0, 2, 3), loss="softmax_bce", weight_decay=1e-4
+        ),
         # The paper names the places up to the second stage without saying which are drawn from: all of them here.
-        "feature-cutmix": Recipe(_always(jaxmix.cutmix, alpha=1.0), points=(0, 1, 2, 3)),
-        "dropblock": Recipe(regularization=partial(_dropblock, keep=0.9, block=4)),
+        "feature-cutmix": Recipe(_always(jaxmix.cutmix, alpha=1.0), points=(0, 1, 2, 3), weight_decay=1e-4),
+        "dropblock": Recipe(regularization=partial(_dropblock, keep=0.9, block=4), weight_decay=1e-4),
     }
 
 

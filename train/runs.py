@@ -1,7 +1,7 @@
 """The folder of a run: what was asked, with which versions, what came out, and checkpoints to go on from.
 
 config.json     the command line, resolved            metrics.jsonl   one line an epoch
-versions.json   of everything that matters            mixed.png       the first mixed batch
+versions.json   of all that matters, call by call     mixed.png       the first mixed batch
 dataset.json    names, sizes, mean and spread         checkpoints/    by step
 events.out...   with --tensorboard
 """
@@ -33,8 +33,10 @@ def create(root: Path, *labels: str) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes indented JSON."""
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    """Writes indented JSON, whole or not at all."""
+    replacement = path.with_suffix(".new")
+    replacement.write_text(json.dumps(content, indent=2) + "\n")
+    replacement.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -64,6 +66,21 @@ def versions() -> dict[str, Any]:
     except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout
         found["git"] = None
     return found
+
+
+def add_versions(folder: Path, step: int) -> list[str]:
+    """Appends the versions of this call, which starts from `step`, to versions.json.
+
+    Returns the names of what isn't as in the first call. Raises ValueError where the file is broken.
+    """
+    path = folder / "versions.json"
+    calls = read_json(path) if path.exists() else []
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise ValueError(f"{path} is not a list with one entry per call: was this run begun by another version?")
+    now = {"step": step, **versions()}
+    write_json(path, [*calls, now])
+    first = (calls or [now])[0]
+    return [name for name in now if name != "step" and now[name] != first.get(name)]
 
 
 class Metrics:
@@ -133,10 +150,20 @@ class Checkpoints:
             self._manager.save(step, args=orbax.args.StandardSave(_named(state)), force=True)
 
     def restore(self, like: Any) -> Any:
-        """The newest state; `like` is one of the same structure, shapes, dtypes and devices."""
+        """The newest state; `like` is one of the same structure, shapes, dtypes and devices.
+
+        Raises ValueError naming the checkpoint if it is damaged.
+        """
         wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _named(like))
-        found = self._manager.restore(self.latest(), args=orbax.args.StandardRestore(wanted))
-        return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in _named(like)])
+        try:
+            found = self._manager.restore(self.latest(), args=orbax.args.StandardRestore(wanted))
+            return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in _named(like)])
+        except Exception as error:  # a broken file can raise nearly anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"the checkpoint {self.folder / str(self.latest())} can't be read ({reason}). Delete that folder to go "
+                "on from the checkpoint before it, or from the start where there is none."
+            ) from error
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The newest state as it lies on disk, name by name."""

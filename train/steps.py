@@ -25,6 +25,9 @@ from data import Dataset
 from jaxmix import accuracy
 from jaxmix.mix import Mix
 
+# How many batches are looked through for a mixed one to show: a method that mixes every second one will have come by.
+PREVIEW_STEPS = 32
+
 
 class State(NamedTuple):
     """All that a step changes; what a checkpoint holds.
@@ -80,8 +83,8 @@ def steps_per_call(wanted: int, steps_per_epoch: int) -> int:
 class Trainer:
     """A network, a data set and a recipe on a mesh of devices.
 
-    `fresh` starts, `order` shuffles, `advance` learns, `evaluate` tests, `preview` shows a mixed batch. None of them
-    keeps anything: the caller holds the state.
+    `fresh` starts, `order` shuffles, `advance` learns, `finite` guards, `evaluate` tests, `preview` shows a mixed
+    batch. None of them keeps anything: the caller holds the state.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class Trainer:
         self._advance = jax.jit(
             self._calls, static_argnames="count", donate_argnames="state", out_shardings=self._replicated
         )
+        self._finite = jax.jit(_all_finite, out_shardings=self._replicated)
         self._test = jax.jit(self._tested, out_shardings=self._replicated)
         self._preview = jax.jit(self._previewed, out_shardings=self._replicated)
 
@@ -152,6 +156,10 @@ class Trainer:
     def advance(self, state: State, order: Int[Array, "n"], count: int) -> tuple[State, Float[Array, "count 2"]]:
         """`count` steps in one dispatch, inside one epoch. Returns the loss and accuracy of each. Consumes `state`."""
         return self._advance(state, self.train, order, self._step_key, count=count)
+
+    def finite(self, state: State) -> bool:
+        """Whether every number of the state is finite. The last update can blow up where no loss has shown it yet."""
+        return bool(self._finite(state))
 
     def _permutation(self, key: jax.Array, epoch: Int[Array, ""]) -> Int[Array, "n"]:
         return jax.random.permutation(jax.random.fold_in(key, epoch), len(self.dataset.train_images))
@@ -228,11 +236,11 @@ class Trainer:
         """The first batch that training mixes: pictures and mixed pictures uint8 [b h w c], the mix, the labels.
 
         Taken at the end of the schedule, where a scheduled method is at full strength. None where nothing mixes
-        pictures.
+        pictures, or no mixed batch comes in the first `PREVIEW_STEPS` steps.
         """
         if self.recipe.augmentation is None:
             return None
-        for step in range(32):  # a method that mixes every second batch will have come by then
+        for step in range(PREVIEW_STEPS):
             order = self.order(step // self.steps_per_epoch)
             images, mixed, mix, labels = jax.device_get(self._preview(self.train, order, self._step_key, step))
             if (images != mixed).any():
@@ -246,3 +254,8 @@ class Trainer:
         assert mixing.mix is not None
         mean, std = self.dataset.mean, self.dataset.std
         return pictures.restore(images, mean, std), pictures.restore(mixed, mean, std), mixing.mix, labels
+
+
+def _all_finite(state: State) -> Array:
+    numbers = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.mix import Mix, pair, select
 
 
 def gridmix(
@@ -55,4 +55,4 @@ def gridmix(
     share = shares.beta(share_key, alpha, draws)
     chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
     mix = pair(partner, masks.cells(chosen, height, width))
-    return apply(mix, x), mix
+    return select(mix, x), mix

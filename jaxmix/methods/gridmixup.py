@@ -4,7 +4,7 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.mix import Mix, pair, select
 
 
 def gridmixup(
@@ -45,4 +45,4 @@ def gridmixup(
     number = checks.count("holes", holes, high=width // 2)
     rows, columns = masks.holes(shares.beta(key, alpha, draws), number, height, width)
     mix = pair(partner, *masks.outer(rows, columns))
-    return apply(mix, x), mix
+    return select(mix, x), mix

@@ -28,7 +28,7 @@ def randommix(
     Args:
         key: PRNG key; the chosen method is called with this very key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
-        methods: what to choose from; each takes key, batch, partner and per_batch.
+        methods: what to choose from; each takes key, batch and per_batch (and partner, where it is given).
         weights: one number for each method, 0 or more; may be traced. WideResNet: (3, 1, 1, 1).
         partner: index of each sample's partner, Int[b]; by default the next sample.
         per_batch: one draw for the whole batch, as in the authors' code, instead of one per sample.
@@ -48,8 +48,5 @@ def randommix(
     >>> bool((mix.weight == cutmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))[1].weight).all())
     True
     """
-
-    def bind(method):
-        return lambda key, batch: method(key, batch, partner=partner, per_batch=per_batch)
-
-    return one_of([bind(method) for method in methods], weights)(key, batch)
+    options = {"per_batch": per_batch} | ({} if partner is None else {"partner": partner})
+    return one_of(methods, weights)(key, batch, **options)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +84,9 @@ def test_the_loss_falls_on_digits_and_everything_is_left_in_the_run_folder(capsy
     assert metrics[-1]["test_pictures"] == 50
     found = {path.name.split(".")[0] for path in folder.iterdir()}
     assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events"}
-    assert json.loads((folder / "versions.json").read_text())["devices"]["count"] == jax.local_device_count()
+    (call,) = json.loads((folder / "versions.json").read_text())
+    assert call["devices"]["count"] == jax.local_device_count()
+    assert call["step"] == 0
     assert json.loads((folder / "config.json").read_text())["epochs"] == 6
     out = capsys.readouterr().out
     assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out
@@ -175,6 +178,74 @@ def test_the_learning_rate_warms_up_and_falls(schedule):
         assert [float(rate(step)) for step in (49, 51, 79, 81)] == pytest.approx([1, 0.1, 0.1, 0.01])
 
 
+def test_the_rate_drops_twice_where_two_milestones_are_one_and_never_in_a_single_epoch():
+    dataset = data.load("digits", pathlib.Path())
+    config = cifar.resolved(cifar.Config(schedule="step", epochs=2, lr=1.0), dataset)
+    assert config.milestones == (1, 1)
+    assert [float(cifar.learning_rate(config, 10)(step)) for step in (9, 11)] == pytest.approx([1, 0.01])
+    config = cifar.resolved(cifar.Config(schedule="step", epochs=1, lr=1.0), dataset)
+    assert config.milestones == ()
+    assert float(cifar.learning_rate(config, 10)(9)) == 1
+
+
+@pytest.mark.parametrize("milestones", [(0, 5), (3, 5), (5, 2)])
+def test_a_milestone_in_the_warm_up_is_refused(milestones):
+    config = cifar.Config(schedule="step", epochs=9, milestones=milestones, warmup_epochs=3)
+    dataset = data.load("digits", pathlib.Path())
+    with pytest.raises(ValueError, match=r"the warm-up ends after epoch 3; wanted 4 or more"):
+        cifar.resolved(config, dataset)
+    cifar.resolved(dataclasses.replace(config, schedule="cosine"), dataset)
+
+
+def test_weight_decay_is_the_recipes_unless_given():
+    dataset = data.load("digits", pathlib.Path())
+    for method, weight_decay, expected in (("mixup", None, 1e-4), ("fmix", None, 5e-4), ("fmix", 0.0, 0.0)):
+        found = cifar.resolved(cifar.Config(method=method, weight_decay=weight_decay), dataset)
+        assert found.weight_decay == expected
+
+
+ONE_STEP = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "--method", "none")
+
+
+@pytest.mark.usefixtures("single")
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_the_last_update_blew_up_is_not_saved(interrupted, capsys, monkeypatch):
+    closed = []
+    monkeypatch.setattr(runs.Metrics, "close", lambda self: closed.append(True))
+    if interrupted:  # after the first of two steps
+        advance = steps.Trainer.advance
+
+        def stopping(self, state, order, count):
+            os.kill(os.getpid(), signal.SIGINT)
+            return advance(self, state, order, count)
+
+        monkeypatch.setattr(steps.Trainer, "advance", stopping)
+    size = ("--limit-train", "64") if interrupted else ()
+    huge = ("--lr", "1e30", "--weight-decay", "1e30", "--schedule", "step")  # their product is no float32
+    assert cifar.main([*ONE_STEP, *size, "--epochs", "1", *huge]) == 1
+    error = capsys.readouterr().err
+    assert "step 0 or what was learnt from it is not finite (epoch 1)" in error
+    assert "there is no checkpoint yet" in error
+    assert lines(run_folder()) == []
+    assert not list(run_folder().glob("checkpoints/[0-9]*"))
+    assert closed
+
+
+@pytest.mark.usefixtures("single")
+def test_pictures_that_cannot_be_drawn_are_learnt_from_all_the_same(place, capsys):
+    images, labels = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 2), np.uint8), np.arange(32) % 2
+    np.savez("own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    arguments = ["--dataset", "npz", "--data-dir", "own.npz", "--batch-size", "32", "--epochs", "1"]
+    assert cifar.main(arguments) == 0
+    assert "no mixed.png: pictures of 2 channels can't be drawn" in capsys.readouterr().out
+
+
+def test_a_preview_without_a_mixed_batch_says_so(place, capsys, monkeypatch):
+    monkeypatch.setattr(steps.Trainer, "preview", lambda self: None)
+    cifar.draw_mixed(cifar.Config(), trainer(), place / "mixed.png")
+    assert "no mixed.png: no mixed batch found in the first 32 steps" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("single")
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(capsys):
     assert cifar.main([*QUICK, "--lr", "1e30"]) == 1
@@ -204,7 +275,8 @@ def test_an_interrupt_saves_says_how_to_go_on_and_the_end_is_the_same_to_the_bit
     folder = run_folder()
     out = capsys.readouterr().out
     assert "interrupted after step 8" in out
-    assert f"--resume {folder}" in out
+    resume = f"--resume {folder}"
+    assert f"go on with the same command and only {resume}, e.g. python train/cifar.py {resume}" in out
     monkeypatch.setattr(steps.Trainer, "advance", advance)
     # A line of a step after the checkpoint, as a kill between the two leaves it, and one cut short.
     with (folder / "metrics.jsonl").open("a") as file:
@@ -214,6 +286,9 @@ def test_an_interrupt_saves_says_how_to_go_on_and_the_end_is_the_same_to_the_bit
     assert_same_bits(final_state(whole), final_state(folder))
     for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
         assert [line[name] for line in lines(whole)] == [line[name] for line in lines(folder)]
+    calls = json.loads((folder / "versions.json").read_text())
+    assert [call["step"] for call in calls] == [0, 8]
+    assert "not as in the first entry" not in capsys.readouterr().err
 
 
 def start(*arguments):
@@ -255,6 +330,8 @@ def test_a_resumed_run_keeps_its_configuration(capsys):
     runs.write_json(folder / "config.json", cifar._encoded(config))
     found = cifar.resumed(folder, ["--resume", str(folder), "--checkpoint-every", "7"])
     assert found == dataclasses.replace(config, resume=folder, checkpoint_every=7)
+    automatic = ["--loss", "auto", "--steps-per-call", "0", "--epochs", "None", "--milestones", "None"]
+    assert cifar.resumed(folder, ["--resume", str(folder), *automatic]) == dataclasses.replace(config, resume=folder)
     assert cifar.main(["--resume", str(folder), "--epochs", "4"]) == 2
     assert "--epochs is 3 in runs/one/config.json, but 4 on the command line" in capsys.readouterr().err
     assert cifar.main(["--resume", "runs/nothing"]) == 2
@@ -268,9 +345,15 @@ def test_a_resumed_run_keeps_its_configuration(capsys):
         (["--method", "cutmixx"], "Did you mean 'cutmix'?"),
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "tar -xzf cifar-10-python.tar.gz -C nowhere"),
         (["--batch-size", "60"], "wanted a multiple of the 8 devices"),
+        (["--batch-size", "0"], "--batch-size is 0; wanted 2 or more"),
         (["--batch-size", "4096"], "the number of training pictures"),
         (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
         (["--lr", "-1"], "--lr is -1.0; wanted 0 or more"),
+        (["--lr", "nan"], "--lr is nan; wanted 0 or more"),
+        (["--momentum", "nan"], "--momentum is nan; wanted 0 or more"),
+        (["--weight-decay", "nan"], "--weight-decay is nan; wanted 0 or more"),
+        (["--label-smoothing", "nan"], "--label-smoothing is nan; wanted 0 or more"),
+        (["--schedule", "step", "--epochs", "4", "--warmup-epochs", "2"], "--milestones has 2"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, capsys):
@@ -329,3 +412,52 @@ def test_a_run_is_not_resumed_on_other_pictures(capsys):
     (folder / "dataset.json").unlink()
     assert cifar.main(["--resume", str(folder)]) == 2
     assert "is " + str(folder) + " the folder of a run?" in capsys.readouterr().err
+
+
+def test_a_configuration_of_another_version_is_refused_with_the_fields_that_differ():
+    folder = pathlib.Path("runs/one")
+    folder.mkdir(parents=True)
+    content = cifar._encoded(cifar.Config(milestones=()))
+    del content["flip"]
+    runs.write_json(folder / "config.json", content | {"colour": 1})
+    with pytest.raises(ValueError, match=r"config\.json is of another version.*unknown: colour; missing: flip"):
+        cifar.resumed(folder, ["--resume", str(folder)])
+    runs.write_json(folder / "config.json", [])
+    with pytest.raises(ValueError, match=r"config\.json is not the configuration of a run"):
+        cifar.resumed(folder, ["--resume", str(folder)])
+
+
+def test_every_call_is_noted_with_its_versions_and_what_differs_from_the_first(place, monkeypatch):
+    assert runs.add_versions(place, 0) == []
+    first = runs.versions()
+    monkeypatch.setattr(runs, "versions", lambda: first | {"jax": "0.0", "devices": {"count": 3}})
+    assert runs.add_versions(place, 7) == ["jax", "devices"]
+    calls = json.loads((place / "versions.json").read_text())
+    assert [(call["step"], call["jax"]) for call in calls] == [(0, first["jax"]), (7, "0.0")]
+    runs.write_json(place / "versions.json", first)
+    with pytest.raises(ValueError, match=r"versions\.json is not a list"):
+        runs.add_versions(place, 7)
+
+
+@pytest.mark.usefixtures("single")
+def test_other_versions_damaged_checkpoints_and_lost_metrics_of_a_resumed_run_are_told(capsys, monkeypatch):
+    assert cifar.main([*ONE_STEP, "--epochs", "2"]) == 0
+    folder = run_folder()
+    (folder / "metrics.jsonl").unlink()
+    first = runs.versions()
+    monkeypatch.setattr(runs, "versions", lambda: first | {"jax": "0.0"})
+    capsys.readouterr()
+    assert cifar.main(["--resume", str(folder)]) == 0
+    captured = capsys.readouterr()
+    assert f"warning: jax not as in the first entry of {folder / 'versions.json'}" in captured.err
+    assert f"no results to show: {folder / 'metrics.jsonl'} has no lines" in captured.out
+    for path in (folder / "checkpoints" / "2").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10])
+    assert cifar.main(["--resume", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert f"the checkpoint {(folder / 'checkpoints' / '2').absolute()} can't be read" in error
+    assert "Delete that folder to go on from the checkpoint before it, or from the start" in error
+    shutil.rmtree(folder / "checkpoints" / "2")
+    assert cifar.main(["--resume", str(folder)]) == 0
+    assert [call["step"] for call in json.loads((folder / "versions.json").read_text())] == [0, 2, 1]

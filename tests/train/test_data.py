@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import struct
+import sys
 import zipfile
 
 import numpy as np
@@ -88,11 +90,24 @@ def test_arrays_of_every_pickle_protocol_before_the_fifth_are_read(protocol):
     assert len(read) == 3
 
 
-class Call:
-    """Pickles as a call of any function."""
+@pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+def test_an_array_is_read_as_python_2_wrote_it_under_both_names_of_its_module(module):
+    content = rows(3)
+    raw = (
+        (b"\x80\x02c" + module + b"\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x03M\x00\x0c\x86")
+        + (b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89")
+        + (b"T" + struct.pack("<i", content.size) + content.tobytes() + b"tb.")
+    )
+    read = data.PlainUnpickler(io.BytesIO(raw), encoding="bytes").load()
+    np.testing.assert_array_equal(read, content)
+    assert read.dtype == np.uint8
 
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
+
+class Call:
+    """Pickles as a call of any function, and as a state that is set on what it returns."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.call = (function, arguments) if state is None else (function, arguments, state)
 
     def __reduce__(self):
         return self.call
@@ -100,7 +115,20 @@ class Call:
 
 @pytest.mark.parametrize(
     "evil",
-    [Call(os.system, "touch ran"), Call(eval, "1"), Call(getattr, [], "append"), Call(np.load, "file"), np.zeros],
+    [
+        Call(os.system, "touch ran"),
+        Call(eval, "1"),
+        Call(getattr, [], "append"),
+        Call(np.load, "file"),
+        np.zeros,
+        # numpy trusts the state of a dtype: eight bytes of anything would be taken for the address of an object.
+        Call(np.dtype, "V8", False, True, state=(3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)),
+        Call(np.dtype, "O8", False, True),
+        Call(np.dtype, ("u1", 2)),
+        np.array([None]),
+        np.ma.zeros(3),
+        Call(np.empty(0).__reduce__()[0], np.matrix, (0,), b"b"),
+    ],
 )
 def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(cifar10, evil, monkeypatch):
     monkeypatch.chdir(cifar10)
@@ -109,6 +137,19 @@ def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(cifar10, ev
     with pytest.raises(ValueError, match=r"data_batch_2 is broken or not a CIFAR file.*refused"):
         data.load("cifar10", cifar10)
     assert not (cifar10 / "ran").exists()
+
+
+def test_a_forged_state_leaves_a_type_of_numbers_as_it_is():
+    forged = Call(np.dtype, "u1", False, True, state=(3, "|", None, ("a",), {"a": (np.dtype("u8"), 0)}, 8, 1, 0))
+    read = data.PlainUnpickler(io.BytesIO(pickle.dumps(forged, 2)), encoding="bytes").load()
+    assert read == np.dtype(np.uint8)
+    assert (read.itemsize, read.fields) == (1, None)
+
+
+def test_arrays_are_made_by_their_state_alone():
+    # An array over the bytes of another one would outlive them.
+    with pytest.raises(TypeError, match="not callable"):
+        data.PlainUnpickler(io.BytesIO(pickle.dumps(Call(np.ndarray, (3,), "u1"), 2)), encoding="bytes").load()
 
 
 def test_a_truncated_file_is_named(cifar10):
@@ -146,8 +187,33 @@ def test_missing_data_are_answered_with_where_and_what_to_do(tmp_path, name):
         data.load(name, tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message
-    assert "tar -xzf cifar-10" in message
+    archive = f"cifar-{name[5:]}-python.tar.gz"
+    command = f"curl -O https://www.cs.toronto.edu/~kriz/{archive} && tar -xzf {archive} -C {tmp_path}"
+    assert command in message
     assert f"tfds build {name} --data_dir {tmp_path}" in message
+
+
+def test_a_folder_with_the_name_of_an_official_file_is_not_one(tmp_path):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(ValueError, match="No cifar100(.|\n)*curl -O"):
+        data.load("cifar100", tmp_path)
+
+
+def test_the_newest_prepared_version_is_read_and_a_missing_package_is_named(tmp_path, monkeypatch):
+    for version in ("3.0.10", "3.0.2"):
+        (tmp_path / "cifar10" / version).mkdir(parents=True)
+        (tmp_path / "cifar10" / version / "dataset_info.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(ValueError, match=r"3\.0\.10 cannot be read \(.*tensorflow_datasets(.|\n)*array_record"):
+        data.load("cifar10", tmp_path)
+
+
+def test_mean_and_spread_count_more_pictures_than_one_chunk_has():
+    images = np.random.default_rng(0).integers(0, 256, (2300, 2, 3, 2), np.uint8)
+    labels = np.zeros(2300, np.int32)
+    found = data._dataset("npz", (images, labels, images, labels), ("0",), padding=0, flip=False)
+    np.testing.assert_allclose(found.mean, (images / 255).mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(found.std, (images / 255).std((0, 1, 2)), rtol=1e-12)
 
 
 def test_an_unknown_data_set_is_answered_with_the_list(tmp_path):
@@ -176,7 +242,9 @@ def test_npz_without_a_channel_axis_gets_one(tmp_path):
         ({"y_train": np.zeros(6)}, "wanted integer labels"),
         ({"y_train": np.array([0, 1, 2, 0, 1, -1])}, "labels go from -1"),
         ({"x_test": np.zeros((2, 9, 8, 3), np.uint8)}, "test pictures"),
-        ({"x_test": np.zeros((0, 8, 8, 3), np.uint8), "y_test": np.zeros(0, int)}, "n above 0"),
+        ({"x_test": np.zeros((0, 8, 8, 3), np.uint8), "y_test": np.zeros(0, int)}, "all above 0"),
+        ({"x_train": np.zeros((6, 0, 8, 3), np.uint8)}, "all above 0"),
+        ({"x_train": np.zeros((6, 8, 8, 0), np.uint8)}, "all above 0"),
         ({"y_train": np.array([0, 1, 2, 0, 1, None], object)}, "plain arrays"),
     ],
 )
@@ -189,6 +257,10 @@ def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):
 
 def test_a_file_that_is_no_npz_and_a_missing_one_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"No data: .*own\.npz is not a file"):
+        data.load("npz", tmp_path / "own.npz")
+    with (tmp_path / "own.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match=r"own\.npz cannot be read.*a single array"):
         data.load("npz", tmp_path / "own.npz")
     (tmp_path / "own.npz").write_text("text")
     with pytest.raises(ValueError, match=r"own\.npz cannot be read"):
@@ -204,8 +276,6 @@ def test_a_file_that_is_no_npz_and_a_missing_one_are_named(tmp_path):
 def test_what_tensorflow_datasets_prepared_is_read_without_tensorflow(tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
     pytest.importorskip("array_record")
-    import sys
-
     from PIL import Image
 
     class Cifar10(tfds.core.GeneratorBasedBuilder):

@@ -8,8 +8,8 @@ import pytest
 import jaxmix
 import recipes
 
-METHODS = tuple(recipes._recipes("cifar10", 32))
-MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32).augmentation is not None)
+METHODS = tuple(recipes._recipes("cifar10", 32, "resnet-20"))
+MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").augmentation is not None)
 
 
 def images(side=16, count=8):
@@ -18,7 +18,7 @@ def images(side=16, count=8):
 
 def mixes(name, progress=1.0, count=40, side=16):
     """The mixes that a recipe draws, stacked along a leading axis."""
-    augmentation = recipes.create(name, "cifar10", side).augmentation
+    augmentation = recipes.create(name, "cifar10", side, "resnet-20").augmentation
     keys = jax.random.split(jax.random.key(0), count)
     return jax.jit(lambda keys: jax.lax.map(lambda key: augmentation(key, images(side), progress)[1], keys))(keys)
 
@@ -26,7 +26,7 @@ def mixes(name, progress=1.0, count=40, side=16):
 @pytest.mark.parametrize("name", MIXING)
 @pytest.mark.parametrize("side", [8, 32])
 def test_every_augmentation_keeps_shape_and_dtype(name, side):
-    recipe = recipes.create(name, "digits" if side == 8 else "cifar100", side)
+    recipe = recipes.create(name, "digits" if side == 8 else "cifar100", side, "resnet-20")
     x = jax.ShapeDtypeStruct((4, side, side, 1), jnp.float32)
     out, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), x, jnp.float32(0.5))
     assert (out.shape, out.dtype) == (x.shape, x.dtype)
@@ -62,7 +62,7 @@ def test_one_hot_and_complete_label_variants_change_the_label_alone():
 
 def test_the_hole_of_cutout_is_the_papers():
     for dataset, side in (("cifar10", 16), ("cifar100", 8)):
-        recipe = recipes.create("cutout", dataset, 32)
+        recipe = recipes.create("cutout", dataset, 32, "resnet-20")
         mixed, mix = recipe.augmentation(jax.random.key(0), jnp.ones((64, 32, 32, 3)), 0.0)
         assert np.asarray(mixed == 0).all(-1).sum((1, 2)).max() == side**2
         assert (mix.weight == 1).all()
@@ -70,16 +70,40 @@ def test_the_hole_of_cutout_is_the_papers():
 
 def test_losses_and_mixing_points_are_the_papers():
     found = {
-        name: (recipes.create(name, "cifar10", 32).loss, recipes.create(name, "cifar10", 32).points) for name in METHODS
+        name: (
+            recipes.create(name, "cifar10", 32, "resnet-20").loss,
+            recipes.create(name, "cifar10", 32, "resnet-20").points,
+        )
+        for name in METHODS
     }
     assert found.pop("manifold-mixup") == ("softmax_bce", (0, 2, 3))
     assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))
     assert set(found.values()) == {("cross_entropy", (0,))}
 
 
+def test_weight_decay_is_the_papers():
+    found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
+    heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix"}
+    assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
+
+
+@pytest.mark.parametrize(("model", "weights"), [("wrn-28-10", (3, 1, 1, 1)), ("preact-resnet-18", (1, 1, 1, 1))])
+def test_randommix_draws_mixup_three_times_as_often_for_a_wide_resnet(model, weights, monkeypatch):
+    found = []
+    monkeypatch.setattr(jaxmix, "randommix", lambda key, images, **options: found.append(options["weights"]))
+    recipes.create("randommix", "cifar10", 32, model).augmentation(jax.random.key(0), images(), 0.0)
+    assert found == [weights]
+
+
+def test_gridmix_has_no_more_cells_than_pixels():
+    recipe = recipes.create("gridmix", "npz", 3, "resnet-8")
+    out, mix = recipe.augmentation(jax.random.key(0), images(3), 0.0)
+    assert out.shape == (8, 3, 3, 3)
+
+
 @pytest.mark.parametrize("name", ["manifold-mixup", "feature-cutmix"])
 def test_hidden_mixing_happens_at_one_of_its_points_and_gives_that_mix_to_the_label(name):
-    recipe = recipes.create(name, "cifar10", 16)
+    recipe = recipes.create(name, "cifar10", 16, "resnet-20")
     sides = (16, 16, 16, 8, 4)
     features = [images(side) for side in sides]
 
@@ -110,7 +134,7 @@ def test_hidden_mixing_happens_at_one_of_its_points_and_gives_that_mix_to_the_la
 
 
 def test_manifold_mixup_at_the_input_alone_is_mixup():
-    recipe = recipes.create("manifold-mixup", "cifar10", 16)._replace(points=(0,))
+    recipe = recipes.create("manifold-mixup", "cifar10", 16, "resnet-20")._replace(points=(0,))
     mixing = recipes.Mixing(recipe, jax.random.key(0), 0.0, 5)
     out = mixing(0, images())
     np.testing.assert_array_equal(out, jaxmix.apply(mixing.mix, images()))
@@ -118,7 +142,7 @@ def test_manifold_mixup_at_the_input_alone_is_mixup():
 
 
 def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_the_end():
-    recipe = recipes.create("dropblock", "cifar10", 32)
+    recipe = recipes.create("dropblock", "cifar10", 32, "resnet-20")
     ones = jnp.ones((64, 16, 16, 32))
 
     def dropped(point, progress):
@@ -135,4 +159,4 @@ def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_t
 @pytest.mark.parametrize(("name", "hint"), [("cutmixx", "'cutmix'"), ("manifold_mixup", "'manifold-mixup'")])
 def test_an_unknown_method_is_answered_with_the_closest_and_the_list(name, hint):
     with pytest.raises(ValueError, match=f"Did you mean {hint}.*There are: none, mixup, cutmix"):
-        recipes.create(name, "cifar10", 32)
+        recipes.create(name, "cifar10", 32, "resnet-20")

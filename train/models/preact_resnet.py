@@ -1,7 +1,8 @@
 """`preact-resnet-18` and `preact-resnet-34`: residual networks with the activation first, for small pictures.
 
 He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, with the widths 64, 128, 256 and 512 of
-the ImageNet networks and a 3x3 stem: the form in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
+the ImageNet networks and a 3x3 stem, the network in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
+As in He et al., a last batch normalization and ReLU come before the pooling.
 """
 
 import jax

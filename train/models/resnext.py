@@ -1,7 +1,8 @@
 """`resnext-D-CxW`: aggregated residual transformations, D = 9n + 2, C groups of base width W (`resnext-29-4x24`).
 
 Xie, Girshick, Dollar, Tu, He, "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017, section 5.3:
-three stages of n bottleneck blocks, 256, 512 and 1024 channels; the grouped convolution has C W, 2 C W and 4 C W.
+three stages of n bottleneck blocks whose outputs have the paper's widths, 256, 512 and 1024 channels; the grouped
+convolution has C W, 2 C W and 4 C W.
 """
 
 import jax
