@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import checks, placement
+from jaxmix import checks, forms, placement
 from jaxmix.mix import Mix
-from jaxmix.warps import Chain, Warp
 
 Method = Callable[..., tuple[jax.Array, Mix]]
 
@@ -70,7 +69,7 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
             return placement.varying(x, inner(fresh(), batch, *maps, **options))
 
         def plain():
-            return placement.varying(x, (x, _identity(jax.eval_shape(mixed)[1])))
+            return placement.varying(x, (x, forms.identity(jax.eval_shape(mixed)[1])))
 
         if not per_batch:
             return _where(hit, mixed(), plain())
@@ -111,11 +110,11 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
         def call(method):
             return _deeper(method)(fresh(), batch, *maps, **options)
 
-        form = _common([jax.eval_shape(functools.partial(call, method))[1] for method in methods])
+        form = forms.common([jax.eval_shape(functools.partial(call, method))[1] for method in methods])
 
         def branch(method):
             images, mix = call(method)
-            return placement.varying(x, (images, _conform(mix, form)))
+            return placement.varying(x, (images, forms.conform(mix, form)))
 
         return _branch(choice, [functools.partial(branch, method) for method in methods])
 
@@ -161,8 +160,10 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
                 part, mix = method(part_key, x[start:end], *(m[start:end] for m in maps), **options)
                 images.append(part)
                 mixes.append(mix._replace(source=mix.source + int(start)))
-        form = _common(mixes)
-        return jnp.concatenate(images), jax.tree.map(lambda *a: jnp.concatenate(a), *(_conform(m, form) for m in mixes))
+        form = forms.common(mixes)
+        return jnp.concatenate(images), jax.tree.map(
+            lambda *a: jnp.concatenate(a), *(forms.conform(m, form) for m in mixes)
+        )
 
     return parts
 
@@ -197,66 +198,3 @@ def _where(hit, mixed, plain):
         return jnp.where(hit.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(choose, mixed, plain)
-
-
-def _identity(mix: Mix) -> Mix:
-    """The mix of the same form (given as arrays or as their shapes) that leaves every sample as it is."""
-    size, slots = mix.weight.shape
-    own = jax.nn.one_hot(jnp.zeros(size, jnp.int32), slots, dtype=mix.weight.dtype)
-    source = jnp.broadcast_to(jnp.arange(size, dtype=mix.source.dtype)[:, None], mix.source.shape)
-    mask = jnp.broadcast_to(own[:, :, None, None], mix.mask.shape)
-    warps = tuple(None if warp is None else warp.still() for warp in mix.warps)
-    return Mix(source, own, mask, warps)
-
-
-# Mixes of different methods differ in form: slots, resolution of the mask, kinds of warps. To leave one switch, or to
-# be concatenated, they take a common form that holds each of them. A form is (height, width, warps of each slot), the
-# warps of a slot being one of every kind that any method uses there, as shapes.
-
-_Form = tuple[int, int, list[list[Warp]]]
-
-
-def _common(mixes: Sequence[Mix]) -> _Form:
-    height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))
-    slots = max(mix.weight.shape[1] for mix in mixes)
-    kinds: list[list[Warp]] = [[] for _ in range(slots)]
-    for mix in mixes:
-        for slot, warp in enumerate(mix.warps):
-            if warp is not None and _kind(warp) not in map(_kind, kinds[slot]):
-                kinds[slot].append(warp)
-    return height, width, kinds
-
-
-def _kind(warp: Warp) -> Any:
-    return jax.tree.structure(warp), [leaf.shape[1:] for leaf in jax.tree.leaves(warp)]
-
-
-def _conform(mix: Mix, form: _Form) -> Mix:
-    height, width, kinds = form
-    size, slots, mask_height, mask_width = mix.mask.shape
-    if height % mask_height or width % mask_width:
-        raise ValueError(
-            f"one method's masks are {mask_height} x {mask_width} and another's {height} x {width}, which is no "
-            "multiple of it: choose grids that divide the images"
-        )
-    empty = len(kinds) - slots
-    source = jnp.concatenate([mix.source, jnp.repeat(mix.source[:, :1], empty, 1)], 1)
-    weight = jnp.pad(mix.weight, ((0, 0), (0, empty)))
-    mask = jnp.repeat(jnp.repeat(mix.mask, height // mask_height, 2), width // mask_width, 3)
-    warps = (*mix.warps, *[None] * empty)
-    moved = tuple(_chain(warp, kind, size) for warp, kind in zip(warps, kinds, strict=True))
-    return Mix(source, weight, jnp.pad(mask, ((0, 0), (0, empty), (0, 0), (0, 0))), moved)
-
-
-def _chain(warp: Warp | None, kinds: list[Warp], size: int) -> Warp | None:
-    """The slot's warp in its place among the kinds, the others still."""
-    if not kinds:
-        return None
-    parts = []
-    for kind in kinds:
-        if warp is not None and _kind(kind) == _kind(warp):
-            parts.append(warp)
-        else:
-            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), kind)
-            parts.append(shapes.still())
-    return parts[0] if len(parts) == 1 else Chain(tuple(parts))

@@ -184,28 +184,51 @@ def _picture(spectrum, height, width):
     return (raw - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
 
 
-def brightest(
-    picture: Float[Array, "d h w"], count: Int[Array, "d"], soft: Int[Array, "d"] | None = None
+def brightest(picture: Float[Array, "d h w"], count: Int[Array, "d"]) -> Float[Array, "d h w"]:
+    """1 at the `count` brightest pixels (and those just as bright as the last of them), else 0; no pixel is below 0."""
+    # Floats from 0 up are ordered as their bits are, so the threshold is found bit by bit: much cheaper than sorting.
+    bits = jax.lax.bitcast_convert_type(picture, jnp.int32)
+
+    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = low + (high - low) // 2
+        enough = (bits >= middle[:, None, None]).sum((1, 2), dtype=jnp.int32) >= count
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    # At `low` there are at least `count` pixels, at `high` fewer; one past infinity there are none.
+    start = jnp.zeros_like(count), jnp.full_like(count, 0x7F800001)
+    low, high = jax.lax.fori_loop(0, 31, halve, start)
+    return (bits >= jnp.where(count > 0, low, high)[:, None, None]).astype(jnp.float32)
+
+
+def brightest_soft(
+    picture: Float[Array, "d h w"], count: Int[Array, "d"], soft: Int[Array, "d"]
 ) -> Float[Array, "d h w"]:
-    """1 at the `count` brightest pixels, 0 elsewhere; or around that rank a linear ramp over 2 * soft pixels."""
+    """`brightest` with a soft edge: around that rank a linear ramp over 2 * soft pixels in the order of brightness."""
     flat = picture.reshape(picture.shape[0], -1)
     rank = jnp.argsort(jnp.argsort(flat, 1, descending=True), 1).astype(jnp.int32)
-    soft = jnp.zeros_like(count) if soft is None else soft
     steps = jnp.maximum(2 * soft - 1, 1)[:, None]
-    ramp = 1 - (rank - (count - soft)[:, None]).astype(jnp.float32) / steps.astype(jnp.float32)
-    inside = jnp.clip(ramp, 0, 1)
+    ramp = jnp.clip(1 - (rank - (count - soft)[:, None]).astype(jnp.float32) / steps.astype(jnp.float32), 0, 1)
     hard = (rank < count[:, None]).astype(jnp.float32)
-    return jnp.where(soft[:, None] > 0, inside, hard).reshape(picture.shape)
+    return jnp.where(soft[:, None] > 0, ramp, hard).reshape(picture.shape)
 
 
 # Grids.
 
 
-def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> Float[Array, "d h w"]:
-    """A coarse grid drawn over the picture; cells differ by one pixel where the grid doesn't divide the sides."""
-    row = jnp.arange(height) * chosen.shape[1] // height
-    column = jnp.arange(width) * chosen.shape[2] // width
-    return chosen[:, row][:, :, column].astype(jnp.float32)
+def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
+    """A coarse grid drawn over the picture, and its sum over the pixels.
+
+    Cells differ by one pixel where the grid doesn't divide the sides.
+    """
+
+    def members(number: int, side: int) -> np.ndarray:
+        return (np.arange(side) * number // side == np.arange(number)[:, None]).astype(np.float32)
+
+    rows, columns = members(chosen.shape[1], height), members(chosen.shape[2], width)
+    grid = chosen.astype(jnp.float32)
+    mask = jnp.einsum("nh,dnm,mw->dhw", rows, grid, columns)
+    return mask, jnp.einsum("n,dnm,m->d", rows.sum(1), grid, columns.sum(1), precision="highest")
 
 
 def holes(share: Float[Array, "d"], number: int, height: int, width: int) -> Profiles:

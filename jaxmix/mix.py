@@ -81,7 +81,9 @@ def apply(mix: Mix, x: Array) -> Array:
         x: [b h w ...], floating or uint8. With masks of one number per slot any rank will do, e.g. [b d].
 
     Returns:
-        An array like x, of its dtype. Blended in float32 (float64 for float64); uint8 is rounded to nearest.
+        An array like x, of its dtype. Blended in float32 (float64 for float64); uint8 is rounded to nearest. Under
+        masks of 0 and 1 finite numbers are copied exactly (-0 as 0). A number that isn't finite makes NaN of its pixel
+        in every output that has its sample in a slot, also where the mask is 0.
 
     Raises:
         ValueError: x has another batch size, a size that the mask doesn't fit, or a dtype that can't be blended.
@@ -97,34 +99,14 @@ def apply(mix: Mix, x: Array) -> Array:
     return placement.like(x, x.ndim, _blend, mix, x)
 
 
-def select(mix: Mix, x: Array) -> Array:
-    """`apply` for masks of 0 and 1: every pixel is copied from the slot that has it, to the bit, and 0 where none has.
-
-    What other slots hold there, NaN and infinities too, leaves no trace.
-    """
-    return placement.like(x, x.ndim, _copy, mix, x)
-
-
-def _copy(mix: Mix, x: Array) -> Array:
-    out = jnp.zeros_like(x)
-    for slot in range(len(mix.warps)):
-        out = jnp.where(_fit(mix.mask[:, slot], x.shape) > 0.5, _moved(mix, x, slot), out)
-    return out
-
-
 def _blend(mix: Mix, x: Array) -> Array:
     parts = []
-    for slot in range(len(mix.warps)):
-        moved = _widen(_moved(mix, x, slot))
+    for slot, warp in enumerate(mix.warps):
+        # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
+        moved = x if slot == 0 else x[mix.source[:, slot]]
+        moved = _widen(moved if warp is None else warp(moved))
         parts.append(_fit(mix.mask[:, slot], x.shape).astype(moved.dtype) * moved)
     return _narrow(sum(parts[1:], start=parts[0]), x.dtype)
-
-
-def _moved(mix: Mix, x: Array, slot: int) -> Array:
-    # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
-    moved = x if slot == 0 else x[mix.source[:, slot]]
-    warp = mix.warps[slot]
-    return moved if warp is None else warp(moved)
 
 
 def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Array, "b k"]:

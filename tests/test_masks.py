@@ -25,7 +25,7 @@ PROFILES = {
     masks.bump: jax.jit(masks.bump, static_argnums=2),
 }
 SLOW_PROFILES = {masks.ramp: smoothmix.trapezoid, masks.relative_ramp: smoothmix.relative_trapezoid}
-brightest = jax.jit(masks.brightest)
+brightest, brightest_soft = jax.jit(masks.brightest), jax.jit(masks.brightest_soft)
 isotropic = jax.jit(masks.isotropic, static_argnums=(1, 2))
 authors_anisotropic = jax.jit(masks.authors_anisotropic, static_argnums=(1, 2))
 cells = jax.jit(masks.cells, static_argnums=(1, 2))
@@ -279,12 +279,20 @@ def test_brightest_agrees_with_the_slow_ranking(size, seed, own, max_soft):
     soft = int(height * width * min(max_soft, own, 1 - own))
     hard = brightest(jnp.asarray(picture)[None], jnp.array([count]))
     np.testing.assert_array_equal(hard[0], fmix.binarise(picture, count))
-    ramped = brightest(jnp.asarray(picture)[None], jnp.array([count]), jnp.array([soft]))
+    ramped = brightest_soft(jnp.asarray(picture)[None], jnp.array([count]), jnp.array([soft]))
     np.testing.assert_allclose(ramped[0], fmix.binarise(picture, count, soft), rtol=0, atol=1e-6)  # a float32 quotient
 
 
-def test_brightest_takes_as_many_pixels_as_asked_among_equal_ones():
-    mask = brightest(jnp.zeros((3, 5, 7)), jnp.array([0, 11, 35]))
+def test_brightest_takes_equal_pixels_together_and_none_where_none_are_asked_for():
+    picture = jnp.broadcast_to(jnp.array([0.0, 0.5, 0.5, 0.5, 1.0]), (5, 1, 5))
+    mask = brightest(picture, jnp.array([0, 1, 2, 4, 5]))
+    np.testing.assert_array_equal(mask.sum((1, 2)), [0, 1, 4, 4, 5])
+    assert brightest(jnp.zeros((1, 3, 3)), jnp.array([0])).sum() == 0
+
+
+def test_a_soft_edge_takes_as_many_pixels_as_asked_among_equal_ones():
+    none = jnp.zeros(3, jnp.int32)
+    mask = brightest_soft(jnp.zeros((3, 5, 7)), jnp.array([0, 11, 35]), none)
     np.testing.assert_array_equal(mask.sum((1, 2)), [0, 11, 35])
 
 
@@ -295,7 +303,8 @@ def test_brightest_takes_as_many_pixels_as_asked_among_equal_ones():
 def test_cells_agree_with_the_slow_loops(height, width):
     for rows, columns in ((1, 1), (4, 4), (3, 7), (7, 2)):
         chosen = np.random.default_rng(rows).random((3, rows, columns)) < 0.5
-        made = cells(jnp.asarray(chosen), height, width)
+        made, covered = cells(jnp.asarray(chosen), height, width)
+        np.testing.assert_array_equal(covered, made.sum((1, 2)))
         np.testing.assert_array_equal(made, [grids.cells(one, height, width) for one in chosen])
 
 

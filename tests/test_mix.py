@@ -7,7 +7,6 @@ import pytest
 
 import jaxmix
 from jaxmix import Mix
-from jaxmix.mix import select
 from jaxmix.warps import Resample
 
 
@@ -116,14 +115,6 @@ def test_majority_gives_the_label_to_the_largest_slot_and_ties_to_the_own():
 
 def test_evenly_shares_the_label_among_all_slots():
     np.testing.assert_allclose(jaxmix.evenly(random_mix(s=2)).weight, 0.5)
-
-
-def test_select_copies_to_the_bit_and_other_slots_leave_no_trace():
-    mask = jnp.array([[[0.0, 1.0, 0.0, 1.0]]] * 2)
-    x = jnp.array([[-0.0, jnp.nan, 1e-40, 2.0], [jnp.inf, -0.0, -jnp.inf, jnp.nan]]).reshape(2, 1, 4, 1)
-    found = np.asarray(jax.jit(select)(jaxmix.pair(jnp.array([1, 0]), mask), x))[..., 0]
-    expected = np.stack([np.where(mask[0] == 1, x[1 - i, ..., 0], x[i, ..., 0]) for i in (0, 1)])
-    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
 def test_a_pair_weighs_labels_by_the_pixels_of_its_mask():

@@ -6,7 +6,7 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
-from jaxmix.mix import Mix, pair, select
+from jaxmix.mix import Mix, apply, pair
 
 
 def cutmix(
@@ -65,4 +65,4 @@ def cutmix(
     share = shares.between(low, high, shares.beta(share_key, alpha, draws))
     rows, columns = box(share, center(center_key, draws, height, width), height, width)
     mix = pair(partner, *masks.outer(rows, columns))
-    return select(mix, x), mix
+    return apply(mix, x), mix

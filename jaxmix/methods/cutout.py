@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks
-from jaxmix.mix import Mix, select
+from jaxmix.mix import Mix, apply
 
 
 def cutout(
@@ -53,4 +53,4 @@ def cutout(
     source = jnp.arange(samples, dtype=jnp.int32)[:, None]
     mask = jnp.broadcast_to(kept[:, None], (samples, 1, height, width))
     mix = Mix(source, jnp.ones((samples, 1), jnp.float32), mask, (None,))
-    return select(mix, x), mix
+    return apply(mix, x), mix

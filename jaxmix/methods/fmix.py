@@ -57,13 +57,15 @@ def fmix(
     x, partner, draws = checks.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
     decay = checks.number("decay", decay, low=0.0)
+    hard = checks.concrete(max_soft) == 0
     max_soft = checks.number("max_soft", max_soft, low=0.0, high=0.5)
     own = 1 - shares.beta(share_key, alpha, draws)
     picture = spectrum(masks.spectrum_noise(noise_key, draws, height, width), height, width, decay)
     pixels = own * (height * width)
     up = jax.random.uniform(round_key, (draws,), jnp.float32) < 0.5
     count = jnp.where(up, jnp.ceil(pixels), jnp.floor(pixels))
-    soft = jnp.floor(height * width * jnp.minimum(max_soft, jnp.minimum(own, 1 - own)))
-    mask = 1 - masks.brightest(picture, count.astype(jnp.int32), soft.astype(jnp.int32))
+    count = count.astype(jnp.int32)
+    soft = jnp.floor(height * width * jnp.minimum(max_soft, jnp.minimum(own, 1 - own))).astype(jnp.int32)
+    mask = 1 - (masks.brightest(picture, count) if hard else masks.brightest_soft(picture, count, soft))
     mix = pair(partner, mask)
     return apply(mix, x), mix

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
-from jaxmix.mix import Mix, pair, select
+from jaxmix.mix import Mix, apply, pair
 
 
 def gridmix(
@@ -54,5 +54,5 @@ def gridmix(
     number = checks.count("cells", cells, high=min(height, width))
     share = shares.beta(share_key, alpha, draws)
     chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
-    mix = pair(partner, masks.cells(chosen, height, width))
-    return select(mix, x), mix
+    mix = pair(partner, *masks.cells(chosen, height, width))
+    return apply(mix, x), mix

@@ -4,7 +4,7 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxmix import checks, masks, shares
-from jaxmix.mix import Mix, pair, select
+from jaxmix.mix import Mix, apply, pair
 
 
 def gridmixup(
@@ -45,4 +45,4 @@ def gridmixup(
     number = checks.count("holes", holes, high=width // 2)
     rows, columns = masks.holes(shares.beta(key, alpha, draws), number, height, width)
     mix = pair(partner, *masks.outer(rows, columns))
-    return select(mix, x), mix
+    return apply(mix, x), mix

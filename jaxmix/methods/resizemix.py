@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import checks, masks, shares, warps
-from jaxmix.mix import Mix, pair, select
+from jaxmix.mix import Mix, apply, pair
 
 
 def resizemix(
@@ -50,7 +50,7 @@ def resizemix(
     ratio = jnp.broadcast_to(shares.uniform(scale_key, low, high, draws), (samples,))
     center = masks.uniform_center(center_key, samples, height, width)
     mix = paste(ratio, center, partner, height, width)
-    return select(mix, x), mix
+    return apply(mix, x), mix
 
 
 def paste(

@@ -16,7 +16,7 @@ from jaxmix import masks
 SHAPE = (4, 13, 9, 3)  # an odd number of pixels
 SIZES = [(32, 32), (33, 40), (40, 33)]
 fmix = jax.jit(jaxmix.fmix, static_argnames=("per_batch", "spectrum"))
-brightest = jax.jit(masks.brightest)
+brightest, brightest_soft = jax.jit(masks.brightest), jax.jit(masks.brightest_soft)
 every_size = pytest.mark.parametrize(("height", "width"), SIZES)
 
 
@@ -59,7 +59,9 @@ def test_masks_are_those_of_the_authors_code(golden, height, width, rounding):
         mask = brightest(jnp.asarray(numbers[name], jnp.float32), jnp.asarray(count))
         different = (np.asarray(mask) != numbers[f"mask_{kind}_{rounding}"]).sum((1, 2))
         assert different.max() <= 2  # pixels whose order float32 can't tell
-    mask = np.asarray(brightest(jnp.asarray(numbers["low_iso"], jnp.float32), jnp.asarray(count), jnp.asarray(soft)))
+    mask = np.asarray(
+        brightest_soft(jnp.asarray(numbers["low_iso"], jnp.float32), jnp.asarray(count), jnp.asarray(soft))
+    )
     expected = numbers[f"mask_iso_soft_{rounding}"]
     np.testing.assert_allclose(np.sort(mask.reshape(8, -1)), np.sort(expected.reshape(8, -1)), rtol=0, atol=1e-6)
     assert (np.abs(mask - expected) > 1e-6).sum((1, 2)).max() <= 2

@@ -1,0 +1,74 @@
+"""One form for mixes of several methods, so that they can leave one switch, or be concatenated.
+
+Mixes differ in form: slots, resolution of the mask, kinds of warps. The common form of several holds each of them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmix.mix import Mix
+from jaxmix.warps import Chain, Warp
+
+# Height and width of the masks, and the warps of each slot: one of every kind that any mix has there, as shapes.
+Form = tuple[int, int, list[list[Warp]]]
+
+
+def identity(mix: Mix) -> Mix:
+    """The mix of the same form (given as arrays or as their shapes) that leaves every sample as it is."""
+    size, slots = mix.weight.shape
+    own = jax.nn.one_hot(jnp.zeros(size, jnp.int32), slots, dtype=mix.weight.dtype)
+    source = jnp.broadcast_to(jnp.arange(size, dtype=mix.source.dtype)[:, None], mix.source.shape)
+    mask = jnp.broadcast_to(own[:, :, None, None], mix.mask.shape)
+    warps = tuple(None if warp is None else warp.still() for warp in mix.warps)
+    return Mix(source, own, mask, warps)
+
+
+def common(mixes: Sequence[Mix]) -> Form:
+    """The form that holds each of the mixes, which may be given by their shapes."""
+    height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))
+    slots = max(mix.weight.shape[1] for mix in mixes)
+    kinds: list[list[Warp]] = [[] for _ in range(slots)]
+    for mix in mixes:
+        for slot, warp in enumerate(mix.warps):
+            if warp is not None and _kind(warp) not in map(_kind, kinds[slot]):
+                kinds[slot].append(warp)
+    return height, width, kinds
+
+
+def _kind(warp: Warp) -> Any:
+    return jax.tree.structure(warp), [leaf.shape[1:] for leaf in jax.tree.leaves(warp)]
+
+
+def conform(mix: Mix, form: Form) -> Mix:
+    """The same mix in that form: with empty slots, a finer mask, and warps that stand still."""
+    height, width, kinds = form
+    size, slots, mask_height, mask_width = mix.mask.shape
+    if height % mask_height or width % mask_width:
+        raise ValueError(
+            f"one method's masks are {mask_height} x {mask_width} and another's {height} x {width}, which is no "
+            "multiple of it: choose grids that divide the images"
+        )
+    empty = len(kinds) - slots
+    source = jnp.concatenate([mix.source, jnp.repeat(mix.source[:, :1], empty, 1)], 1)
+    weight = jnp.pad(mix.weight, ((0, 0), (0, empty)))
+    mask = jnp.repeat(jnp.repeat(mix.mask, height // mask_height, 2), width // mask_width, 3)
+    warps = (*mix.warps, *[None] * empty)
+    moved = tuple(_chain(warp, kind, size) for warp, kind in zip(warps, kinds, strict=True))
+    return Mix(source, weight, jnp.pad(mask, ((0, 0), (0, empty), (0, 0), (0, 0))), moved)
+
+
+def _chain(warp: Warp | None, kinds: list[Warp], size: int) -> Warp | None:
+    """The slot's warp in its place among the kinds, the others still."""
+    if not kinds:
+        return None
+    parts = []
+    for kind in kinds:
+        if warp is not None and _kind(kind) == _kind(warp):
+            parts.append(warp)
+        else:
+            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), kind)
+            parts.append(shapes.still())
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
