@@ -1,6 +1,6 @@
 """What a method costs in the step, next to the bare expression that it computes.
 
-    uv run --with-requirements requirements.lock --with-editable . python benchmarks/blend.py
+    uv run --isolated --with-requirements requirements.lock --with-editable . python benchmarks/blend.py
 
 All contenders of one size run interleaved in one process, in random order, round after round; the figure is the median
 over rounds of the ratio to the bare blend `a * x + (1 - a) * x[partner]` with the same random draws, so the drift of a
