@@ -39,7 +39,8 @@ def contact_sheet(
         tile: side of a picture on the sheet, in pixels; the longer side where they differ.
 
     Raises:
-        ValueError: images that aren't [b h w 1] or [b h w 3], or another shape for mixed.
+        ValueError: images that aren't [b h w 1] or [b h w 3], another shape for mixed, fewer names than classes.
+        ImportError: Pillow isn't installed.
 
     >>> import jaxmix
     >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
@@ -47,8 +48,10 @@ def contact_sheet(
     >>> contact_sheet(images, mixed, mix, jnp.arange(4)).size
     (500, 454)
     """
-    from PIL import Image, ImageDraw, ImageFont
-
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError as error:
+        raise ImportError("jaxmix.draw needs Pillow: pip install pillow") from error
     images, mixed = _pixels(images, "images"), _pixels(mixed, "mixed")
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
@@ -77,6 +80,8 @@ def contact_sheet(
     top = 2 * gap + len(rows) * (height + gap)
     pen.text((gap, top + line / 2), "label", _INK, font, anchor="lm")
     classes = _classes(labels)
+    if names is not None and len(names) <= classes.max():
+        raise ValueError(f"there are {len(names)} names, but class {classes.max()} among the labels")
     for column in range(count):
         left = float(margin + column * (width + gap))
         for slot in range(slots):

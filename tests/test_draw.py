@@ -52,5 +52,7 @@ def test_pictures_that_cannot_be_drawn_say_so():
     mixed, mix = jaxmix.cutmix(jax.random.key(1), X)
     with pytest.raises(ValueError, match=r"images have shape \(4, 16, 16, 2\); wanted \[b h w 1\] or \[b h w 3\]"):
         contact_sheet(X[..., :2], mixed, mix, LABELS)
+    with pytest.raises(ValueError, match="there are 2 names, but class 3 among the labels"):
+        contact_sheet(X, mixed, mix, LABELS, names=["cat", "dog"])
     with pytest.raises(ValueError, match="wanted the same shape"):
         contact_sheet(X, mixed[:, :8], mix, LABELS)

@@ -44,7 +44,8 @@ def cutmix(
         Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, area outside [0, 1].
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0, area
+            outside [0, 1].
 
     Differs from the paper's pseudo-code, which draws a real-valued center and rounds the edges: that is
     `center=jaxmix.masks.real_center, box=functools.partial(jaxmix.masks.real_box, edge=jnp.round)`. The default is

@@ -47,8 +47,9 @@ def cutout(
     samples, height, width, _ = x.shape
     half = checks.number("size", size, low=0.0).astype(jnp.int32) // 2
     draws = checks.count("holes", holes) * (1 if per_batch else samples)
-    y, z = masks.uniform_center(key, draws, height, width)
-    rows, columns = masks.window(y - half, y + half, height), masks.window(z - half, z + half, width)
+    row, column = masks.uniform_center(key, draws, height, width)
+    rows = masks.window(row - half, row + half, height)
+    columns = masks.window(column - half, column + half, width)
     kept = (1 - masks.outer(rows, columns)[0]).reshape(-1, holes, height, width).min(1)
     source = jnp.arange(samples, dtype=jnp.int32)[:, None]
     mask = jnp.broadcast_to(kept[:, None], (samples, 1, height, width))

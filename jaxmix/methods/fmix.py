@@ -39,8 +39,8 @@ def fmix(
         Mixed images of the same shape and dtype, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, decay or max_soft out
-            of range.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0, decay
+            or max_soft out of range.
 
     Differs from the authors' code: labels take the measured share of the mask, where it takes s (less than a pixel
     away); and the picture is isotropic, as the paper describes it, where an indexing slip makes theirs vary along the

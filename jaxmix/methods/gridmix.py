@@ -22,7 +22,8 @@ def gridmix(
         x' = x or x[partner], cell by cell,   s ~ Beta(alpha, alpha),   weight = share of the pixels
 
     The paper adds a local loss, a head that predicts the label of every cell. Its targets are
-    `jaxmix.apply(mix, jnp.broadcast_to(one_hot[:, None, None], (b, cells, cells, k)))`.
+    `jaxmix.apply(mix, jnp.broadcast_to(one_hot[:, None, None], (b, cells, cells, k)))`, where `cells` divides both
+    sides.
 
     Args:
         key: PRNG key.
@@ -36,7 +37,8 @@ def gridmix(
         Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, cells out of range.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0, cells
+            out of range.
 
     The paper's grid size and the law of its cells could not be found; both are our reading. What OpenMixup calls
     GridMix is another method, `jaxmix.gridmixup`.

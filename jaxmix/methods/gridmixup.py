@@ -32,7 +32,8 @@ def gridmixup(
         Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, holes out of range.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0, holes
+            out of range.
 
     Reference: Ilya Dobrynin. GridMixup. Source code, 2021; OpenMixup's "GridMix" is this method (with 20 holes).
 

@@ -33,7 +33,7 @@ def mixup(
         Mixed images of the same shape and dtype, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, alpha not above 0, partner out of range.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0.
 
     Differs from the authors' code: the partner is the next sample, where it is `jaxmix.pairs.shuffle`; and shares are
     drawn per sample unless `per_batch`.

@@ -37,7 +37,8 @@ def randommix(
         Mixed images of the same shape and dtype, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, weights that don't match the methods.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, weights that don't match
+            the methods.
 
     Whether the paper draws per batch could not be found; it is the natural reading.
 

@@ -26,7 +26,7 @@ def resizemix(
     Args:
         key: PRNG key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
-        scale: lowest and highest t, in (0, 1]; may be traced.
+        scale: lowest and highest t, from 0.001 to 1; may be traced.
         partner: index of each sample's partner, Int[b]; by default the next sample.
         per_batch: one t for the whole batch, as in the authors' code (places are still per sample, as there).
 
@@ -34,7 +34,7 @@ def resizemix(
         Mixed images of the same shape and dtype, each pixel that of one of the two sources, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, scale outside (0, 1].
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, scale outside [0.001, 1].
 
     Reference: Jie Qin, Jiemin Fang, Qian Zhang, Wenyu Liu, Xingang Wang, Xinggang Wang. ResizeMix: Mixing Data with
     Preserved Object Information and True Labels. arXiv 2012.11101, 2020.

@@ -37,7 +37,8 @@ def smoothmix_s(
         Mixed images of the same shape and dtype, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, sigma outside [0, 1], k not above 0.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, sigma outside [0, 1], k
+            not above 0.
 
     The ramp as printed in the paper can't be meant (the mask would exceed 1); `masks.ramp` is the consistent reading
     of it, `masks.relative_ramp` the one that looks like its figure 3.
@@ -73,7 +74,8 @@ def smoothmix_c(
     Args:
         key: PRNG key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
-        sigma: lowest and highest standard deviation, as a fraction of the side, drawn uniformly; may be traced.
+        sigma: lowest and highest standard deviation, as a fraction of the side, 0.01 or more, drawn uniformly; may be
+            traced.
         partner: index of each sample's partner, Int[b]; by default the next sample.
         per_batch: one mask for the whole batch instead of one per sample.
 
@@ -81,7 +83,8 @@ def smoothmix_c(
         Mixed images of the same shape and dtype, and the `Mix`.
 
     Raises:
-        ValueError: images that aren't [b h w c], one sample and no partner, sigma below 0.01 or descending.
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, sigma below 0.01 or
+            descending.
 
     Reference: Jin-Ha Lee, Muhammad Zaigham Zaheer, Marcella Astrid, Seung-Ik Lee. SmoothMix: a Simple Yet Effective
     Data Augmentation to Train Robust Classifiers. CVPR Workshops 2020.

@@ -22,6 +22,15 @@ def unchanged(point: int, features: jax.Array) -> jax.Array:
     return features
 
 
+def through(stages: nnx.List, x: jax.Array, train: bool, hidden: Hidden) -> jax.Array:
+    """Stage after stage of blocks; the mixing points after them are numbered from 2 (0 is the input, 1 the stem)."""
+    for point, stage in enumerate(stages, start=2):
+        for block in stage:
+            x = block(x, train)
+        x = hidden(point, x)
+    return x
+
+
 class Conv(nnx.Conv):
     """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up."""
 

@@ -8,7 +8,7 @@ As in He et al., a last batch normalization and ReLU come before the pooling.
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged
 from .wide_resnet import Block
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -36,8 +36,5 @@ class PreActResNet(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = hidden(1, self.stem(hidden(0, x)))
-        for point, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                x = block(x, train)
-            x = hidden(point, x)
+        x = through(self.stages, x, train, hidden)
         return self.classifier(jax.nn.relu(self.norm(x, train)))

@@ -8,7 +8,7 @@ tables, networks of depth 164 and more (D = 9n + 2) have bottleneck blocks, the 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged, widen
+from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged, widen
 
 FIRST_BOTTLENECK_DEPTH = 164
 
@@ -74,8 +74,5 @@ class PyramidNet(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = hidden(1, self.norm(self.stem(hidden(0, x)), train))
-        for point, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                x = block(x, train)
-            x = hidden(point, x)
+        x = through(self.stages, x, train, hidden)
         return self.classifier(jax.nn.relu(self.last(x, train)))

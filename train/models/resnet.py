@@ -7,7 +7,7 @@ He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged, widen
+from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged, widen
 
 
 class Block(nnx.Module):
@@ -49,8 +49,5 @@ class ResNet(nnx.Module):
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
-        for point, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                x = block(x, train)
-            x = hidden(point, x)
+        x = through(self.stages, x, train, hidden)
         return self.classifier(x)

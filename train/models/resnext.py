@@ -8,7 +8,7 @@ convolution has C W, 2 C W and 4 C W.
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged
 
 
 class Block(nnx.Module):
@@ -64,8 +64,5 @@ class ResNeXt(nnx.Module):
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
-        for point, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                x = block(x, train)
-            x = hidden(point, x)
+        x = through(self.stages, x, train, hidden)
         return self.classifier(x)

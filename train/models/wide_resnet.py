@@ -7,7 +7,7 @@ of n blocks, 16W, 32W and 64W channels; a 1x1 convolution on the shortcut where 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged
 
 
 class Block(nnx.Module):
@@ -51,8 +51,5 @@ class WideResNet(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = hidden(1, self.stem(hidden(0, x)))
-        for point, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                x = block(x, train)
-            x = hidden(point, x)
+        x = through(self.stages, x, train, hidden)
         return self.classifier(jax.nn.relu(self.norm(x, train)))
