@@ -46,7 +46,8 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
             instead of one per sample.
 
     Returns:
-        A method: `(key, batch, *maps) -> (images, Mix)`. With p = 1 it is the method itself, key for key.
+        A method: `(key, batch, *maps) -> (images, Mix)`. With p = 1 it is the method itself, key for key
+        (but a choice inside a choice draws anew).
 
     Raises:
         ValueError: p outside [0, 1].

@@ -216,7 +216,9 @@ def test_probability_0_is_the_identity_and_1_is_the_method(method):
         np.testing.assert_array_equal(jaxmix.apply(mix, pictures()), pictures())
         np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
         always = jaxmix.sometimes(method, 1.0, per_batch=per_batch)
-        chex.assert_trees_all_close(always(key(), pictures()), jitted(method)(key(), pictures()), atol=2e-6)
+        with jaxmix.choose._depth(1):  # where a method that is a choice itself draws as it does inside another choice
+            expected = jitted(method)(key(), pictures())
+        chex.assert_trees_all_close(always(key(), pictures()), expected, atol=2e-6)
 
 
 @every_method
@@ -380,10 +382,11 @@ def test_pixels_of_binary_masks_are_copied_to_the_bit(name):
     images, mix = jitted(METHODS[name])(key(), x)
     slots = [x if s == 0 else x[mix.source[:, s]] for s in range(len(mix.warps))]
     slots = [slot if warp is None else warp(slot) for slot, warp in zip(slots, mix.warps, strict=True)]
-    expected = np.zeros(SHAPE, np.float32)
+    images, covered = np.asarray(images), np.asarray(mix.mask)[..., None] == 1
     for s, slot in enumerate(slots):
-        expected = np.where(np.asarray(mix.mask)[:, s, :, :, None] == 1, slot, expected)
-    np.testing.assert_array_equal(np.asarray(images).view(np.uint32), expected.view(np.uint32))
+        same = images.view(np.uint32) == np.asarray(slot).view(np.uint32)
+        assert same[np.broadcast_to(covered[:, s], SHAPE)].all()
+    assert (images[np.broadcast_to(~covered.any(1), SHAPE)] == 0).all()
 
 
 def test_public_functions_lower_for_every_platform():
