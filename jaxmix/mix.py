@@ -55,7 +55,7 @@ def pair(
     [[0.75, 0.25], [0.75, 0.25]]
     """
     mask = jnp.asarray(mask)
-    if mask.ndim != 3 or np.shape(partner) not in ((mask.shape[0],), *[np.shape(partner)] * (mask.shape[0] == 1)):
+    if mask.ndim != 3 or np.ndim(partner) != 1 or mask.shape[0] not in (1, np.shape(partner)[0]):
         raise ValueError(
             f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
         )

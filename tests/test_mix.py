@@ -131,6 +131,7 @@ MISTAKES = {
         r"mask has shape \(4, 4\) and partner \(4,\)",
     ),
     "other mask": (lambda m: jaxmix.pair(jnp.arange(4), jnp.ones((3, 2, 2))), r"shape \(3, 2, 2\) and partner \(4,\)"),
+    "one number": (lambda m: jaxmix.pair(jnp.array(1), jnp.ones((1, 2, 2))), r"shape \(1, 2, 2\) and partner \(\)"),
     "bad partner": (lambda m: jaxmix.pair(np.arange(1, 5), jnp.ones((4, 2, 2))), "indices from 1 to 4; wanted indices"),
     "another batch": (
         lambda m: jaxmix.apply(m, jnp.zeros((3, 5, 6, 1))),
