@@ -51,6 +51,27 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
     return x
 
 
+def maps(name: str, values: ArrayLike, x: jax.Array) -> jax.Array:
+    """Maps [b n m] that go with images [b h w c], as float32 and without a gradient: n divides h, and m divides w."""
+    if not isinstance(values, jax.Array | np.ndarray):
+        raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
+    size, height, width = x.shape[:3]
+    shape, dtype = values.shape, values.dtype
+    if len(shape) != 3 or shape[0] != size:
+        squeeze = f": drop the last axis with {name}[..., 0]" if len(shape) == 4 and shape[3] == 1 else ""
+        raise ValueError(
+            f"{name} has shape {shape}; wanted one map per image, [{size} {height} {width}] or coarser{squeeze}"
+        )
+    if 0 in shape or height % shape[1] or width % shape[2]:
+        raise ValueError(
+            f"{name} has maps of {shape[1]} x {shape[2]}, but the images are {height} x {width}; wanted sides that are "
+            f"those of the images or divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"
+        )
+    if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
+        raise ValueError(f"{name} has dtype {dtype}; wanted a floating dtype or uint8")
+    return jax.lax.stop_gradient(jnp.asarray(values).astype(jnp.float32))
+
+
 def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[jax.Array, jax.Array, int]:
     """Images [b h w c], partners [b], and how many draws to make: one per sample, or one for the batch."""
     x = images(batch)

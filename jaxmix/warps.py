@@ -32,17 +32,24 @@ class Resample(NamedTuple):
     columns: Int[Array, "b w"]
 
     def __call__(self, x: Array) -> Array:
-        size = (self.rows.shape[1], self.columns.shape[1])
-        if x.ndim < 3 or x.shape[1:3] != size:
-            raise ValueError(
-                f"this mix moves pictures of height and width {size}, but got an array of shape {x.shape}; "
-                f"wanted [b {size[0]} {size[1]} ...]: resize the array to the images' size first"
-            )
+        _fits(x, self.rows.shape[1], self.columns.shape[1])
         return jax.vmap(_copy)(x, self.rows, self.columns)
 
     def still(self) -> "Resample":
-        rows, columns = (jnp.broadcast_to(jnp.arange(index.shape[1], dtype=index.dtype), index.shape) for index in self)
-        return Resample(rows, columns)
+        return Resample(*(_pixels(index) for index in self))
+
+
+def _fits(x, height, width):
+    if x.ndim < 3 or x.shape[1:3] != (height, width):
+        raise ValueError(
+            f"this mix moves pictures of height and width {(height, width)}, but got an array of shape {x.shape}; "
+            f"wanted [b {height} {width} ...]: resize the array to the images' size first"
+        )
+
+
+def _pixels(places):
+    """The places of an axis that moves nothing, like the given ones [b side]."""
+    return jnp.broadcast_to(jnp.arange(places.shape[1], dtype=places.dtype), places.shape)
 
 
 def _copy(x, rows, columns):
@@ -51,6 +58,68 @@ def _copy(x, rows, columns):
     inside = (rows_inside[:, None] & columns_inside[None, :]).reshape(rows.size, columns.size, *[1] * (x.ndim - 2))
     copied = x[jnp.where(rows_inside, rows, 0)][:, jnp.where(columns_inside, columns, 0)]
     return jnp.where(inside, copied, jnp.zeros((), x.dtype))
+
+
+class Interpolate(NamedTuple):
+    """Every output row and column lies between two source rows and columns, and takes its share of each (bilinear).
+
+        out[b, i, j] = x at the point (rows[b, i], columns[b, j])
+
+    Coordinates are pixels; beyond the border the border's pixel is taken. The result is float32 at least.
+    """
+
+    rows: Float[Array, "b h"]
+    columns: Float[Array, "b w"]
+
+    def __call__(self, x: Array) -> Array:
+        _fits(x, self.rows.shape[1], self.columns.shape[1])
+        x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+        return _between(_between(x, self.rows, 1), self.columns, 2)
+
+    def still(self) -> "Interpolate":
+        return Interpolate(*(_pixels(points) for points in self))
+
+
+def _between(x, points, axis):
+    """`x` at fractional places along one axis."""
+    points = jnp.clip(points, 0, x.shape[axis] - 1)
+    low = jnp.floor(points)
+    share = jnp.expand_dims((points - low).astype(x.dtype), [a for a in range(1, x.ndim) if a != axis])
+    low = low.astype(jnp.int32)
+    high = jnp.minimum(low + 1, x.shape[axis] - 1)
+    first, second = (jax.vmap(lambda part, i: jnp.take(part, i, axis - 1))(x, index) for index in (low, high))
+    return first + share * (second - first)
+
+
+class Blocks(NamedTuple):
+    """The picture cut into n x m blocks that are laid out anew: block (i, j) shows block `source[b, i, j]`.
+
+    Blocks are counted row by row, i * m + j; -1 leaves a block 0. The sides of what is moved are multiples of n and m.
+    """
+
+    source: Int[Array, "b n m"]
+
+    def __call__(self, x: Array) -> Array:
+        size, rows, columns = self.source.shape
+        if x.ndim < 3 or x.shape[1] % rows or x.shape[2] % columns:
+            raise ValueError(
+                f"this mix moves {rows} x {columns} blocks, but got an array of shape {x.shape}; wanted [b h w ...] "
+                f"with a height that {rows} divides and a width that {columns} divides: resize the array first"
+            )
+        height, width = x.shape[1] // rows, x.shape[2] // columns
+        # A row of pixels of one block is copied as one piece.
+        pieces = x.reshape(size, rows * height * columns, -1)
+        top = jnp.maximum(self.source, 0) // columns * height
+        line = top[:, :, None, :] + jnp.arange(height, dtype=jnp.int32)[None, None, :, None]
+        index = (line * columns + (jnp.maximum(self.source, 0) % columns)[:, :, None, :]).reshape(size, -1)
+        shown = jnp.repeat(self.source >= 0, height, 1).reshape(size, -1, 1)
+        copied = jax.vmap(lambda part, i: part[i])(pieces, index)
+        return jnp.where(shown, copied, jnp.zeros((), x.dtype)).reshape(x.shape)
+
+    def still(self) -> "Blocks":
+        _, rows, columns = self.source.shape
+        place = jnp.arange(rows * columns, dtype=self.source.dtype).reshape(1, rows, columns)
+        return Blocks(jnp.broadcast_to(place, self.source.shape))
 
 
 class Chain(NamedTuple):

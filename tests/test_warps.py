@@ -44,10 +44,47 @@ def test_resample_keeps_the_dtype_and_never_lets_a_bad_pixel_leak_out_of_the_cop
     np.testing.assert_array_equal(move(warp, jnp.full((1, HEIGHT, WIDTH), jnp.nan)), 0)
 
 
+def fractions():
+    generator = np.random.default_rng(3)
+    return (jnp.asarray(generator.uniform(0, side - 1, (4, side)), jnp.float32) for side in (HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize("channels", [(), (3,), (2, 3)], ids=["maps", "pictures", "many axes"])
+def test_interpolate_shares_a_point_among_the_four_pixels_around_it(channels):
+    x, warp = pictures(4, HEIGHT, WIDTH, *channels), warps.Interpolate(*fractions())
+    expected = [mixing.warped(warp, b, x[b]) for b in range(4)]
+    np.testing.assert_allclose(move(warp, jnp.asarray(x)), expected, atol=1e-6)  # a few roundings of float32
+
+
+def test_interpolate_stays_at_the_border_and_widens_narrow_numbers():
+    warp = warps.Interpolate(jnp.full((1, HEIGHT), -2.0), jnp.full((1, WIDTH), WIDTH + 0.5))
+    x = jnp.asarray(pictures(1, HEIGHT, WIDTH))
+    np.testing.assert_array_equal(move(warp, x), np.full((1, HEIGHT, WIDTH), x[0, 0, -1]))
+    for dtype in (jnp.uint8, jnp.bfloat16):
+        assert jax.eval_shape(warp, jax.ShapeDtypeStruct((1, HEIGHT, WIDTH, 3), dtype)).dtype == jnp.float32
+
+
+def layouts(rows=3, columns=2):
+    return warps.Blocks(jnp.asarray(np.random.default_rng(5).integers(-1, rows * columns, (4, rows, columns))))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (9, 2, 3), (3, 8, 2, 2)], ids=str)
+def test_blocks_are_laid_out_as_named_and_are_0_where_none_is(shape):
+    x, warp = pictures(4, *shape), layouts()
+    np.testing.assert_array_equal(move(warp, jnp.asarray(x)), [mixing.warped(warp, b, x[b]) for b in range(4)])
+    assert move(warp, jnp.asarray(x).astype(jnp.uint8)).dtype == jnp.uint8
+
+
+def test_blocks_refuse_pictures_that_they_do_not_divide():
+    with pytest.raises(ValueError, match=r"moves 3 x 2 blocks.*shape \(4, 7, 4, 3\); wanted.*height that 3 divides"):
+        layouts()(jnp.zeros((4, 7, 4, 3)))
+
+
 def test_a_still_warp_moves_nothing_and_has_the_same_form():
     x = jnp.asarray(pictures(4, HEIGHT, WIDTH, 3))
     moving = warps.Resample(*map(jnp.asarray, indices()))
-    for warp in (moving, warps.Chain((moving, moving))):
+    kinds = moving, warps.Interpolate(*fractions()), layouts(HEIGHT, WIDTH // 2)
+    for warp in (*kinds, warps.Chain((moving, moving))):
         np.testing.assert_array_equal(move(warp.still(), x), x)
         assert jax.tree.structure(warp.still()) == jax.tree.structure(warp)
         assert jax.tree.map(jnp.shape, warp.still()) == jax.tree.map(jnp.shape, warp)

@@ -21,19 +21,50 @@ def apply(mix, x):
 
 
 def warped(warp, b, picture):
-    """One picture [h w c], moved: pixel (i, j) copies the pixel (rows[i], columns[j]), or is 0 where there is none."""
+    """One picture [h w c], moved: pixel (i, j) copies the pixel (rows[i], columns[j]), or is 0 where there is none.
+
+    Between whole rows and columns the four pixels around share it; blocks are copied pixel by pixel.
+    """
     if warp is None:
         return picture
     if hasattr(warp, "parts"):
         for part in warp.parts:
             picture = warped(part, b, picture)
         return picture
+    if hasattr(warp, "source"):
+        return _blocks(np.asarray(warp.source)[b], picture)
     rows, columns = np.asarray(warp.rows)[b], np.asarray(warp.columns)[b]
+    if rows.dtype.kind == "f":
+        return _between(rows, columns, picture)
     out = np.zeros_like(picture)
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             if 0 <= row < picture.shape[0] and 0 <= column < picture.shape[1]:
                 out[i, j] = picture[row, column]
+    return out
+
+
+def _blocks(source, picture):
+    rows, columns = source.shape
+    height, width = picture.shape[0] // rows, picture.shape[1] // columns
+    out = np.zeros_like(picture)
+    for i in range(picture.shape[0]):
+        for j in range(picture.shape[1]):
+            block = source[i // height, j // width]
+            if block >= 0:
+                out[i, j] = picture[block // columns * height + i % height, block % columns * width + j % width]
+    return out
+
+
+def _between(rows, columns, picture):
+    height, width = picture.shape[:2]
+    out = np.zeros(picture.shape)
+    for i, y in enumerate(rows):
+        for j, x in enumerate(columns):
+            for row in range(height):
+                for column in range(width):
+                    share = max(0.0, 1 - abs(y - row)) * max(0.0, 1 - abs(x - column))
+                    out[i, j] += share * picture[row, column]
     return out
 
 
