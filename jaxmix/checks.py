@@ -64,8 +64,8 @@ def maps(name: str, values: ArrayLike, x: jax.Array) -> jax.Array:
         )
     if 0 in shape or height % shape[1] or width % shape[2]:
         raise ValueError(
-            f"{name} has maps of {shape[1]} x {shape[2]}, but the images are {height} x {width}; wanted sides that are "
-            f"those of the images or divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"
+            f"{name} has maps of {shape[1]} x {shape[2]}, but the images are {height} x {width}; wanted the same sides "
+            f"or some that divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"
         )
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"{name} has dtype {dtype}; wanted a floating dtype or uint8")

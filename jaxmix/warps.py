@@ -106,7 +106,7 @@ class Blocks(NamedTuple):
                 f"this mix moves {rows} x {columns} blocks, but got an array of shape {x.shape}; wanted [b h w ...] "
                 f"with a height that {rows} divides and a width that {columns} divides: resize the array first"
             )
-        height, width = x.shape[1] // rows, x.shape[2] // columns
+        height = x.shape[1] // rows
         # A row of pixels of one block is copied as one piece.
         pieces = x.reshape(size, rows * height * columns, -1)
         top = jnp.maximum(self.source, 0) // columns * height
