@@ -8,23 +8,12 @@ busy machine cancels. Images and label weights are asked for; the mask isn't, so
 JAX, jitted, are measured in the same rounds (one share and one box for the whole batch there).
 """
 
-import datetime
-import json
+import functools
 import os
-import pathlib
-import platform
-import random
-import statistics
-import sys
-import time
 
-# Arrays of 32 MiB and more are fresh pages on every call with plain glibc, which costs more than the blend itself.
-ALLOCATOR = (
-    "glibc.malloc.mmap_threshold=2147483648:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
-)
-if platform.system() == "Linux" and os.environ.get("GLIBC_TUNABLES") != ALLOCATOR:
-    os.environ["GLIBC_TUNABLES"] = ALLOCATOR  # is read when a process starts
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+import measure
+
+measure.with_allocator()
 os.environ["KERAS_BACKEND"] = "jax"
 
 import jax
@@ -35,7 +24,6 @@ from jaxmix import masks, pairs, shares
 
 SIZES = [(256, 32, 32, 3), (64, 224, 224, 3)]
 ROUNDS, SECONDS = 41, 0.03
-RESULTS = pathlib.Path(__file__).parent / "results"
 
 
 def bare_mixup(key, x):
@@ -85,66 +73,27 @@ def keras_layer(layer):
     return call
 
 
-def seconds(function, key, x, repeats):
-    start = time.perf_counter()
-    for _ in range(repeats):
-        jax.block_until_ready(function(key, x))
-    return (time.perf_counter() - start) / repeats
-
-
-def measure(shape):
+def measured(shape):
     """Milliseconds and the ratio to the bare blend of each contender, medians over the rounds."""
     key, x = jax.random.key(0), jax.random.uniform(jax.random.key(1), shape)
     functions = {name: jax.jit(function) for name, function in CONTENDERS.items()}
     functions["keras MixUp"] = jax.jit(keras_layer(keras.layers.MixUp(data_format="channels_last")))
     functions["keras CutMix"] = jax.jit(keras_layer(keras.layers.CutMix(data_format="channels_last")))
-    for function in functions.values():
-        jax.block_until_ready(function(key, x))
-    once = seconds(functions["bare, draws of mixup"], key, x, 5)
-    repeats = max(1, round(SECONDS / once / 4))
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(ROUNDS):
-        for name in random.sample(list(functions), len(functions)):
-            functions[name](key, x)
-            times[name].append(seconds(functions[name], key, x, repeats))
+    calls = {name: functools.partial(function, key, x) for name, function in functions.items()}
+    times = measure.interleaved(calls, ROUNDS, SECONDS)
     rows = {}
-    for name in functions:
+    for name in calls:
         bare = "bare, draws of cutmix" if name in ("cutmix", "keras CutMix") else "bare, draws of mixup"
-        ratios = sorted(a / b for a, b in zip(times[name], times[bare], strict=True))
-        quarter = len(ratios) // 4
-        rows[name] = {
-            "ms": 1e3 * statistics.median(times[name]),
-            "ratio": statistics.median(ratios),
-            "quartiles": [ratios[quarter], ratios[-1 - quarter]],
-        }
+        rows[name] = {"ms": measure.milliseconds(times[name])} | measure.ratios(times[name], times[bare])
     return rows
 
 
-def processor():
-    info = pathlib.Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main():
-    device = jax.devices()[0]
-    where = device.device_kind if device.platform != "cpu" else f"{os.cpu_count()} cores of {processor()}"
-    results = {"x".join(map(str, shape)): measure(shape) for shape in SIZES}
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "device": where,
-        "jax": jax.__version__,
-        "jaxmix": jaxmix.__version__,
-        "keras": keras.__version__,
-        "rounds": ROUNDS,
-        "dtype": "float32",
-        "results": results,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"blend-{device.platform}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    results = {"x".join(map(str, shape)): measured(shape) for shape in SIZES}
+    path = measure.write("blend", keras=keras.__version__, rounds=ROUNDS, results=results)
     print(
-        f"{where}, jax {jax.__version__}, float32, median of {ROUNDS} interleaved rounds: ms (times the bare blend)\n"
+        f"{measure.where()}, jax {jax.__version__}, float32, median of {ROUNDS} interleaved rounds: "
+        "ms (times the bare blend)\n"
     )
     print("| | " + " | ".join(results) + " |\n|---|" + "---|" * len(results))
     for name in next(iter(results.values())):

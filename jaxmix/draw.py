@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Ten colors that people tell apart, the eight of Okabe and Ito (2008) and two greys; classes take them in turn.
 _COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#555555", "#a0a0a0", "#8c510a"]
+# From black through violet and orange to light yellow, lighter all the way.
+_GLOW = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32)
 _INK, _PAPER = "#202020", "#ffffff"
 
 
@@ -23,23 +25,28 @@ def contact_sheet(
     mix: Mix,
     labels: np.ndarray | jax.Array,
     *,
+    maps: np.ndarray | jax.Array | None = None,
     names: Sequence[str] | None = None,
     count: int = 8,
     tile: int = 96,
 ) -> "Image.Image":
     """The first samples of a mixed batch, a column each: its pictures, masks, the result, and the label as a bar.
 
+    Of more than four sources the four that weigh most are shown, the sample itself first.
+
     Args:
         images: [b h w c] before mixing, uint8, or floating in [0, 1] (other values are clipped); c is 1 or 3.
         mixed: the same batch after mixing.
         mix: how it was mixed.
         labels: class ids Int[b], or soft labels Float[b k].
+        maps: saliency or class activation maps [b n m] that guided the method, shown over the pictures.
         names: name of every class; by default its number.
         count: how many samples to show.
         tile: side of a picture on the sheet, in pixels; the longer side where they differ.
 
     Raises:
-        ValueError: images that aren't [b h w 1] or [b h w 3], another shape for mixed, fewer names than classes.
+        ValueError: images that aren't [b h w 1] or [b h w 3], another shape for mixed, maps that
+            aren't one for each picture, fewer names than classes.
         ImportError: Pillow isn't installed.
 
     >>> import jaxmix
@@ -56,12 +63,17 @@ def contact_sheet(
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
     count = min(count, len(images))
-    source, weight, mask = (np.asarray(field) for field in mix[:3])
-    slots = min(weight.shape[1], 4)
+    source, weight, mask = _heaviest(*(np.asarray(field)[:count] for field in mix[:3]), limit=4)
+    slots = weight.shape[1]
     greys = np.rint(mask[:, :, :, :, None] * 255).astype(np.uint8)
+    heat = None if maps is None else overlay(images, maps)
     whose = ["own", *["partner"] * (slots - 1)]
-    rows = [(whose[slot], images[source[:count, slot]]) for slot in range(slots)]
-    rows += [(f"{whose[slot]}'s share", greys[:count, slot]) for slot in range(min(1, slots - 1), slots)]
+    rows = []
+    for slot in range(slots):
+        rows.append((whose[slot], images[source[:, slot]]))
+        if heat is not None:
+            rows.append((f"{whose[slot]}'s map", heat[source[:, slot]]))
+    rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
     rows.append(("mixed", mixed[:count]))
 
     gap, margin, line = 4, 96, 14
@@ -94,6 +106,44 @@ def contact_sheet(
             pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
             left += share * width
     return sheet
+
+
+def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.ndarray:
+    """Maps over their pictures, uint8 [b h w 3]: grey pictures that glow where the map is high.
+
+    Args:
+        images: [b h w c], uint8, or floating in [0, 1]; c is 1 or 3.
+        maps: [b n m], one for each picture, coarser or as fine; each is shown from its lowest to its highest number.
+
+    Raises:
+        ValueError: images that aren't [b h w 1] or [b h w 3], maps of another number or of a size that doesn't fit.
+
+    >>> overlay(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 4, 4))).shape
+    (2, 8, 8, 3)
+    """
+    images, maps = _pixels(images, "images"), np.asarray(maps, np.float32)
+    size, height, width, _ = images.shape
+    if maps.ndim != 3 or maps.shape[0] != size or 0 in maps.shape:
+        raise ValueError(f"maps have shape {maps.shape}; wanted one map for each of {size} pictures, [{size} n m]")
+    rows, columns = (
+        np.arange(side) * count // side for side, count in zip((height, width), maps.shape[1:], strict=True)
+    )
+    maps = np.where(np.isfinite(maps), maps, 0)[:, rows][:, :, columns]
+    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
+    level = (maps - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
+    glow = np.stack([np.interp(level, np.linspace(0, 1, len(_GLOW)), channel) for channel in _GLOW.T], -1)
+    grey = images.mean(-1, keepdims=True)
+    return np.rint(0.4 * grey + 0.6 * glow).astype(np.uint8)
+
+
+def _heaviest(source, weight, mask, *, limit):
+    """Of each sample, slot 0 and the slots that weigh most, `limit` in all."""
+    if weight.shape[1] <= limit:
+        return source, weight, mask
+    others = 1 + np.argsort(-weight[:, 1:], 1, kind="stable")[:, : limit - 1]
+    kept = np.concatenate([np.zeros((len(weight), 1), int), others], 1)
+    row = np.arange(len(weight))[:, None]
+    return source[row, kept], weight[row, kept], mask[row, kept]
 
 
 def _pixels(images, name) -> np.ndarray:

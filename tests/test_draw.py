@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix.draw import contact_sheet
+from jaxmix.draw import contact_sheet, overlay
 
 X = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)), jnp.uint8)
 LABELS = jnp.array([0, 1, 2, 3])
@@ -56,3 +56,36 @@ def test_pictures_that_cannot_be_drawn_say_so():
         contact_sheet(X, mixed, mix, LABELS, names=["cat", "dog"])
     with pytest.raises(ValueError, match="wanted the same shape"):
         contact_sheet(X, mixed[:, :8], mix, LABELS)
+
+
+def test_maps_are_shown_below_the_picture_they_belong_to():
+    maps = np.random.default_rng(1).random((4, 8, 8))
+    sheet, mixed, mix = sheet_of(X, maps=maps)
+    glowing = overlay(X, maps)
+    for column in range(4):
+        for row, picture in enumerate((column, (column + 1) % 4)):
+            np.testing.assert_array_equal(tile(sheet, 2 * row, column)[::2, ::2], X[picture])
+            np.testing.assert_array_equal(tile(sheet, 2 * row + 1, column)[::2, ::2], glowing[picture])
+
+
+def test_a_map_glows_where_it_is_high_whatever_its_scale_and_never_fails():
+    maps = np.zeros((4, 2, 2), np.float32)
+    maps[:, 1, 0] = 7
+    bright = overlay(np.zeros((4, 16, 16, 3), np.uint8), maps).sum(-1)
+    assert (bright[:, 8:, :8] > 3 * bright[:, :8].max()).all()
+    np.testing.assert_array_equal(overlay(X, maps), overlay(X, 1e-9 * maps))
+    np.testing.assert_array_equal(overlay(X, np.full((4, 2, 2), np.nan)), overlay(X, np.ones((4, 2, 2))))
+    with pytest.raises(ValueError, match=r"maps have shape \(3, 2, 2\); wanted one map for each of 4 pictures"):
+        overlay(X, maps[:3])
+
+
+def test_of_many_sources_the_heaviest_are_shown():
+    weight = np.full((4, 6), 0.0, np.float32)
+    weight[:, [0, 2, 3, 5]] = 0.1, 0.2, 0.4, 0.3
+    source = (np.arange(4)[:, None] + np.arange(6)) % 4
+    mask = np.broadcast_to(weight[:, :, None, None], (4, 6, 1, 1))
+    mix = jaxmix.Mix(source, weight, mask, (None,) * 6)
+    sheet = np.asarray(contact_sheet(X, X, mix, LABELS, tile=32))
+    for column in range(4):
+        for row, slot in enumerate((0, 3, 5, 2)):
+            np.testing.assert_array_equal(tile(sheet, row, column)[::2, ::2], X[source[column, slot]])

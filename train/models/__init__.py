@@ -1,8 +1,9 @@
 """The networks, one file per paper, under the names that the papers use.
 
-Every network is called as `model(pictures [b h w c], train=..., hidden=...)` and returns float32 logits [b k]. At each
-of its `points` mixing points it calls `hidden(point, features) -> features`: 0 is the input, 1 follows the stem, 2, 3,
-... follow the stages. Hidden-feature mixing (Manifold Mixup, Feature-CutMix) and DropBlock enter there.
+Every network is called as `model(pictures [b h w c], train=..., hidden=...)` and returns float32 logits [b k], its
+`classifier` of its `features`. At each of its `points` mixing points it calls `hidden(point, features) -> features`: 0
+is the input, 1 follows the stem, 2, 3, ... follow the stages. Hidden-feature mixing (Manifold Mixup, Feature-CutMix)
+and DropBlock enter there.
 """
 
 import re

@@ -79,6 +79,23 @@ class Classifier(nnx.Module):
         return self.linear(features.mean(axis=(1, 2))).astype(jnp.float32)
 
 
+class Network(nnx.Module):
+    """Pictures [b h w c] -> logits [b k] in float32: the features of a network, then its classifier.
+
+    `features(x, train=..., hidden=...)` gives [b h w d], what the classifier averages: not negative, so class
+    activation maps (`jaxmix.saliency.cam`) can be read off them with the classifier's weights.
+    """
+
+    points: int
+    classifier: Classifier
+
+    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+        raise NotImplementedError
+
+    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+        return self.classifier(self.features(x, train=train, hidden=hidden))
+
+
 def widen(features: jax.Array, width: int) -> jax.Array:
     """Appends zero channels to [b h w d] until there are `width`."""
     return jnp.pad(features, ((0, 0), (0, 0), (0, 0), (0, width - features.shape[-1])))

@@ -8,13 +8,13 @@ As in He et al., a last batch normalization and ReLU come before the pooling.
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
 from .wide_resnet import Block
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-class PreActResNet(nnx.Module):
+class PreActResNet(Network):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4, 5 after each stage."""
 
     points = 6
@@ -34,7 +34,7 @@ class PreActResNet(nnx.Module):
         self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = hidden(1, self.stem(hidden(0, x)))
         x = through(self.stages, x, train, hidden)
-        return self.classifier(jax.nn.relu(self.norm(x, train)))
+        return jax.nn.relu(self.norm(x, train))

@@ -8,7 +8,7 @@ tables, networks of depth 164 and more (D = 9n + 2) have bottleneck blocks, the 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged, widen
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged, widen
 
 FIRST_BOTTLENECK_DEPTH = 164
 
@@ -40,7 +40,7 @@ class Block(nnx.Module):
         return residual + widen(x, self.outputs)
 
 
-class PyramidNet(nnx.Module):
+class PyramidNet(Network):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
@@ -72,7 +72,7 @@ class PyramidNet(nnx.Module):
         self.last = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = hidden(1, self.norm(self.stem(hidden(0, x)), train))
         x = through(self.stages, x, train, hidden)
-        return self.classifier(jax.nn.relu(self.last(x, train)))
+        return jax.nn.relu(self.last(x, train))

@@ -7,7 +7,7 @@ He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged, widen
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged, widen
 
 
 class Block(nnx.Module):
@@ -26,7 +26,7 @@ class Block(nnx.Module):
         return jax.nn.relu(residual + widen(x[:, :: self.stride, :: self.stride], self.outputs))
 
 
-class ResNet(nnx.Module):
+class ResNet(Network):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
@@ -46,8 +46,7 @@ class ResNet(nnx.Module):
         self.stages = nnx.List(stages)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
-        x = through(self.stages, x, train, hidden)
-        return self.classifier(x)
+        return through(self.stages, x, train, hidden)

@@ -8,7 +8,7 @@ convolution has C W, 2 C W and 4 C W.
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
 
 
 class Block(nnx.Module):
@@ -36,7 +36,7 @@ class Block(nnx.Module):
         return jax.nn.relu(residual + x)
 
 
-class ResNeXt(nnx.Module):
+class ResNeXt(Network):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
@@ -61,8 +61,7 @@ class ResNeXt(nnx.Module):
         self.stages = nnx.List(stages)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
-        x = through(self.stages, x, train, hidden)
-        return self.classifier(x)
+        return through(self.stages, x, train, hidden)

@@ -1,0 +1,93 @@
+"""Timing on a busy machine: contenders interleaved in one process, in random order, and what ran where."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+# Arrays of 32 MiB and more are fresh pages on every call with plain glibc, which costs more than the blend itself.
+ALLOCATOR = (
+    "glibc.malloc.mmap_threshold=2147483648:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
+)
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def with_allocator() -> None:
+    """Starts the program again with the allocator's setting, which is read when a process starts."""
+    if platform.system() == "Linux" and os.environ.get("GLIBC_TUNABLES") != ALLOCATOR:
+        os.environ["GLIBC_TUNABLES"] = ALLOCATOR
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Mean time of a call."""
+    import jax
+
+    start = time.perf_counter()
+    for _ in range(repeats):
+        jax.block_until_ready(call())
+    return (time.perf_counter() - start) / repeats
+
+
+def interleaved(calls: dict[str, Callable[[], Any]], rounds: int, spend: float) -> dict[str, list[float]]:
+    """Seconds a call takes, for every contender and round; in a round each has about `spend` seconds."""
+    for call in calls.values():
+        seconds(call, 1)
+    repeats = {name: max(1, round(spend / seconds(call, 1))) for name, call in calls.items()}
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name in random.sample(list(calls), len(calls)):
+            if repeats[name] > 1:
+                calls[name]()
+            times[name].append(seconds(calls[name], repeats[name]))
+    return times
+
+
+def ratios(times: list[float], base: list[float]) -> dict[str, Any]:
+    """The median ratio of two contenders over the rounds, in which the drift of the machine cancels, with quartiles."""
+    found = sorted(a / b for a, b in zip(times, base, strict=True))
+    quarter = len(found) // 4
+    return {"ratio": statistics.median(found), "quartiles": [found[quarter], found[-1 - quarter]]}
+
+
+def milliseconds(times: list[float]) -> float:
+    return 1e3 * statistics.median(times)
+
+
+def where() -> str:
+    """The device, in words."""
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}"
+
+
+def write(name: str, **content: Any) -> pathlib.Path:
+    """Writes results/NAME-PLATFORM.json, with the date, the device and the versions."""
+    import jax
+
+    import jaxmix
+
+    head = {
+        "date": datetime.date.today().isoformat(),
+        "device": where(),
+        "jax": jax.__version__,
+        "jaxmix": jaxmix.__version__,
+        "dtype": "float32",
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}-{jax.devices()[0].platform}.json"
+    path.write_text(json.dumps(head | content, indent=1) + "\n")
+    return path
