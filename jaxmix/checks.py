@@ -51,8 +51,11 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
     return x
 
 
-def maps(name: str, values: ArrayLike, x: jax.Array) -> jax.Array:
-    """Maps [b n m] that go with images [b h w c], as float32 and without a gradient: n divides h, and m divides w."""
+def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
+    """Maps [b n m] that go with images [b h w c], as float32 and without a gradient.
+
+    n divides h and m divides w, unless any size will do.
+    """
     if not isinstance(values, jax.Array | np.ndarray):
         raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
     size, height, width = x.shape[:3]
@@ -62,7 +65,7 @@ def maps(name: str, values: ArrayLike, x: jax.Array) -> jax.Array:
         raise ValueError(
             f"{name} has shape {shape}; wanted one map per image, [{size} {height} {width}] or coarser{squeeze}"
         )
-    if 0 in shape or height % shape[1] or width % shape[2]:
+    if 0 in shape or (not any_size and (height % shape[1] or width % shape[2])):
         raise ValueError(
             f"{name} has maps of {shape[1]} x {shape[2]}, but the images are {height} x {width}; wanted the same sides "
             f"or some that divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"

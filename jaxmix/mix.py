@@ -20,7 +20,7 @@ class Mix(NamedTuple):
     """How a batch of b samples was mixed, each output from s slots.
 
     source: Int[b s]       which sample of the batch fills each slot; slot 0 is the sample itself, always
-    weight: Float[b s]     float32, the slot's share of the label, in [0, 1]; rows need not sum to 1
+    weight: Float[b s]     float32, the slot's share of the label, 0 or more; rows need not sum to 1
     mask:   Float[b s h w] float32, the slot's share of each pixel; h and w may be 1, or divide the images' height and
                            width (each mask pixel then covers a block of image pixels)
     warps:  one per slot   moves the slot's picture before it is blended; None leaves it where it is

@@ -74,20 +74,21 @@ class Interpolate(NamedTuple):
     def __call__(self, x: Array) -> Array:
         _fits(x, self.rows.shape[1], self.columns.shape[1])
         x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-        return _between(_between(x, self.rows, 1), self.columns, 2)
+        # Whole rows are copied much faster than single pixels, so columns are made rows for their turn.
+        return _between(_between(x, self.rows).swapaxes(1, 2), self.columns).swapaxes(1, 2)
 
     def still(self) -> "Interpolate":
         return Interpolate(*(_pixels(points) for points in self))
 
 
-def _between(x, points, axis):
-    """`x` at fractional places along one axis."""
-    points = jnp.clip(points, 0, x.shape[axis] - 1)
+def _between(x, points):
+    """`x` [b h ...] at fractional rows."""
+    points = jnp.clip(points, 0, x.shape[1] - 1)
     low = jnp.floor(points)
-    share = jnp.expand_dims((points - low).astype(x.dtype), [a for a in range(1, x.ndim) if a != axis])
+    share = (points - low).astype(x.dtype).reshape(*points.shape, *[1] * (x.ndim - 2))
     low = low.astype(jnp.int32)
-    high = jnp.minimum(low + 1, x.shape[axis] - 1)
-    first, second = (jax.vmap(lambda part, i: jnp.take(part, i, axis - 1))(x, index) for index in (low, high))
+    high = jnp.minimum(low + 1, x.shape[1] - 1)
+    first, second = (jax.vmap(lambda part, row: part[row])(x, rows) for rows in (low, high))
     return first + share * (second - first)
 
 

@@ -1,0 +1,143 @@
+"""SnapMix (Huang et al., 2021): a box of the partner is stretched into a box; labels are weighed by what is shown."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from jaxmix import checks, masks, placement, saliency, shares, warps
+from jaxmix.mix import Mix, apply, pair
+
+
+def snapmix(
+    key: jax.Array,
+    batch: checks.Batch,
+    cam: jax.Array,
+    labels: ArrayLike | None = None,
+    *,
+    alpha: ArrayLike = 5.0,
+    double_same_label: bool = False,
+    partner: ArrayLike | None = None,
+    per_batch: bool = False,
+) -> tuple[jax.Array, Mix]:
+    """Stretch a box of the partner into another box, and weigh each label by how much of what makes it is in sight.
+
+        x' = x outside box A, box B of x[partner] resized (bilinear) inside;   sides = side * sqrt(s),   s ~ Beta(alpha,
+        alpha), drawn for A and B independently;   S = `jaxmix.saliency.percentage` of the class activation maps
+        own weight = 1 - sum of S in A,   partner's weight = sum of S[partner] in B
+
+    The weights of a sample need not sum to 1. Where a box is empty nothing is mixed. A flat map, or one with a number
+    that isn't finite, says nothing: its picture is weighed by the area of A instead, as in CutMix.
+
+    Args:
+        key: PRNG key.
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
+        cam: class activation map of each picture's own label, [b n m], of any size, e.g. `jaxmix.saliency.cam` of
+            rectified features. No gradient flows into it.
+        labels: class ids [b]; only needed for double_same_label.
+        alpha: the paper's beta, a Beta parameter above 0; may be traced. Networks trained from scratch: 1.
+        double_same_label: give both slots the sum of their weights where the labels are equal, as the authors' code
+            does (and their figures are made with): together twice the weight that the paper gives.
+        partner: index of each sample's partner, Int[b]; by default the next sample.
+        per_batch: one pair of boxes for the whole batch, as in the authors' code, instead of one per sample.
+
+    Returns:
+        Mixed images of the same shape and dtype, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], maps that don't fit them, labels that aren't class ids or are missing
+            for double_same_label, one sample and no partner or a wrong one, alpha not above 0.
+
+    Differs from the authors' code: double_same_label (their issue #3 says that it is meant, and hardly matters).
+
+    Reference: Shaoli Huang, Xinchao Wang, Dacheng Tao. SnapMix: Semantically Proportional Mixing for Augmenting
+    Fine-grained Data. AAAI 2021.
+
+    >>> cam = jnp.arange(64.0).reshape(4, 4, 4)
+    >>> images, mix = snapmix(jax.random.key(0), jnp.zeros((4, 32, 32, 3)), cam, jnp.arange(4))
+    >>> mix.weight.shape, mix.mask.shape
+    ((4, 2), (4, 2, 32, 32))
+    """
+    share_key, target_key, source_key = jax.random.split(key, 3)
+    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    size, height, width, _ = x.shape
+    percentage = saliency.percentage(checks.maps("cam", cam, x, any_size=True), height, width)
+    doubled = _doubled(labels, size, double_same_label)
+    share = shares.beta(share_key, alpha, 2 * draws)
+    target = masks.even_box(share[:draws], masks.uniform_center(target_key, draws, height, width), height, width)
+    source = masks.even_box(share[draws:], masks.uniform_center(source_key, draws, height, width), height, width)
+    mix = paste(percentage, partner, target, source, doubled)
+    return apply(mix, x), mix
+
+
+def paste(
+    percentage: Float[Array, "b h w"],
+    partner: Int[Array, "b"],
+    target: masks.Profiles,
+    source: masks.Profiles,
+    doubled: Int[Array, "b"] | None = None,
+) -> Mix:
+    """The mix that stretches the partner's box `source` into the box `target`.
+
+    Labels given as `doubled` have their weights summed up in both slots where they are equal.
+    """
+    size = percentage.shape[0]
+    mask, area = masks.outer(*target)
+    mixed = (area > 0) & (masks.outer(*source)[1] > 0)
+    mask, area = jnp.where(mixed[:, None, None], mask, 0), jnp.where(mixed, area, 0)
+    warp = warps.Interpolate(*(_stretch(*profiles, size) for profiles in zip(target, source, strict=True)))
+    mix = pair(partner, mask, area, warp)
+    weight = placement.like(percentage, 1, _weights, percentage, partner, target, source, mix.weight, doubled)
+    return mix._replace(weight=jnp.where(mixed[:, None], weight, mix.weight))
+
+
+def proportions(
+    percentage: Float[Array, "b h w"], partner: Int[Array, "b"], target: masks.Profiles, source: masks.Profiles
+) -> Float[Array, "b 2"]:
+    """How much of what makes its label is left of each picture, and how much is taken of its partner."""
+
+    def inside(maps: Array, profiles: masks.Profiles) -> Array:
+        return jnp.clip((maps * masks.outer(*profiles)[0]).sum((1, 2)), 0, 1)
+
+    return jnp.stack([1 - inside(percentage, target), inside(percentage[partner], source)], 1)
+
+
+def _weights(percentage, partner, target, source, areas, labels):
+    weight = proportions(percentage, partner, target, source)
+    # Only what a flat map has become is uniform: the least number of any other is 0.
+    told = percentage.max((1, 2)) > percentage.min((1, 2))
+    told = jnp.stack([told, told[partner]], 1)
+    if labels is not None:
+        same = (labels == labels[partner])[:, None]
+        weight = jnp.where(same, weight.sum(1, keepdims=True), weight)
+        told = jnp.where(same, told.all(1, keepdims=True), told)
+    return jnp.where(told, weight, areas)
+
+
+def _stretch(target: Float[Array, "d side"], source: Float[Array, "d side"], size: int) -> Float[Array, "b side"]:
+    """Where each pixel along one axis comes from: first to first and last to last pixel of the boxes."""
+
+    def first(profile):
+        return jnp.argmax(profile, 1).astype(jnp.float32)[:, None]
+
+    def steps(profile):
+        return jnp.maximum(profile.sum(1) - 1, 0)[:, None]
+
+    pixel = jnp.arange(target.shape[1], dtype=jnp.float32)[None, :] - first(target)
+    places = first(source) + pixel * steps(source) / jnp.maximum(steps(target), 1)
+    return jnp.broadcast_to(places, (size, target.shape[1]))
+
+
+def _doubled(labels: ArrayLike | None, size: int, wanted: bool) -> Int[Array, "b"] | None:
+    if labels is None:
+        if wanted:
+            raise ValueError("double_same_label needs to know which labels are equal: pass labels, class ids [b]")
+        return None
+    shape, dtype = np.shape(labels), jnp.result_type(labels)
+    if shape != (size,) or not jnp.issubdtype(dtype, jnp.integer):
+        raise ValueError(
+            f"labels have shape {shape} and dtype {dtype}; wanted one class id per image, [{size}]: "
+            "call labels.argmax(-1) on soft labels"
+        )
+    return jnp.asarray(labels) if wanted else None
