@@ -1,8 +1,11 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
-from jaxmix import draw, masks, pairs, warps
+from jaxmix import blocks, draw, masks, pairs, saliency, shifts, warps
 from jaxmix.choose import one_of, sometimes, split
 from jaxmix.losses import accuracy, cross_entropy, softmax_bce
+from jaxmix.methods.adversarial import adversarial
+from jaxmix.methods.attentivemix import attentivemix
+from jaxmix.methods.comixup import comixup
 from jaxmix.methods.cutmix import cutmix
 from jaxmix.methods.cutout import cutout
 from jaxmix.methods.dropblock import dropblock
@@ -10,9 +13,13 @@ from jaxmix.methods.fmix import fmix
 from jaxmix.methods.gridmix import gridmix
 from jaxmix.methods.gridmixup import gridmixup
 from jaxmix.methods.mixup import mixup
+from jaxmix.methods.puzzlemix import puzzlemix
 from jaxmix.methods.randommix import randommix
 from jaxmix.methods.resizemix import resizemix
+from jaxmix.methods.sage import sage
+from jaxmix.methods.saliencymix import saliencymix
 from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
+from jaxmix.methods.snapmix import snapmix
 from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
 from jaxmix.sharding import per_device
 
@@ -21,7 +28,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Mix",
     "accuracy",
+    "adversarial",
     "apply",
+    "attentivemix",
+    "blocks",
+    "comixup",
     "cross_entropy",
     "cutmix",
     "cutout",
@@ -38,10 +49,16 @@ __all__ = [
     "pair",
     "pairs",
     "per_device",
+    "puzzlemix",
     "randommix",
     "resizemix",
+    "sage",
+    "saliency",
+    "saliencymix",
+    "shifts",
     "smoothmix_c",
     "smoothmix_s",
+    "snapmix",
     "softmax_bce",
     "sometimes",
     "split",

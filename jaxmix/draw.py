@@ -32,7 +32,8 @@ def contact_sheet(
 ) -> "Image.Image":
     """The first samples of a mixed batch, a column each: its pictures, masks, the result, and the label as a bar.
 
-    Of more than four sources the four that weigh most are shown, the sample itself first.
+    Of more than four sources the four that weigh most are shown, the sample itself first; what weighs nothing is left
+    blank.
 
     Args:
         images: [b h w c] before mixing, uint8, or floating in [0, 1] (other values are clipped); c is 1 or 3.
@@ -70,9 +71,10 @@ def contact_sheet(
     whose = ["own", *["partner"] * (slots - 1)]
     rows = []
     for slot in range(slots):
-        rows.append((whose[slot], images[source[:, slot]]))
+        blank = (slot > 1) & (weight[:, slot, None, None, None] == 0)
+        rows.append((whose[slot], np.where(blank, 255, images[source[:, slot]])))
         if heat is not None:
-            rows.append((f"{whose[slot]}'s map", heat[source[:, slot]]))
+            rows.append((f"{whose[slot]}'s map", np.where(blank, 255, heat[source[:, slot]])))
     rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
     rows.append(("mixed", mixed[:count]))
 
@@ -101,6 +103,8 @@ def contact_sheet(
             color, row = _COLORS[label % len(_COLORS)], top + line * (slot + 1)
             if share > 0:
                 pen.rectangle((left, top, left + max(share * width - 1, 0), top + line - 3), fill=color)
+            if slot > 1 and share == 0:
+                continue
             start = margin + column * (width + gap)
             pen.rectangle((start, row + 3, start + 6, row + 9), fill=color)
             pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)

@@ -77,9 +77,11 @@ class Config:
     label_smoothing: float = 0.0
     """Share of every label that is spread evenly over all classes."""
     loss: Loss = "auto"
-    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, else cross_entropy."""
+    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, sage, puzzlemix and comixup, else
+    cross_entropy."""
     crop_padding: int | None = None
-    """Pixels of mean color around a picture before its random crop. Default: digits 1, CIFAR 4, npz an eighth."""
+    """Pixels of mean color around a picture before its random crop. Default: digits 1, npz an eighth, CIFAR as in the
+    method's paper, 4 or 2."""
     flip: bool | None = None
     """Mirror half of the training pictures. Default: on CIFAR only."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -228,13 +230,14 @@ def resolved(config: Config, dataset: data.Dataset) -> Config:
             f"wanted {config.warmup_epochs + 1} or more (all are {', '.join(map(str, milestones))})."
         )
     recipe = recipe_of(config, dataset)
+    padding = recipe.padding if config.dataset.startswith("cifar") else dataset.padding
     return dataclasses.replace(
         config,
         epochs=epochs,
         milestones=milestones,
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         loss=recipe.loss if config.loss == "auto" else config.loss,
-        crop_padding=dataset.padding if config.crop_padding is None else config.crop_padding,
+        crop_padding=padding if config.crop_padding is None else config.crop_padding,
         flip=dataset.flip if config.flip is None else config.flip,
         steps_per_call=steps_per_call(config.steps_per_call, max(len(dataset.train_images) // config.batch_size, 1)),
     )
@@ -242,7 +245,8 @@ def resolved(config: Config, dataset: data.Dataset) -> Config:
 
 def recipe_of(config: Config, dataset: data.Dataset) -> recipes.Recipe:
     """The recipe of the configured method for these pictures and this network."""
-    return recipes.create(config.method, config.dataset, min(dataset.train_images.shape[1:3]), config.model)
+    side = min(dataset.train_images.shape[1:3])
+    return recipes.create(config.method, config.dataset, side, config.model, dataset.std)
 
 
 def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
@@ -344,12 +348,12 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
     runs.write_json(folder / "config.json", _encoded(config))
     runs.add_versions(folder, 0)
     runs.write_json(folder / "dataset.json", description)
-    draw_mixed(config, trainer, folder / "mixed.png")
+    draw_mixed(config, trainer, state, folder / "mixed.png")
     return folder, runs.Checkpoints(folder), state
 
 
-def draw_mixed(config: Config, trainer: Trainer, path: Path) -> None:
-    """Draws the first mixed batch: both pictures, the mask, the result and the label."""
+def draw_mixed(config: Config, trainer: Trainer, state: State, path: Path) -> None:
+    """Draws the first mixed batch: the pictures, their maps, the masks, the result and the label."""
     channels = trainer.dataset.train_images.shape[-1]
     if trainer.recipe.augmentation is None:
         print(f"no mixed.png: {config.method} mixes no pictures")
@@ -357,14 +361,16 @@ def draw_mixed(config: Config, trainer: Trainer, path: Path) -> None:
     if channels not in (1, 3):
         print(f"no mixed.png: pictures of {channels} channels can't be drawn")
         return
-    batch = trainer.preview()
+    batch = trainer.preview(state)
     if batch is None:
         print(f"no mixed.png: no mixed batch found in the first {PREVIEW_STEPS} steps")
         return
     if trainer.recipe.points != (0,):
         print(f"mixed.png shows {config.method} on the pictures; training mixes at the points {trainer.recipe.points}")
-    images, mixed, mix, labels = batch
-    draw.contact_sheet(images, mixed, mix, labels, names=trainer.dataset.names).save(path)
+    if batch.maps is not None:
+        print(f"mixed.png shows maps of the network after {int(state.step)} steps")
+    images, mixed, mix, labels, maps = batch
+    draw.contact_sheet(images, mixed, mix, labels, maps=maps, names=trainer.dataset.names).save(path)
 
 
 def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints, state: State) -> int:
@@ -447,6 +453,8 @@ def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Chec
             if interrupt.asked and step < trainer.steps:
                 print(f"\ninterrupted after {title}; all of it is saved; {onward(folder)}")
                 return 130
+    if trainer.recipe.guide is not None:
+        draw_mixed(config, trainer, state, folder / "mixed.png")  # again, now that the maps mean something
     print(table(config, metrics.lines, folder, time.perf_counter() - started))
     return 0
 

@@ -14,12 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+import guides
 import jaxmix
+from jaxmix import saliency
 from jaxmix.mix import Mix
 
-# augmentation(key, images or features [b h w c], progress) -> (mixed, Mix); progress goes from 0 to 1 over the
+# augmentation(key, images or features [b h w c], progress, *maps) -> (mixed, Mix); progress goes from 0 to 1 over the
 # training.
-Augmentation = Callable[[jax.Array, jax.Array, ArrayLike], tuple[jax.Array, Mix]]
+Augmentation = Callable[..., tuple[jax.Array, Mix]]
 # regularization(key, features [b h w c], progress, stages left after these features) -> features
 Regularization = Callable[[jax.Array, jax.Array, ArrayLike, int], jax.Array]
 Loss = Callable[..., jax.Array]
@@ -32,24 +34,31 @@ class Recipe(NamedTuple):
 
     augmentation: mixes; None if the method doesn't
     points: the network's mixing points (see `models`) of which one is drawn for every batch; (0,) is the input
+    guide: finds the maps that the augmentation takes; None if it takes none
+    mixed_weight: of the loss of the mixed pictures, where the guide learns from the clean ones too
     regularization: what happens to the features after each stage; None for nothing
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
     weight_decay: the L2 penalty that the paper's results were trained with
+    padding: of the random crops on CIFAR that the paper's results were trained with
     """
 
     augmentation: Augmentation | None = None
     points: tuple[int, ...] = (0,)
+    guide: guides.Guide | None = None
+    mixed_weight: float = 1.0
     regularization: Regularization | None = None
     loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
     weight_decay: float = 5e-4
+    padding: int = 4
 
 
-def create(method: str, dataset: str, side: int, model: str) -> Recipe:
+def create(method: str, dataset: str, side: int, model: str, std: tuple[float, ...] = (1.0,)) -> Recipe:
     """The recipe of `method` for pictures of the data set, the shorter side of which is `side` pixels, and a network.
 
-    Raises ValueError listing the methods if there is none of that name.
+    `std` is what the pictures, in [0, 1], were divided by. Raises ValueError listing the methods if there is none of
+    that name.
     """
-    recipes = _recipes(dataset, side, model)
+    recipes = _recipes(dataset, side, model, std)
     if method not in recipes:
         close = difflib.get_close_matches(method, recipes, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -57,7 +66,12 @@ def create(method: str, dataset: str, side: int, model: str) -> Recipe:
     return recipes[method]
 
 
-def _recipes(dataset: str, side: int, model: str) -> dict[str, Recipe]:
+def _recipes(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
+    return _drawn(dataset, side, model) | _guided(dataset, side, model, std)
+
+
+def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
+    """Methods that draw all that they do."""
     cutmix = partial(jaxmix.cutmix, per_batch=True)
     # Half the side is 16 on CIFAR-10; the paper found 8 for CIFAR-100.
     hole = 8 if dataset == "cifar100" else side // 2
@@ -98,8 +112,50 @@ def _recipes(dataset: str, side: int, model: str) -> dict[str, Recipe]:
     }
 
 
+def _guided(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
+    """Methods that are guided by maps; all act on the pictures."""
+    rms = partial(guides.input_gradient, magnitude=saliency.root_mean_square)
+    # Of SAGE's authors, for PreActResNet-18 on either CIFAR, ResNeXt-29 and WRN-16-8.
+    upper, update_ratio = 0.5 if dataset == "cifar100" else 0.6, 0.7
+    if model.startswith(("resnext-", "wrn-")):
+        upper, update_ratio = 0.7, 0.5
+    clean = partial(guides.training_loss, weight=1 - update_ratio)
+    table = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
+    return {
+        # Peaks are each picture's own, as in the paper; the authors' code takes one for the whole batch.
+        "saliencymix": Recipe(_half(jaxmix.saliencymix), guide=guides.fine_grained),
+        # The paper doesn't say how it trains.
+        "attentivemix": Recipe(_plain(jaxmix.attentivemix), guide=partial(guides.attention, cells=7)),
+        "sage": Recipe(
+            _always(jaxmix.sage, alpha=1.0, upper=upper),
+            guide=partial(guides.input_gradient, magnitude=saliency.mean_abs, objective=clean, train=True, learn=True),
+            mixed_weight=update_ratio,
+            **table,
+        ),
+        # Of a network that starts from scratch; a pre-trained one mixes every batch, with alpha 5.
+        "snapmix": Recipe(
+            _half(partial(jaxmix.snapmix, alpha=1.0, per_batch=True)), guide=guides.class_activation, weight_decay=1e-4
+        ),
+        "puzzlemix": Recipe(
+            _always(jaxmix.puzzlemix, blocks=_dividing((2, 4, 8, 16), side), std=std),
+            guide=partial(rms, objective=guides.mean_loss, train=False, learn=False),
+            **table,
+        ),
+        "comixup": Recipe(
+            _plain(jaxmix.comixup),
+            guide=partial(rms, objective=partial(guides.weighted_mean_loss, weight=1.0), train=True, learn=True),
+            **table,
+        ),
+    }
+
+
+def _dividing(numbers: tuple[int, ...], side: int) -> tuple[int, ...]:
+    """Those of the numbers that divide the side, or 1."""
+    return tuple(number for number in numbers if side % number == 0) or (1,)
+
+
 def _plain(method: Callable[..., Any]) -> Augmentation:
-    return lambda key, images, progress: method(key, images)
+    return lambda key, images, progress, *maps: method(key, images, *maps)
 
 
 def _always(method: Callable[..., Any], **hyper_parameters: Any) -> Augmentation:
@@ -143,9 +199,11 @@ class Mixing:
     the label's part is kept, since masks differ in size from point to point.
     """
 
-    def __init__(self, recipe: Recipe, key: jax.Array, progress: ArrayLike, points: int) -> None:
-        """`points` is the number of mixing points of the network."""
-        self.recipe, self.progress, self.points = recipe, progress, points
+    def __init__(
+        self, recipe: Recipe, key: jax.Array, progress: ArrayLike, points: int, maps: tuple[jax.Array, ...] = ()
+    ) -> None:
+        """`points` is the number of mixing points of the network; the maps are what the recipe's guide found."""
+        self.recipe, self.progress, self.points, self.maps = recipe, progress, points, maps
         self.mix: Mix | None = None
         choice_key, *keys = jax.random.split(key, points + 1)
         self.keys = keys
@@ -162,7 +220,7 @@ class Mixing:
 
     def _mixed(self, point: int, features: jax.Array, augmentation: Augmentation) -> jax.Array:
         if len(self.recipe.points) == 1:
-            features, self.mix = augmentation(self.keys[point], features, self.progress)
+            features, self.mix = augmentation(self.keys[point], features, self.progress, *self.maps)
             return features
 
         def mixed() -> tuple[jax.Array, Mix]:

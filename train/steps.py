@@ -18,6 +18,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt8
 
+import guides
 import models
 import pictures
 import recipes
@@ -58,6 +59,16 @@ class Evaluation(NamedTuple):
     loss: float
     accuracy: float
     pictures: int
+
+
+class Preview(NamedTuple):
+    """A mixed batch to look at: the pictures before and after, how they were mixed, and the maps that guided it."""
+
+    images: UInt8[Array, "b h w c"]
+    mixed: UInt8[Array, "b h w c"]
+    mix: Mix
+    labels: Int[Array, "b"]
+    maps: Float[Array, "b n m"] | None
 
 
 def local_mesh() -> Mesh:
@@ -178,19 +189,31 @@ class Trainer:
     def _step(self, state: State, train: Split, order: Array, key: jax.Array) -> tuple[State, Float[Array, "2"]]:
         images, labels, mix_key = self._batch(train, order, key, state.step)
         progress = state.step.astype(jnp.float32) / self.steps
+        guidance = self._guidance(state, images, labels)
 
         def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
-            model = nnx.merge(self._graph, params, state.statistics, copy=True)
-            mixing = recipes.Mixing(self.recipe, mix_key, progress, self._points)
+            model = nnx.merge(self._graph, params, guidance.statistics, copy=True)
+            mixing = recipes.Mixing(self.recipe, mix_key, progress, self._points, guidance.maps)
             logits = model(images, train=True, hidden=mixing)
             loss = self.loss(logits, labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
             right = accuracy(logits, labels, mixing.mix).mean()
-            return loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, right]))
+            return self.recipe.mixed_weight * loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, right]))
 
         gradients, (statistics, results) = jax.grad(objective, has_aux=True)(state.params)
+        if guidance.gradients is not None:
+            gradients = jax.tree.map(jnp.add, gradients, guidance.gradients)
         updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         return State(state.step + 1, params, statistics, optimizer, state.totals + results), results
+
+    def _guidance(self, state: State, images: Float[Array, "b h w c"], labels: Int[Array, "b"]) -> guides.Guidance:
+        """The maps that the recipe asks for, seen by the network as it is before this step."""
+        if self.recipe.guide is None:
+            return guides.Guidance((), None, state.statistics)
+        pixels = pictures.restore(images, self.dataset.mean, self.dataset.std)
+        loss = partial(self.loss, label_smoothing=self.label_smoothing)
+        clean = guides.Clean(images, pixels, labels, self._graph, state.params, state.statistics, loss)
+        return self.recipe.guide(clean)
 
     def _batch(
         self, train: Split, order: Array, key: jax.Array, step: Array
@@ -232,8 +255,8 @@ class Trainer:
 
     # ---- looking
 
-    def preview(self) -> tuple[np.ndarray, np.ndarray, Mix, np.ndarray] | None:
-        """The first batch that training mixes: pictures and mixed pictures uint8 [b h w c], the mix, the labels.
+    def preview(self, state: State) -> Preview | None:
+        """The first batch that training mixes, guided by the network as it is in the state.
 
         Taken at the end of the schedule, where a scheduled method is at full strength. None where nothing mixes
         pictures, or no mixed batch comes in the first `PREVIEW_STEPS` steps.
@@ -242,18 +265,20 @@ class Trainer:
             return None
         for step in range(PREVIEW_STEPS):
             order = self.order(step // self.steps_per_epoch)
-            images, mixed, mix, labels = jax.device_get(self._preview(self.train, order, self._step_key, step))
-            if (images != mixed).any():
-                return images, mixed, mix, labels
+            batch = jax.device_get(self._preview(state, self.train, order, self._step_key, step))
+            if (batch.images != batch.mixed).any():
+                return batch
         return None
 
-    def _previewed(self, train: Split, order: Array, key: jax.Array, step: Array) -> tuple[Array, Array, Mix, Array]:
+    def _previewed(self, state: State, train: Split, order: Array, key: jax.Array, step: Array) -> Preview:
         images, labels, mix_key = self._batch(train, order, key, step)
-        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), mix_key, 1.0, self._points)
+        maps = self._guidance(state, images, labels).maps
+        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), mix_key, 1.0, self._points, maps)
         mixed = mixing(0, images)
         assert mixing.mix is not None
         mean, std = self.dataset.mean, self.dataset.std
-        return pictures.restore(images, mean, std), pictures.restore(mixed, mean, std), mixing.mix, labels
+        shown = pictures.restore(images, mean, std), pictures.restore(mixed, mean, std)
+        return Preview(*shown, mixing.mix, labels, maps[0] if maps else None)
 
 
 def _all_finite(state: State) -> Array:

@@ -1,1 +1,6 @@
 """Blocks of a picture: which picture fills each (labels), and which block of the picture goes there (transport)."""
+
+from jaxmix.blocks.labels import energy, label
+from jaxmix.blocks.transport import transport
+
+__all__ = ["energy", "label", "transport"]

@@ -241,7 +241,7 @@ def test_pictures_that_cannot_be_drawn_are_learnt_from_all_the_same(place, capsy
 
 
 def test_a_preview_without_a_mixed_batch_says_so(place, capsys, monkeypatch):
-    monkeypatch.setattr(steps.Trainer, "preview", lambda self: None)
+    monkeypatch.setattr(steps.Trainer, "preview", lambda self, state: None)
     cifar.draw_mixed(cifar.Config(), trainer(), place / "mixed.png")
     assert "no mixed.png: no mixed batch found in the first 32 steps" in capsys.readouterr().out
 
@@ -373,12 +373,14 @@ def test_help_tells_every_option(capsys):
 
 @pytest.mark.parametrize("method", ["none", "dropblock"])
 def test_methods_that_mix_no_pictures_have_no_preview(method):
-    assert trainer(method=method).preview() is None
+    learner = trainer(method=method)
+    assert learner.preview(learner.fresh()) is None
 
 
 def test_the_preview_is_of_the_batch_that_training_mixes():
     learner = trainer(method="mixup")
-    images, mixed, mix, labels = learner.preview()
+    images, mixed, mix, labels, maps = learner.preview(learner.fresh())
+    assert maps is None
     assert images.dtype == mixed.dtype == np.uint8
     rows = np.asarray(learner.order(0))[:32]
     np.testing.assert_array_equal(labels, learner.dataset.train_labels[rows])

@@ -5,22 +5,37 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import guides
 import jaxmix
 import recipes
 
-METHODS = tuple(recipes._recipes("cifar10", 32, "resnet-20"))
+METHODS = tuple(recipes._recipes("cifar10", 32, "resnet-20", (1.0,)))
 MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").augmentation is not None)
+
+
+GUIDED = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").guide is not None)
 
 
 def images(side=16, count=8):
     return jax.random.normal(jax.random.key(9), (count, side, side, 3))
 
 
+def maps_for(recipe, count, side):
+    """Maps such as the recipe's guide would find."""
+    if recipe.guide is None:
+        return ()
+    maps = jax.random.uniform(jax.random.key(5), (count, side, side))
+    return (maps, jnp.arange(count) % 3) if recipe.guide is guides.class_activation else (maps,)
+
+
 def mixes(name, progress=1.0, count=40, side=16):
     """The mixes that a recipe draws, stacked along a leading axis."""
-    augmentation = recipes.create(name, "cifar10", side, "resnet-20").augmentation
+    recipe = recipes.create(name, "cifar10", side, "resnet-20")
+    maps = maps_for(recipe, 8, side)
     keys = jax.random.split(jax.random.key(0), count)
-    return jax.jit(lambda keys: jax.lax.map(lambda key: augmentation(key, images(side), progress)[1], keys))(keys)
+    return jax.jit(lambda keys: jax.lax.map(lambda k: recipe.augmentation(k, images(side), progress, *maps)[1], keys))(
+        keys
+    )
 
 
 @pytest.mark.parametrize("name", MIXING)
@@ -28,12 +43,13 @@ def mixes(name, progress=1.0, count=40, side=16):
 def test_every_augmentation_keeps_shape_and_dtype(name, side):
     recipe = recipes.create(name, "digits" if side == 8 else "cifar100", side, "resnet-20")
     x = jax.ShapeDtypeStruct((4, side, side, 1), jnp.float32)
-    out, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), x, jnp.float32(0.5))
+    out, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), x, jnp.float32(0.5), *maps_for(recipe, 4, side))
     assert (out.shape, out.dtype) == (x.shape, x.dtype)
     assert mix.weight.shape[0] == 4
 
 
-@pytest.mark.parametrize("name", sorted(set(MIXING) - {"cutout"}))
+# What is guided by each picture's own map differs from picture to picture.
+@pytest.mark.parametrize("name", sorted(set(MIXING) - {"cutout", *GUIDED}))
 def test_a_draw_is_shared_by_the_batch(name):
     weight = np.asarray(mixes(name, count=10).weight)
     np.testing.assert_array_equal(weight, np.broadcast_to(weight[:, :1], weight.shape))
@@ -78,12 +94,14 @@ def test_losses_and_mixing_points_are_the_papers():
     }
     assert found.pop("manifold-mixup") == ("softmax_bce", (0, 2, 3))
     assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))
+    for name in ("sage", "puzzlemix", "comixup"):
+        assert found.pop(name) == ("softmax_bce", (0,))
     assert set(found.values()) == {("cross_entropy", (0,))}
 
 
 def test_weight_decay_is_the_papers():
     found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
-    heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix"}
+    heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix", "saliencymix", "attentivemix"}
     assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
 
 

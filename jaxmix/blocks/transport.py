@@ -1,0 +1,102 @@
+"""Which block of a picture is shown at which place, so that salient ones aren't hidden: PuzzleMix's transport."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxmix import checks, placement
+
+
+def transport(
+    saliency: Float[Array, "b n m"], visible: Bool[Array, "b n m"], *, distance_weight: ArrayLike = 0.8
+) -> Int[Array, "b n*m"]:
+    """Move salient blocks that can't be seen to near places that can.
+
+        cost[i, j] = distance_weight * squared distance of i and j / (longest side - 1)^2 - saliency[i] * visible[j]
+
+    for showing block i at place j, distances counted in blocks. In max(n, m) rounds every block asks for its cheapest
+    place, the first of equals; a place keeps the cheapest of those that ask, the first of equals; and a block that is
+    refused pays 1 more for that place from then on.
+
+    Args:
+        saliency: [b n m], of each block; sum 1.
+        visible: [b n m], the places that can be seen.
+        distance_weight: 0 or more; may be traced.
+
+    Returns:
+        The block that each place shows, both counted row by row; -1 at places that can't be seen. Every place that can
+        be seen shows a block, no block is shown twice, and one that is moved costs less than nothing.
+
+    Raises:
+        ValueError: distance_weight below 0.
+
+    Reference: Kim, Choo, Song, Puzzle Mix: Exploiting Saliency and Local Statistics for Optimal Mixup, ICML 2020.
+
+    >>> saliency, visible = jnp.array([[[0.1, 0.6], [0.2, 0.1]]]), jnp.array([[[True, False], [False, False]]])
+    >>> [transport(saliency, visible, distance_weight=weight)[0].tolist() for weight in (0.8, 0.2)]
+    [[0, -1, -1, -1], [1, -1, -1, -1]]
+    """
+    size, rows, columns = saliency.shape
+    blocks, longest = rows * columns, max(rows, columns)
+    weight = checks.number("distance_weight", distance_weight) / max(longest - 1, 1) ** 2
+    saliency, visible = jnp.nan_to_num(saliency).reshape(size, blocks), visible.reshape(size, blocks)
+    # What is saved is the same at every visible place, so a block prefers these by distance alone; and first of all
+    # its own, so that a visible place is never without a block. Nobody asks for more than nothing: it would get no
+    # visible place, and what invisible ones show can't be seen.
+    nearest, rank = _preferences(rows, columns)
+    block, sample = jnp.arange(blocks, dtype=jnp.int32)[None], jnp.arange(size, dtype=jnp.int32)[:, None]
+    by_row = jnp.moveaxis(visible.reshape(size, rows, columns), 0, 2)
+
+    def following(asked):
+        """The next visible place in every block's list of preferences after the one that it asked for."""
+
+        def nearer(best, row):
+            visible, rank = row
+            after = visible[:, :, None] & (rank[:, None] > asked[None])
+            return jnp.minimum(best, jnp.where(after, rank[:, None], blocks).min(0)), None
+
+        return jax.lax.scan(nearer, jnp.full_like(asked, blocks), (by_row, rank))[0]
+
+    def ask(state):
+        turn, asked, refused, _ = state
+        asked = jnp.where(refused, following(asked), asked)
+        place = nearest[block, jnp.minimum(asked, blocks - 1)].astype(jnp.int32)
+        squares = jnp.square(block // columns - place // columns) + jnp.square(block % columns - place % columns)
+        cost = weight * squares.astype(jnp.float32) - saliency
+        asks = (asked == 0) | ((asked < blocks) & (cost < 0))
+        cheapest = jnp.full((size, blocks), jnp.inf, jnp.float32).at[sample, place].min(jnp.where(asks, cost, jnp.inf))
+        best = asks & (cost == cheapest[sample, place])
+        shown = jnp.full((size, blocks), blocks, jnp.int32).at[sample, place].min(jnp.where(best, block, blocks))
+        return turn + 1, asked, asks & (shown[sample, place] != block), shown
+
+    def unsettled(state):
+        turn, _, refused, _ = state
+        return (turn < longest) & refused.any()
+
+    # Before the first round visible blocks have asked for their own places; the others would get none by that.
+    start = jnp.int32(0), jnp.zeros((size, blocks), rank.dtype), ~visible, jnp.where(visible, block, blocks)
+    shown = jax.lax.while_loop(unsettled, ask, placement.varying(saliency, start))[3]
+    return jnp.where(visible, shown, -1)
+
+
+def _preferences(rows: int, columns: int) -> tuple[Array, Array]:
+    """Each block's places from near to far, [block, rank], and the rank of each place in that, [row, column, block]."""
+    y, x = np.divmod(np.arange(rows * columns), columns)
+    squares = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
+    nearest = np.argsort(squares, 1, kind="stable")
+    rank = np.argsort(nearest, 1).T.reshape(rows, columns, -1)
+    # Half the width is twice the speed.
+    dtype = jnp.int16 if rows * columns < 2**15 else jnp.int32
+    return jnp.asarray(nearest, dtype), jnp.asarray(rank, dtype)
+
+
+def refine(source: Int[Array, "b n m"], rows: int, columns: int) -> Int[Array, "b rows columns"]:
+    """The same moves on a finer grid of rows x columns blocks, multiples of n and m."""
+    _, n, m = source.shape
+    down, right = rows // n, columns // m
+    coarse = jnp.repeat(jnp.repeat(source, down, 1), right, 2)
+    y = coarse // m * down + (jnp.arange(rows, dtype=jnp.int32) % down)[None, :, None]
+    x = coarse % m * right + (jnp.arange(columns, dtype=jnp.int32) % right)[None, None, :]
+    return jnp.where(coarse < 0, -1, y * columns + x)

@@ -1,0 +1,87 @@
+"""What holds for every method that is guided by maps: bad maps are safe or loud, and have no gradient."""
+
+import functools
+import inspect
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_contract import GUIDED, SHAPE, key, pictures
+
+import jaxmix
+
+every_guided_method = pytest.mark.parametrize("name", sorted(GUIDED))
+
+
+@functools.cache
+def guided(name):
+    """The method as a jitted function of pictures and maps, and the name of its maps."""
+    method = getattr(jaxmix, name)
+    _, _, maps, *rest = (p.name for p in inspect.signature(method).parameters.values() if p.default is p.empty)
+    labels = (jnp.arange(SHAPE[0]) % 3,) if rest else ()
+    options = {"blocks": 5} if "blocks" in inspect.signature(method).parameters else {}
+    return jax.jit(lambda x, m: method(key(), x, m, *labels, **options)), maps
+
+
+def some_maps(shape=SHAPE[:3]):
+    return jax.random.uniform(jax.random.key(11), shape)
+
+
+UNINFORMATIVE = {
+    "all zero": jnp.zeros(SHAPE[:3]),
+    "constant": jnp.full(SHAPE[:3], 3.5),
+    "all NaN": jnp.full(SHAPE[:3], jnp.nan),
+    "one NaN": some_maps().at[:, 2, 3].set(jnp.nan),
+    "one infinity": some_maps().at[:, 2, 3].set(jnp.inf),
+    "minus infinity": some_maps().at[:, 2, 3].set(-jnp.inf),
+}
+
+
+@every_guided_method
+@pytest.mark.parametrize("maps", UNINFORMATIVE.values(), ids=UNINFORMATIVE.keys())
+def test_maps_that_say_nothing_are_safe(name, maps):
+    method, _ = guided(name)
+    images, mix = method(pictures(), maps)
+    assert jnp.isfinite(images).all() and jnp.isfinite(mix.weight).all() and jnp.isfinite(mix.mask).all()
+    assert (mix.weight >= 0).all() and (mix.weight <= 1 + 1e-6).all()
+    if name not in ("snapmix", "attentivemix"):  # whose label or whose cells may rest on the finite part of a map
+        chex.assert_trees_all_close((images, mix), method(pictures(), jnp.ones_like(maps)), atol=1e-6)
+
+
+@every_guided_method
+def test_the_scale_of_a_map_changes_nothing(name):
+    method, _ = guided(name)
+    for scale in (2.0**-90, 2.0**90):
+        # By a power of two: the same but for guards against 0.
+        chex.assert_trees_all_close(method(pictures(), some_maps()), method(pictures(), scale * some_maps()), atol=2e-6)
+
+
+@every_guided_method
+def test_no_gradient_passes_through_a_map(name):
+    method, _ = guided(name)
+    gradient = jax.grad(lambda m: jnp.square(method(pictures(), m)[0]).sum())(some_maps())
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@every_guided_method
+def test_wrong_maps_say_what_came_and_what_was_wanted(name):
+    method, maps = guided(name)
+    with pytest.raises(ValueError, match=rf"{maps} has shape \(4, 15, 10\); wanted one map per image, \[5 15 10\]"):
+        method(pictures(), some_maps((4, 15, 10)))
+    with pytest.raises(ValueError, match=rf"{maps} has shape \(5, 15, 10, 1\).*{maps}\[\.\.\., 0\]"):
+        method(pictures(), some_maps((5, 15, 10, 1)))
+    with pytest.raises(ValueError, match=rf"{maps} has dtype int32; wanted a floating dtype"):
+        method(pictures(), jnp.ones((5, 15, 10), jnp.int32))
+    if name not in ("snapmix", "attentivemix"):  # which take maps of any size
+        with pytest.raises(ValueError, match=rf"{maps} has maps of 14 x 10, but the images are 15 x 10.*resize"):
+            method(pictures(), some_maps((5, 14, 10)))
+
+
+@every_guided_method
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.uint8], ids=str)
+def test_maps_of_other_dtypes_are_read_as_they_are(name, dtype):
+    method, _ = guided(name)
+    maps = (200 * some_maps()).astype(dtype)
+    chex.assert_trees_all_equal(method(pictures(), maps), method(pictures(), maps.astype(jnp.float32)))
