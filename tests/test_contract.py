@@ -49,6 +49,7 @@ METHODS = {name: _guided(getattr(jaxmix, name)) for name in jaxmix.__all__ if _i
 GUIDED = {name for name, method in METHODS.items() if _arguments(method, jnp.zeros((1, 1, 1, 1)))}
 WEIGHS_BY_MAPS = {"snapmix"}  # not by pixels
 DRAWS_NOTHING = {"attentivemix"}
+SHARES_WITH_MANY = {"comixup"}  # has no one partner, and nothing that a batch could share
 LEAVES_OUT_PIXELS = {"cutout"}  # what isn't covered is 0, so a constant picture doesn't stay constant
 
 HOST_CALL = re.compile(r"custom_call\s*@\w*callback")
@@ -187,6 +188,8 @@ def test_a_constant_picture_stays_constant(method):
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_any_batch_size_will_do(method, size):
     x = pictures((size, 15, 10, 3))
+    if size == 1 and method.__name__ in SHARES_WITH_MANY:
+        return
     options = {"partner": jnp.zeros(1, jnp.int32)} if size == 1 and takes_partner(method) else {}
     images, mix = jax.jit(method)(key(), x, **options)
     assert images.shape == x.shape and jnp.isfinite(images).all() and mix.source.shape[0] == size
@@ -194,6 +197,9 @@ def test_any_batch_size_will_do(method, size):
 
 @every_method
 def test_per_batch_draws_once_for_the_batch(method):
+    if "per_batch" not in parameters_of(method):
+        assert method.__name__ in SHARES_WITH_MANY
+        return
     options = {"per_batch": True}
     _, mix = method(key(), jnp.broadcast_to(pictures()[:1], SHAPE), **options)
     if not mix.warps[-1]:  # places of ResizeMix's boxes are per sample all the same
@@ -344,7 +350,7 @@ def test_a_wrong_partner_says_what_came_and_what_was_wanted(method, mistake):
 
 @every_method
 def test_one_sample_without_a_partner_says_what_to_do(method):
-    if takes_partner(method):
+    if takes_partner(method) or method.__name__ in SHARES_WITH_MANY:
         with pytest.raises(ValueError, match=r"one sample, and mixing needs a partner: pass two or more"):
             method(key(), pictures((1, 8, 8, 3)))
 
@@ -452,6 +458,7 @@ def test_public_functions_lower_for_every_platform():
         "one_of": (lambda key, x: jaxmix.one_of([jaxmix.mixup, jaxmix.cutmix], (1, 1))(key, x)[0], (typed, x)),
         "split": (lambda key, x: jaxmix.split([0.5, 0.5], [jaxmix.mixup, jaxmix.cutmix])(key, x)[0], (typed, x)),
         "per_device": (lambda key, x: jaxmix.per_device(jaxmix.cutmix, mesh)(key, x)[0], (typed, x)),
+        "adversarial": (jaxmix.adversarial, (typed, x, mix, x)),
         "dropblock": (jaxmix.dropblock, (typed, x)),
         "shuffle": (lambda key: jaxmix.pairs.shuffle(key, b), (typed,)),
         "within": (jaxmix.pairs.within, (typed, labels)),

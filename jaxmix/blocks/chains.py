@@ -14,6 +14,11 @@ from jaxmix import placement
 Costs = tuple[Array, ...]
 
 
+def plus(costs: Costs, others: Costs) -> Costs:
+    """The sum of two costs."""
+    return tuple(x + y for x, y in zip(costs, others, strict=True))
+
+
 def minus(costs: Costs, others: Costs) -> Costs:
     """The difference of two costs."""
     return tuple(x - y for x, y in zip(costs, others, strict=True))
@@ -33,7 +38,7 @@ def messages(costs: Costs, weights: Array, *, backward: bool) -> tuple[Costs, Fl
     def step(state, block):
         heard, least = state
         here, weight = block
-        told, lowest = _message(_plus(here, heard), weight)
+        told, lowest = _message(plus(here, heard), weight)
         return (told, least + lowest), heard
 
     start = _silence(costs), jnp.zeros_like(costs[0][0])
@@ -43,38 +48,42 @@ def messages(costs: Costs, weights: Array, *, backward: bool) -> tuple[Costs, Fl
     return heard, least
 
 
-def spare(costs: Costs, weights: Array, shares: tuple[float, ...], *, backward: bool) -> Costs:
+def spare(costs: Costs, weights: Array, shares: tuple[float, float]) -> Costs:
     """The costs less what the chains can spare: their minima stay, and all labels come nearer to equally good.
 
-    A block's min-marginals say what the chain costs with each label there. In one passage after the other along the
-    chain, forward first (backward: backward first), each block gives away that share of its min-marginals.
+    A block's min-marginals say what the chain costs with each label there. On the way forward each block gives away the
+    first of the shares of its min-marginals, on the way back the second one of what is left.
     """
-    heard, _ = messages(costs, weights, backward=not backward)
-    for share in shares:
-        costs, heard = _pass(costs, heard, weights, share, backward)
-        backward = not backward
-    return costs
+    after, _ = messages(costs, weights, backward=True)
+    costs, before = _give(costs, after, weights, shares[0], backward=False)
+    return _give(costs, before, weights, shares[1], backward=True)[0]
 
 
 def excess(costs: Costs, weights: Array, z: Float[Array, "n m b"], least: Float[Array, "m b"]) -> Float[Array, "b"]:
     """How much more than at least the chains cost with labels z."""
-    levels = len(costs)
-    picked = sum(jnp.where(z == (k / levels), cost, 0) for k, cost in enumerate(costs, 1))
-    return (jnp.sum(picked, 0) + (weights[1:-1] * jnp.square(jnp.diff(z, axis=0))).sum(0) - least).sum(0)
+    total = (weights[1:-1] * jnp.square(jnp.diff(z, axis=0))).sum(0) - least
+    for k, cost in enumerate(costs, 1):
+        total = total + jnp.where(z == k / len(costs), cost, 0).sum(0)
+    return total.sum(0)
 
 
-def _pass(costs, heard, weights, share, backward) -> tuple[Costs, Costs]:
-    def step(before, block):
-        here, after, weight = block
-        left = tuple(x - share * (x + y + z) for x, y, z in zip(here, before, after, strict=True))
-        return _message(_plus(left, before), weight)[0], (left, before)
+def _give(costs: Costs, heard: Costs, weights: Array, share: float, *, backward: bool) -> tuple[Costs, Costs]:
+    """What is left of the costs, and what each block hears on this way; `heard` is from the other one."""
+
+    def step(told, block):
+        here, heard, weight = block
+        left = tuple(x - share * (x + y + z) for x, y, z in zip(here, heard, told, strict=True))
+        return _message(plus(left, told), weight)[0], (left, told)
 
     start = placement.varying(costs[0], _silence(costs))
     return jax.lax.scan(step, start, (costs, heard, _next(weights, backward)), reverse=backward)[1]
 
 
 def _message(costs: Costs, weight: Array) -> tuple[Costs, Array]:
-    """min over q of cost(q) + weight (k - q)^2 / (l - 1)^2 for every label k, less that of label 0; and that."""
+    """What the best label q on this side of an edge costs each label k on the other, less that of label 0; and that.
+
+    min over q of cost(q) + weight (k - q)^2 / (l - 1)^2
+    """
     levels = len(costs)
     costs = (jnp.zeros_like(weight), *costs)
     least = []
@@ -84,10 +93,6 @@ def _message(costs: Costs, weight: Array) -> tuple[Costs, Array]:
             if q != k:
                 least[k] = jnp.minimum(least[k], costs[q] + weight * ((k - q) / levels) ** 2)
     return tuple(x - least[0] for x in least[1:]), least[0]
-
-
-def _plus(costs: Costs, others: Costs) -> Costs:
-    return tuple(x + y for x, y in zip(costs, others, strict=True))
 
 
 def _next(weights, backward):
