@@ -9,7 +9,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # Arrays of 32 MiB and more are fresh pages on every call with plain glibc, which costs more than the blend itself.
@@ -36,7 +36,7 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def interleaved(calls: dict[str, Callable[[], Any]], rounds: int, spend: float) -> dict[str, list[float]]:
+def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int, spend: float) -> dict[str, list[float]]:
     """Seconds a call takes, for every contender and round; in a round each has about `spend` seconds."""
     for call in calls.values():
         seconds(call, 1)

@@ -120,7 +120,8 @@ def _guided(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict
     if model.startswith(("resnext-", "wrn-")):
         upper, update_ratio = 0.7, 0.5
     clean = partial(guides.training_loss, weight=1 - update_ratio)
-    table = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
+    moved = 4 if dataset.startswith("cifar") else None
+    table: dict[str, Any] = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
     return {
         # Peaks are each picture's own, as in the paper; the authors' code takes one for the whole batch.
         "saliencymix": Recipe(_half(jaxmix.saliencymix), guide=guides.fine_grained),
@@ -137,7 +138,7 @@ def _guided(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict
             _half(partial(jaxmix.snapmix, alpha=1.0, per_batch=True)), guide=guides.class_activation, weight_decay=1e-4
         ),
         "puzzlemix": Recipe(
-            _always(jaxmix.puzzlemix, blocks=_dividing((2, 4, 8, 16), side), std=std),
+            _always(jaxmix.puzzlemix, blocks=_dividing((2, 4, 8, 16), side), transport_side=moved, std=std),
             guide=partial(rms, objective=guides.mean_loss, train=False, learn=False),
             **table,
         ),

@@ -86,7 +86,7 @@ def costs(
         smoothness (z_a - z_b)^2 + smoothness * data_weight * D(z_a, z_b)
 
     where D is how much the cells on either side of their border differ, the mean over the border and the channels. For
-    labels of 0 and 1 it is expressed exactly by costs of each block and of its differences from its neighbours.
+    labels of 0 and 1 costs of each block and of its differences from its neighbours express it, but for a constant.
 
     Args:
         saliency: of the own picture and the other, [b n m], each of sum 1.
@@ -95,9 +95,9 @@ def costs(
         smoothness: 0 or more.
         data_weight: from 0 to 1, so that labels of neighbours never gain by being different.
     """
-    (own, other), pictures = saliency, colors[::-1]
-    down = _border([[_unlike(first, second, own.shape, 1) for second in pictures] for first in pictures], 1)
-    right = _border([[_unlike(first, second, own.shape, 2) for second in pictures] for first in pictures], 2)
+    own, other = saliency
+    pictures = jnp.stack(colors[::-1], 1)
+    down, right = (_border(_unlike(pictures, own.shape, axis), axis) for axis in (1, 2))
     scale = smoothness * data_weight
     return Costs(
         other + scale * (down.own + right.own),
@@ -108,15 +108,18 @@ def costs(
     )
 
 
-def _unlike(first, second, shape, axis):
-    """D of every block in one picture and the next along an axis in another, in [0, 1]; 1 for what isn't a number."""
-    per_block, along = first.shape[axis + 1] // shape[axis], 3 - axis
-    last = jax.lax.slice_in_dim(first, per_block - 1, -1, per_block, axis + 1)
-    following = jax.lax.slice_in_dim(second, per_block, None, per_block, axis + 1)
+def _unlike(pictures, shape, axis):
+    """D of each block in one of two pictures [c 2 b n*p m*q] and the next along an axis in one of them, [2 2 b ..].
+
+    It is at most 1, also where it isn't a number. The shape is that of the blocks, [b n m].
+    """
+    along, across = axis + 2, 5 - axis
+    cells, length = (pictures.shape[a] // shape[a - 2] for a in (along, across))
+    last = jax.lax.slice_in_dim(pictures, cells - 1, -1, cells, along)[:, :, None]
+    following = jax.lax.slice_in_dim(pictures, cells, None, cells, along)[:, None]
     difference = _mean(jnp.abs(last - following))
-    border = difference.shape[along] // shape[along]
-    blocks = difference.reshape(*difference.shape[:along], shape[along], border, *difference.shape[along + 1 :])
-    difference = blocks.mean(along + 1)
+    border = (*difference.shape[:across], shape[across - 2], length, *difference.shape[across + 1 :])
+    difference = difference.reshape(border).mean(across + 1)
     return jnp.where(difference < 1, difference, 1.0)
 
 
@@ -137,7 +140,7 @@ class _Border(NamedTuple):
 def _border(unlike, axis):
     """From D of two neighbours along an axis, at [label of the first][label of the second], 1 the own picture.
 
-    D(z, z') is taken as linear in each of z and z', plus weight * (z - z')^2; that is right at all four corners.
+    What is linear in each of z and z', plus weight * (z - z')^2, is right at all four corners but for a constant.
     """
     (neither, second), (first, both) = unlike
 

@@ -84,9 +84,10 @@ def puzzlemix(
         levels: number of labels from 0 to 1; static.
         transport: whether hidden blocks move; static.
         transport_side: side in pixels of the blocks that move, where the labels' are larger; static. By default these.
+            Moving takes time with the square of the number of blocks: on large pictures don't cut them fine.
         distance_weight: cost of moving all along one side of the picture, in shares of saliency, 0 or more.
         std: what normalized images, or each channel, were divided by, so that colors are compared in units of [0, 1];
-            0 or more, may be traced. uint8 images are divided by 255 as well.
+            above 0, may be traced. uint8 images are divided by 255 as well.
         partner: index of each sample's partner, Int[b]; by default the next sample.
         per_batch: one t for the whole batch, as in the authors' code, instead of one per sample.
 
@@ -99,8 +100,8 @@ def puzzlemix(
             blocks that don't divide the images, transport_side that doesn't divide blocks, a number out of range.
 
     Differs from the authors' code: that finds labels by alpha-beta swap on whole numbers, which misses the minimum of
-    about every third picture at 16 blocks, and overflows where a block is very salient. On CIFAR they
-    set `transport_side=4`. They also perturb pictures: that is `jaxmix.adversarial`.
+    about every third picture at 16 blocks, and overflows where a block is very salient. They set `transport_side=4` on
+    CIFAR. They also train on perturbed pictures: that is `jaxmix.adversarial`.
 
     Reference: Jang-Hyun Kim, Wonho Choo, Hyun Oh Song. Puzzle Mix: Exploiting Saliency and Local Statistics for
     Optimal Mixup. ICML 2020.

@@ -1,7 +1,6 @@
-"""Cross-correlations of all pairs at all shifts, `c[dy, b, dx] = sum over i, j of own[b, i, j] other[b, i-dy, j-dx]`.
+"""Cross-correlations of pairs at all shifts: `c[y, b, x] = sum over i, j of first[b, i, j] second[b, i - y, j - x]`.
 
-What is correlated are the maps times exponentials of them, one after the other, and the results are summed up. They
-are summed up as spectra, so that there is one inverse transform for all.
+Several of each pair are summed up, as spectra, so that there is one inverse transform for all.
 """
 
 from collections.abc import Callable
@@ -12,49 +11,53 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmix import placement
+from jaxmix.shifts import interpolation
 
 
 def correlate(
-    own: Float[Array, "b h w"],
-    other: Float[Array, "b h w"],
-    exponents: Float[Array, "b k"],
-    log_weights: Float[Array, "b k"],
+    own: Float[Array, "b h w"], other: Float[Array, "b h w"], nodes: Float[Array, "b k"]
 ) -> Float[Array, "y b x"]:
-    """The sum over k of w[k] times the correlation of `own exp(-t[k] own)` with `other exp(-t[k] other)`.
+    """Nearly `sum over i, j of a b / (a + b)` for all shifts, where a and b are what own and the moved other are there.
 
     Up to 128 pixels the transforms are products with matrices: on CPU faster than FFTs by a half at 32 pixels and by a
     quarter at 64, and on TPU what the hardware is made for. Their cost grows with the cube of the side.
     """
-    transform = by_products if max(own.shape[1:]) <= 128 else by_ffts
-    return transform(own, other, exponents, log_weights)
+    return (by_products if max(own.shape[1:]) <= 128 else by_ffts)(own, other, nodes)
 
 
-def _summed(spectrum: Callable, like: Array, exponents: Array, log_weights: Array):
-    """The sum of spectrum(t, log w / 2) over the nodes; each of the two maps gets half of the weight."""
-    halves = exponents.T, log_weights.T / 2
-    zero = jax.tree.map(
-        lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(spectrum, *[x[0] for x in halves])
-    )
+def _summed(spectrum: Callable, own: Array, other: Array, nodes: Array, axis: int):
+    """The sum over the terms of `spectrum(first, second)`. The maps have the batch along the axis."""
 
-    def add(total, half):
-        return jax.tree.map(jnp.add, total, spectrum(*half)), None
+    def along(numbers):
+        return jnp.expand_dims(numbers, [a for a in range(3) if a != axis])
 
-    return jax.lax.scan(add, placement.varying(like, zero), halves)[0]
+    def part(node, weight):
+        return spectrum(*interpolation.term(own, shared, other, along(node), along(weight)))
+
+    terms = nodes.T, interpolation.weights(nodes).T
+    shared = interpolation.common(own, tuple(along(node) for node in terms[0]))
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(part, *[x[0] for x in terms]))
+
+    def add(total, term):
+        return jax.tree.map(jnp.add, total, part(*term)), None
+
+    return jax.lax.scan(add, placement.varying(own, zero), terms)[0]
 
 
-def by_products(own, other, exponents, log_weights):
+def by_products(own, other, nodes):
     """With products of matrices, all over frequencies (p + 1/2) / 2h: none is 0, so each has a sine and a cosine."""
     size, height, width = own.shape
-    maps = jnp.moveaxis(jnp.concatenate([own, other]), 0, 1)
     rows, columns = _waves(np.arange(height), height), _waves(np.arange(width), width)
 
-    def spectrum(exponent, half):
-        exponent, half = (jnp.concatenate([x, x])[None, :, None] for x in (exponent, half))
-        flat = (maps * jnp.exp(half - exponent * maps)).reshape(height, -1)
-        waves = _matmul(_matmul(rows, flat).reshape(-1, width), columns.T).reshape(2, height, 2, size, 2, width)
-        return _correlation(*([[waves[p, :, s, :, q] for q in (0, 1)] for p in (0, 1)] for s in (0, 1)))
+    def transform(x):
+        waves = _matmul(_matmul(rows, x.reshape(height, -1)).reshape(-1, width), columns.T)
+        waves = waves.reshape(2, height, size, 2, width)
+        return [[waves[p, :, :, q] for q in (0, 1)] for p in (0, 1)]
 
-    total = _summed(spectrum, own, exponents, log_weights)
+    def spectrum(first, second):
+        return _correlation(transform(first), transform(second))
+
+    total = _summed(spectrum, jnp.moveaxis(own, 0, 1), jnp.moveaxis(other, 0, 1), nodes, 1)
     waves = jnp.concatenate([jnp.concatenate(part, 2) for part in total])
     rows = _waves(np.arange(1 - height, height), height) / np.float32(height)
     columns = _waves(np.arange(1 - width, width), width) / np.float32(width)
@@ -85,19 +88,18 @@ def _correlation(a, b):
     )
 
 
-def by_ffts(own, other, exponents, log_weights):
+def by_ffts(own, other, nodes):
     """With FFTs: real along the columns of the rows that are not 0, then complex along the rows."""
     height, width = own.shape[1:]
     tall, wide = (_good_length(2 * side - 1) for side in (height, width))
-    maps = jnp.stack([own, other])
 
-    def spectrum(exponent, half):
-        exponent, half = (x[None, :, None, None] for x in (exponent, half))
-        waves = jnp.fft.rfft(maps * jnp.exp(half - exponent * maps), wide, 3)
-        first, second = jnp.fft.fft(jnp.swapaxes(waves, 2, 3), tall, 3)
-        return first * jnp.conj(second)
+    def transform(x):
+        return jnp.fft.fft(jnp.swapaxes(jnp.fft.rfft(x, wide, 2), 1, 2), tall, 2)
 
-    total = jnp.fft.ifft(_summed(spectrum, own, exponents, log_weights), axis=2)
+    def spectrum(first, second):
+        return transform(first) * jnp.conj(transform(second))
+
+    total = jnp.fft.ifft(_summed(spectrum, own, other, nodes, 0), axis=2)
     total = jnp.moveaxis(_around_zero(total, height, 2), 2, 0)
     return _around_zero(jnp.fft.irfft(total, wide, 2), width, 2)
 

@@ -11,30 +11,29 @@ from jaxtyping import Array, Float, Int
 from jaxmix import checks
 from jaxmix.shifts.correlation import correlate
 from jaxmix.shifts.exact import best, two
-from jaxmix.shifts.quadrature import exponentials
+from jaxmix.shifts.interpolation import nodes as nodes_of
 
 
 def fourier(
-    key: Array | None, own: ArrayLike, other: ArrayLike, *, nodes: int = 6, rescore: int = 16
+    key: Array | None, own: ArrayLike, other: ArrayLike, *, nodes: int = 5, rescore: int = 16
 ) -> Int[Array, "b 2"]:
     """The best of all (2h - 1)(2w - 1) shifts, found by Fourier transforms.
 
         v = sum of own + sum of moved - 2 sum of own moved / (own + moved)
 
-        a b / (a + b) = integral over t of a exp(-t a) b exp(-t b) dt ~ sum over nodes of w a exp(-t a) b exp(-t b)
-
-    so a few cross-correlations give v of every shift, good to about 1e-3. The shifts that look best are scored exactly.
+    Interpolation (`jaxmix.shifts.interpolation`) makes a sum of products of the last term, so that a few
+    cross-correlations give v of every shift, good to about 1e-3. The shifts that look best are scored exactly.
 
     Args:
         key: not used.
         own: shares of the own pictures' pixels, [b h w], 0 or more, already scaled by the weight a.
         other: those of the partners, [b h w], already scaled by 1 - a.
-        nodes: number of terms that stand for the integral; static.
+        nodes: of the interpolation, the number of products; static.
         rescore: number of shifts that are scored exactly; static.
 
     Returns:
         (dy, dx) of each pair: what `rolled` finds, or now and then a shift whose score is as good to 1e-5. Only where
-        both maps are single points on a background a million times fainter the score may be 1e-4 below the best.
+        maps are single bright pixels on a flat background may the score be 1e-3 below the best: 8 nodes help there.
 
     Raises:
         ValueError: maps that aren't [b h w] and alike, nodes or rescore not a whole number of 1 or more.
@@ -54,19 +53,16 @@ def _fourier(own, other, nodes, rescore):
 
 def approximate(own: Float[Array, "b h w"], other: Float[Array, "b h w"], nodes: int) -> Float[Array, "y b x"]:
     """Scores of all shifts, less the sum of the own map, which is the same for all."""
-    return in_frame(other) - 2 * correlate(own, other, *exponentials(own, other, nodes))
+    return in_frame(other) - 2 * correlate(own, other, nodes_of(own, other, nodes))
 
 
 def in_frame(other: Float[Array, "b h w"]) -> Float[Array, "y b x"]:
-    """The sum of what each shift leaves of the map in the frame."""
-
-    def stays(side):
-        place = np.arange(1 - side, side)[:, None] + np.arange(side)[None]
-        return ((place >= 0) & (place < side)).astype(np.float32)
-
-    rows, columns = (stays(side) for side in other.shape[1:])
-    by_row = jnp.einsum("yi,bij->ybj", rows, other, precision="highest")
-    return jnp.einsum("ybj,xj->ybx", by_row, columns, precision="highest")
+    """The sum of what each shift leaves of the map in the frame: all but its first rows, or last; and columns alike."""
+    height, width = other.shape[1:]
+    first = jnp.einsum("yi,bij->ybj", np.tri(height, dtype=np.float32)[::-1], other, precision="highest")
+    rows = jnp.concatenate([first[:1] - first[1:], first])
+    first = jnp.einsum("ybj,xj->ybx", rows, np.tri(width, dtype=np.float32)[::-1], precision="highest")
+    return jnp.concatenate([first[..., :1] - first[..., 1:], first], 2)
 
 
 def top(scores: Float[Array, "y b x"], number: int) -> Int[Array, "b n 2"]:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from reference import puzzlemix as slow
 
 from jaxmix.blocks.transport import refine, transport
-from jaxmix.warps import Blocks
 
 run = jax.jit(lambda saliency, visible, weight: transport(saliency, visible, distance_weight=weight))
 properties = settings(max_examples=25, deadline=None, derandomize=True)
@@ -129,12 +128,13 @@ def test_sources_are_int32_and_the_same_eager_and_with_64_bit_numbers():
 
 def test_refined_moves_are_the_same_moves():
     generator = np.random.default_rng(3)
-    source = jnp.asarray(generator.integers(-1, 6, (4, 2, 3)), jnp.int32)
-    pictures = jnp.asarray(generator.random((4, 8, 18, 2)), jnp.float32)
-    fine = refine(source, 4, 9)
-    assert fine.shape == (4, 4, 9) and fine.dtype == jnp.int32
-    np.testing.assert_array_equal(Blocks(fine)(pictures), Blocks(source)(pictures))
-    np.testing.assert_array_equal(refine(source, 2, 3), source)
+    source, pictures = generator.integers(-1, 6, (4, 2, 3)), generator.random((4, 8, 18, 2))
+    for rows, columns in ((4, 9), (2, 3)):
+        fine = jax.jit(refine, static_argnums=(1, 2))(jnp.asarray(source, jnp.int32), rows, columns)
+        assert fine.shape == (4, rows, columns) and fine.dtype == jnp.int32
+        for picture, coarse, finer in zip(pictures, source, np.asarray(fine), strict=True):
+            expected = slow.moved(picture, coarse.ravel(), 2, 3)
+            np.testing.assert_array_equal(slow.moved(picture, finer.ravel(), rows, columns), expected)
 
 
 def test_a_negative_distance_weight_says_what_was_wanted():

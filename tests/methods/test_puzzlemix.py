@@ -12,9 +12,8 @@ from jaxmix.saliency import normalize
 from jaxmix.warps import Blocks
 
 SHAPE = (6, 16, 16, 3)
-STATIC = ("blocks", "neighbors", "levels", "transport", "transport_side", "per_batch")
-puzzlemix = jax.jit(module.puzzlemix, static_argnames=STATIC)
-fill = jax.jit(module.fill, static_argnames=STATIC[:3])
+puzzlemix = jax.jit(module.puzzlemix, static_argnames=("blocks", "transport", "transport_side"))
+fill = jax.jit(module.fill, static_argnames=("blocks", "neighbors", "levels"))
 move = jax.jit(module.move, static_argnames="grid")
 apply = jax.jit(mixing.apply)
 
@@ -30,11 +29,11 @@ def maps(shape=SHAPE[:3], seed=1):
     return jnp.asarray(np.kron(peaks, np.ones((1, 2, 2))) + 0.001, jnp.float32)
 
 
-def mixed(seed, x=None, saliency=None, *, std=1.0, data_weight=0.5, blocks=4, **static):
+def mixed(seed, x=None, saliency=None, *, std=1.0, data_weight=0.5, blocks=4, transport=True, transport_side=None):
     """Hyper-parameters are traced: few programs for all tests."""
     x, saliency = pictures() if x is None else x, maps() if saliency is None else saliency
-    options = {"std": std, "data_weight": data_weight, "blocks": blocks} | static
-    return puzzlemix(jax.random.key(seed), x, saliency, **options)
+    static = {"blocks": blocks, "transport": transport, "transport_side": transport_side}
+    return puzzlemix(jax.random.key(seed), x, saliency, std=std, data_weight=data_weight, **static)
 
 
 def weights(*, smoothness=1.2, data=0.5, prior=0.2, distance=0.8, units=1.0):
@@ -85,7 +84,7 @@ def test_moves_and_pictures_of_the_authors_labels_are_the_authors(golden, n):
         np.testing.assert_allclose(apply(moved, x)[:pairs], numbers[f"mixed_{name}"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("n", [2, 4, 8, 16])
+@pytest.mark.parametrize("n", [4, 16])
 def test_labels_of_the_authors_pairs_are_the_cheapest(golden, n):
     x, saliency, partner, numbers = authors(golden, n)
     share = jnp.asarray(np.concatenate([1 - numbers["lam"], numbers["lam"]]), jnp.float32)
@@ -148,7 +147,7 @@ def test_hidden_peaks_move_to_the_nearest_places_where_they_are_seen():
 # The whole.
 
 
-@pytest.mark.parametrize(("shape", "blocks", "side"), [(SHAPE, 4, None), (SHAPE, 2, 4), ((4, 12, 18, 2), 3, 2)])
+@pytest.mark.parametrize(("shape", "blocks", "side"), [(SHAPE, 4, None), ((4, 12, 18, 2), 3, 2)])
 def test_pictures_and_label_weights_agree_with_the_slow_loops(shape, blocks, side):
     x, saliency = pictures(shape), maps(shape[:3])
     images, mix = mixed(2, x, saliency, blocks=blocks, transport_side=side)
@@ -168,7 +167,7 @@ def test_pictures_and_label_weights_agree_with_the_slow_loops(shape, blocks, sid
 
 def test_without_transport_no_block_moves():
     images, mix = mixed(2, transport=False)
-    moved, same = mixed(2, transport_side=None)
+    moved, same = mixed(2)
     assert mix.warps == (None, None)
     np.testing.assert_array_equal(mix.mask, same.mask)
     x = np.asarray(pictures())
