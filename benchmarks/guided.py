@@ -20,8 +20,8 @@ import jaxmix
 from jaxmix import saliency, shifts
 
 # Pairs, side, rounds, and how many seconds to spend on one contender in a round.
-SEARCHES = [(100, 32, 21, 0.1), (24, 64, 11, 0.1), (4, 224, 3, 0.1)]
-BATCH, ROUNDS, SECONDS = (100, 32, 32, 3), 31, 0.1
+SEARCHES = [(100, 32, 11, 0.1), (24, 64, 7, 0.1), (4, 224, 3, 0.0)]
+BATCH, ROUNDS, SECONDS = (100, 32, 32, 3), 15, 0.1
 
 
 def blobs(key, number, side):

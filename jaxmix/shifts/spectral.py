@@ -28,7 +28,7 @@ def fourier(
         key: not used.
         own: shares of the own pictures' pixels, [b h w], 0 or more, already scaled by the weight a.
         other: those of the partners, [b h w], already scaled by 1 - a.
-        nodes: of the interpolation, the number of products; static.
+        nodes: of the interpolation, the number of products, 1 to 64; static.
         rescore: number of shifts that are scored exactly; static.
 
     Returns:
@@ -36,14 +36,14 @@ def fourier(
         maps are single bright pixels on a flat background may the score be 1e-3 below the best: 8 nodes help there.
 
     Raises:
-        ValueError: maps that aren't [b h w] and alike, nodes or rescore not a whole number of 1 or more.
+        ValueError: maps that aren't [b h w] and alike, nodes or rescore not a whole number in its range.
 
     >>> own, other = jnp.array([[[0.5, 0.0], [0.0, 0.0]]]), jnp.array([[[0.25, 0.0], [0.0, 0.25]]])
     >>> fourier(None, own, other).tolist()
     [[-1, 0]]
     """
     del key
-    return _fourier(*two(own, other), checks.count("nodes", nodes), checks.count("rescore", rescore))
+    return _fourier(*two(own, other), checks.count("nodes", nodes, high=64), checks.count("rescore", rescore))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
