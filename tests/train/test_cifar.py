@@ -242,7 +242,8 @@ def test_pictures_that_cannot_be_drawn_are_learnt_from_all_the_same(place, capsy
 
 def test_a_preview_without_a_mixed_batch_says_so(place, capsys, monkeypatch):
     monkeypatch.setattr(steps.Trainer, "preview", lambda self, state: None)
-    cifar.draw_mixed(cifar.Config(), trainer(), place / "mixed.png")
+    learner = trainer()
+    cifar.draw_mixed(cifar.Config(), learner, learner.fresh(), place / "mixed.png")
     assert "no mixed.png: no mixed batch found in the first 32 steps" in capsys.readouterr().out
 
 
