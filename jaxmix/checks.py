@@ -167,6 +167,18 @@ def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> in
     return int(value)
 
 
+def blocks(number: int, x: jax.Array) -> int:
+    """A static number of blocks along each side of images [b h w c]: it divides h and w."""
+    sides = x.shape[1:3]
+    if any(side % count("blocks", number) for side in sides):
+        fit = [n for n in range(1, 17) if not any(side % n for side in sides)]
+        raise ValueError(
+            f"blocks is {number}, which doesn't divide the images' height and width {sides}; wanted a number that "
+            f"does: pass one of {fit}, or resize the images"
+        )
+    return number
+
+
 def concrete(value: ArrayLike) -> np.ndarray | None:
     """The value where it is known at trace time, None where it is traced."""
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)

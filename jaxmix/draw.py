@@ -65,18 +65,10 @@ def contact_sheet(
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
     count = min(count, len(images))
     source, weight, mask = _heaviest(*(np.asarray(field)[:count] for field in mix[:3]), limit=4)
-    slots = weight.shape[1]
-    greys = np.rint(mask[:, :, :, :, None] * 255).astype(np.uint8)
-    heat = None if maps is None else overlay(images, maps)
-    whose = ["own", *["partner"] * (slots - 1)]
-    rows = []
-    for slot in range(slots):
-        blank = (slot > 1) & (weight[:, slot, None, None, None] == 0)
-        rows.append((whose[slot], np.where(blank, 255, images[source[:, slot]])))
-        if heat is not None:
-            rows.append((f"{whose[slot]}'s map", np.where(blank, 255, heat[source[:, slot]])))
-    rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
-    rows.append(("mixed", mixed[:count]))
+    rows = _rows(images, mixed, None if maps is None else overlay(images, maps), source, weight, mask)
+    slots, classes = weight.shape[1], _classes(labels)
+    if names is not None and len(names) <= classes.max():
+        raise ValueError(f"there are {len(names)} names, but class {classes.max()} among the labels")
 
     gap, margin, line = 4, 96, 14
     height, width = (max(1, round(tile * side / max(images.shape[1:3]))) for side in images.shape[1:3])
@@ -93,9 +85,6 @@ def contact_sheet(
             sheet.paste(tiled.resize((width, height), Image.Resampling.NEAREST), box)
     top = 2 * gap + len(rows) * (height + gap)
     pen.text((gap, top + line / 2), "label", _INK, font, anchor="lm")
-    classes = _classes(labels)
-    if names is not None and len(names) <= classes.max():
-        raise ValueError(f"there are {len(names)} names, but class {classes.max()} among the labels")
     for column in range(count):
         left = float(margin + column * (width + gap))
         for slot in range(slots):
@@ -138,6 +127,21 @@ def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.
     glow = np.stack([np.interp(level, np.linspace(0, 1, len(_GLOW)), channel) for channel in _GLOW.T], -1)
     grey = images.mean(-1, keepdims=True)
     return np.rint(0.4 * grey + 0.6 * glow).astype(np.uint8)
+
+
+def _rows(images, mixed, heat, source, weight, mask) -> list[tuple[str, np.ndarray]]:
+    """The rows of a sheet with their titles: of every slot the pictures and their maps, then the masks, the result."""
+    count, slots = weight.shape
+    greys = np.rint(mask[:, :, :, :, None] * 255).astype(np.uint8)
+    whose = ["own", *["partner"] * (slots - 1)]
+    rows = []
+    for slot in range(slots):
+        blank = (slot > 1) & (weight[:, slot, None, None, None] == 0)
+        rows.append((whose[slot], np.where(blank, 255, images[source[:, slot]])))
+        if heat is not None:
+            rows.append((f"{whose[slot]}'s map", np.where(blank, 255, heat[source[:, slot]])))
+    rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
+    return [*rows, ("mixed", mixed[:count])]
 
 
 def _heaviest(source, weight, mask, *, limit):

@@ -112,7 +112,7 @@ def comixup(
         checks.number("compatibility", compatibility, high=1.0),
     )
     solve = functools.partial(fill, iterations=checks.count("iterations", iterations), crowding=crowding)
-    start = anybody(start_key, real, _dividing(blocks, x))
+    start = anybody(start_key, real, checks.blocks(blocks, x))
     mix = placement.like(x, 1, solve, maps, dirichlet(wanted_key, weights.alpha, real), start, weights)
     return apply(mix, x), mix
 
@@ -188,14 +188,3 @@ def _several(size: int) -> int:
     if size < 2:
         raise ValueError("the batch has one sample, and mixing needs a partner: pass two or more samples")
     return size
-
-
-def _dividing(blocks: int, x: Array) -> int:
-    sides = x.shape[1:3]
-    if any(side % checks.count("blocks", blocks) for side in sides):
-        fit = [n for n in range(1, 17) if not any(side % n for side in sides)]
-        raise ValueError(
-            f"blocks is {blocks}, which doesn't divide the images' height and width {sides}; wanted a number that "
-            f"does: pass one of {fit}, or resize the images"
-        )
-    return blocks

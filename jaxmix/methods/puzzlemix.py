@@ -201,14 +201,9 @@ def _layouts(blocks: int | Sequence[int], transport: bool, side: int | None, x: 
     if not numbers:
         raise ValueError("blocks is empty; wanted one number of blocks along each side, or several: pass blocks=4")
     sides = x.shape[1:3]
-    for number in numbers:
-        if any(length % checks.count("blocks", number) for length in sides):
-            fit = [n for n in range(1, 17) if not any(length % n for length in sides)]
-            raise ValueError(
-                f"blocks is {blocks}, but {number} doesn't divide the images' height and width {sides}; wanted "
-                f"numbers that do: pass some of {fit}, or resize the images"
-            )
-    return tuple(Layout(number, _moves(number, side, sides) if transport else None) for number in numbers)
+    return tuple(
+        Layout(checks.blocks(number, x), _moves(number, side, sides) if transport else None) for number in numbers
+    )
 
 
 def _moves(number: int, side: int | None, sides: Sequence[int]) -> tuple[int, int]:

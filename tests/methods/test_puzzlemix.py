@@ -243,8 +243,8 @@ def test_labels_have_as_many_levels_as_asked_for():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": 3}, r"blocks is 3, but 3 doesn't divide .* \(16, 16\).*pass some of \[1, 2, 4, 8, 16\]"),
-        ({"blocks": (2, 5)}, r"blocks is \(2, 5\), but 5 doesn't divide"),
+        ({"blocks": 3}, r"blocks is 3, which doesn't divide .* \(16, 16\).*pass one of \[1, 2, 4, 8, 16\]"),
+        ({"blocks": (2, 5)}, r"blocks is 5, which doesn't divide"),
         ({"blocks": ()}, r"blocks is empty; wanted one number"),
         ({"blocks": 0}, r"blocks is 0; wanted 1 or more"),
         ({"blocks": 2.0}, r"blocks is 2.0; wanted a Python int"),

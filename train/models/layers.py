@@ -4,6 +4,7 @@ Parameters are float32; `dtype` is what is computed in. Convolutions have no bia
 follows, and start from He's normal initialization by fan-out.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -89,8 +90,9 @@ class Network(nnx.Module):
     points: int
     classifier: Classifier
 
+    @abstractmethod
     def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
-        raise NotImplementedError
+        """What the classifier averages."""
 
     def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
         return self.classifier(self.features(x, train=train, hidden=hidden))
