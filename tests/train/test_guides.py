@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import cifar
+import data
 import guides
 import jaxmix
 import models
@@ -170,3 +172,39 @@ def test_a_guides_maps_do_not_depend_on_the_scale_of_the_clean_loss():
     )
     assert_close(*(saliency.normalize(guidance.maps[0]) for guidance in (one, other)))
     assert_close(jax.tree.map(lambda g: 3 * g, one.gradients), other.gradients)
+
+
+def trainer(method):
+    config = cifar.Config(method=method, limit_train=64, limit_test=8, batch_size=32, epochs=1, weight_decay=0.0)
+    dataset = cifar.limited(data.load("digits", config.data_dir), config)
+    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
+    return cifar.build(cifar.resolved(config, dataset), dataset, mesh)
+
+
+def test_a_step_learns_from_what_the_guide_left_and_goes_on_from_its_statistics():
+    learner = trainer("sage")
+
+    def guide(batch):
+        ones = jax.tree.map(jnp.ones_like, batch.params)
+        many = jax.tree.map(lambda x: jnp.full_like(x, 1e4), batch.statistics)
+        return guides.Guidance((jnp.ones(batch.images.shape[:3]),), ones, many)
+
+    learner.recipe = learner.recipe._replace(guide=guide, mixed_weight=0.0)
+    state = learner.fresh()
+    before = jax.device_get(state.params)
+    state, results = learner.advance(state, learner.order(0), 1)
+    assert results[0, 0] > 0.1  # the loss of the mixed pictures, whatever its weight
+    # The first step of Nesterov's momentum 0.9 at learning rate 0.1 along a gradient of ones.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a - 0.19, atol=1e-5), before, jax.device_get(state.params))
+    for found in jax.tree.leaves(state.statistics):
+        np.testing.assert_allclose(found, 9000, rtol=0.01)  # nine tenths of what the guide left, a tenth of the batch's
+
+
+def test_the_guides_maps_reach_the_method_and_the_preview():
+    learner = trainer("saliencymix")
+    shown = learner.preview(learner.fresh())
+    np.testing.assert_array_equal(shown.maps, saliency.fine_grained(jnp.asarray(shown.images)))
+    row, column = (np.asarray(place) for place in saliency.peak(jnp.asarray(shown.maps)))
+    partner = shown.mix.source[:, 1]
+    boxes = shown.mix.mask[np.arange(32), 1, row[partner], column[partner]]
+    assert (boxes == (shown.mix.mask[:, 1].sum((1, 2)) > 0)).all()
