@@ -256,17 +256,16 @@ def test_another_key_gives_another_mix(method):
 
 
 @every_method
-def test_probability_0_is_the_identity_and_1_is_the_method(method):
-    for per_batch in (False, True):
-        never = jaxmix.sometimes(method, 0.0, per_batch=per_batch)
-        images, mix = never(key(), pictures())
-        np.testing.assert_array_equal(images, pictures())
-        np.testing.assert_array_equal(jaxmix.apply(mix, pictures()), pictures())
-        np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
-        always = jaxmix.sometimes(method, 1.0, per_batch=per_batch)
-        with jaxmix.choose._depth(1):  # where a method that is a choice itself draws as it does inside another choice
-            expected = jitted(method)(key(), pictures())
-        chex.assert_trees_all_close(always(key(), pictures()), expected, atol=2e-6)
+@pytest.mark.parametrize("per_batch", [False, True])
+def test_probability_0_is_the_identity_and_1_is_the_method(method, per_batch):
+    mixed = jax.jit(lambda key, x, p: jaxmix.sometimes(method, p, per_batch=per_batch)(key, x))
+    images, mix = mixed(key(), pictures(), 0.0)
+    np.testing.assert_array_equal(images, pictures())
+    np.testing.assert_array_equal(jaxmix.apply(mix, pictures()), pictures())
+    np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
+    with jaxmix.choose._depth(1):  # where a method that is a choice itself draws as it does inside another choice
+        expected = jitted(method)(key(), pictures())
+    chex.assert_trees_all_close(mixed(key(), pictures(), 1.0), expected, atol=2e-6)
 
 
 @every_method

@@ -15,7 +15,7 @@ from jaxmix.shifts.interpolation import nodes as nodes_of
 
 
 def fourier(
-    key: Array | None, own: ArrayLike, other: ArrayLike, *, nodes: int = 5, rescore: int = 16
+    key: Array | None, own: ArrayLike, other: ArrayLike, *, nodes: int = 5, rescore: int = 8
 ) -> Int[Array, "b 2"]:
     """The best of all (2h - 1)(2w - 1) shifts, found by Fourier transforms.
 
@@ -33,7 +33,7 @@ def fourier(
 
     Returns:
         (dy, dx) of each pair: what `rolled` finds, or now and then a shift whose score is as good to 1e-5. Only where
-        maps are single bright pixels on a flat background may the score be 4e-3 below the best: 8 nodes help there.
+        maps are single bright pixels on a flat background may the score be 1e-2 below the best: 8 nodes help there.
 
     Raises:
         ValueError: maps that aren't [b h w] and alike, nodes or rescore not a whole number in its range.

@@ -1,5 +1,6 @@
 """SAGE: the partner is moved to where most can be seen, and pixels are shared by their saliency."""
 
+import functools
 import math
 
 import jax
@@ -142,10 +143,12 @@ def test_moving_the_partner_and_its_map_changes_nothing_while_both_are_in_the_fr
     generator = np.random.default_rng(8)
     raw[0, 3:9, 3:7], raw[1, 5:8, 4:7] = generator.random((6, 4)), generator.random((3, 3))
     x[0], x[1, 5:8, 4:7] = generator.random((12, 10, 1)), generator.random((3, 3, 1))
-    images, mix = sage(jax.random.key(8), x, raw, smooth=as_given)
+    # Many shifts are as good as the best: `rolled` always takes the same one.
+    first_best = functools.partial(sage, search=shifts.rolled, smooth=as_given)
+    images, mix = first_best(jax.random.key(8), x, raw)
     for shift in [(2, 1), (-3, -2)]:
         far_x, far_raw = (np.stack([a[0], np.roll(a[1], shift, (0, 1))]) for a in (x, raw))
-        moved, other = sage(jax.random.key(8), far_x, far_raw, smooth=as_given)
+        moved, other = first_best(jax.random.key(8), far_x, far_raw)
         np.testing.assert_array_equal(other.warps[1].rows[0], mix.warps[1].rows[0] + shift[0])
         np.testing.assert_array_equal(other.warps[1].columns[0], mix.warps[1].columns[0] + shift[1])
         np.testing.assert_allclose(moved[0], images[0], rtol=0, atol=1e-6)
