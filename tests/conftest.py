@@ -18,16 +18,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items):
-    """With --dist loadgroup a file goes to one process, for what it compiled, and the contract in one part a method."""
-    for item in items:
-        method = item.callspec.params.get("method") if hasattr(item, "callspec") else None
-        part = getattr(method, "__name__", "")
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {part}".strip()))
-
-
 GOLDEN = pathlib.Path(__file__).parents[2] / "shared" / "golden"
 
 
