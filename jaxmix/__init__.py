@@ -2,6 +2,7 @@
 
 from jaxmix import blocks, draw, masks, pairs, saliency, shifts, warps
 from jaxmix.choose import one_of, sometimes, split
+from jaxmix.consistency import jsd
 from jaxmix.losses import accuracy, cross_entropy, softmax_bce
 from jaxmix.methods.adversarial import adversarial
 from jaxmix.methods.attentivemix import attentivemix
@@ -42,6 +43,7 @@ __all__ = [
     "fmix",
     "gridmix",
     "gridmixup",
+    "jsd",
     "majority",
     "masks",
     "mixup",

@@ -33,3 +33,15 @@ def softmax_bce(logits, targets):
             loss -= t * logs[0] + (1 - t) * logs[1]
         out.append(loss / len(row))
     return np.array(out)
+
+
+def jsd(logits):
+    """Mean over views of KL(p || M), M the mean of the views' probabilities, at least 1e-7."""
+    views, size, classes = np.shape(logits)
+    out = []
+    for b in range(size):
+        p = [softmax(np.asarray(logits, float)[v, b].tolist()) for v in range(views)]
+        mixture = [max(sum(q[k] for q in p) / views, 1e-7) for k in range(classes)]
+        divergences = [sum(q * math.log(q / m) for q, m in zip(row, mixture, strict=True) if q > 0) for row in p]
+        out.append(sum(divergences) / views)
+    return np.array(out)
