@@ -7,9 +7,9 @@ import pytest
 from flax import nnx
 
 import models
-from models.layers import Conv
+from models.layers import Conv, dropout
 
-SMALL = ("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8")
+SMALL = ("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8", "densenet-7-4")
 
 
 def network(name, num_classes=10, channels=3, **options):
@@ -31,23 +31,42 @@ def network(name, num_classes=10, channels=3, **options):
     ],
 )
 def test_parameters_are_as_many_as_in_the_paper(name, classes, millions):
-    shapes = nnx.eval_shape(lambda: network(name, classes))
-    count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(shapes, nnx.Param)))
     digits = len(millions.split(".")[1])
-    assert f"{count / 1e6:.{digits}f}" == millions
+    assert f"{parameters(name, classes) / 1e6:.{digits}f}" == millions
 
 
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("side", [8, 32, 64])
+def parameters(name, classes):
+    shapes = nnx.eval_shape(lambda: network(name, classes))
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(shapes, nnx.Param)))
+
+
+def test_parameters_are_as_many_as_the_definition_of_augmixs_networks_gives():
+    # 3x3 convolutions, 1x1 convolutions, batch normalizations, classifier.
+    allconv = 9 * (3 * 96 + 2 * 96 * 96 + 96 * 192 + 3 * 192 * 192) + 2 * 192 * 192 + 2 * (3 * 96 + 6 * 192) + 193 * 10
+    assert parameters("allconv", 10) == allconv == 1_408_234
+    # Blocks from 24, 168 and 312 channels on, to 168, 312 and 456; a transition after the first two.
+    dense = sum((9 * 12 + 2) * (start + 12 * layer) for start in (24, 168, 312) for layer in range(12))
+    between = sum(2 * width + width * width for width in (168, 312))
+    assert parameters("densenet-40-12", 10) == 9 * 3 * 24 + dense + between + 2 * 456 + 457 * 10 == 1_059_298
+    # Stages of three blocks: 1x1 to 128, 256, 512 channels, 3x3 in 4 groups, 1x1 to 256, 512, 1024; a shortcut first.
+    resnext, inputs = 27 * 64 + 2 * 64, 64
+    for inner, outputs in ((128, 256), (256, 512), (512, 1024)):
+        block = 9 * inner * inner // 4 + inner * outputs + 4 * inner + 2 * outputs
+        resnext += 3 * block + inputs * inner + 2 * outputs * inner + inputs * outputs + 2 * outputs
+        inputs = outputs
+    assert parameters("resnext-29-4x32", 10) == resnext + 1025 * 10 == 6_807_882
+
+
+@pytest.mark.parametrize(("name", "side"), [*((name, side) for name in SMALL for side in (8, 32, 64)), ("allconv", 24)])
 def test_any_picture_size_gives_float32_logits(name, side):
     def logits(x):
-        return network(name, 7, 1)(x, train=True)
+        return network(name, 7, 1)(x, train=True, key=jax.random.key(0))
 
     out = jax.eval_shape(logits, jax.ShapeDtypeStruct((2, side, side, 1), jnp.float32))
     assert (out.shape, out.dtype) == ((2, 7), jnp.float32)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "allconv"])
 def test_bfloat16_computes_in_bfloat16_with_float32_parameters(name):
     seen = []
 
@@ -59,15 +78,15 @@ def test_bfloat16_computes_in_bfloat16_with_float32_parameters(name):
             seen.append((point, features.dtype))
             return features
 
-        return model(x, train=True, hidden=hidden)
+        return model(x, train=True, hidden=hidden, key=jax.random.key(0))
 
     # Flax mixes bfloat16 features and float32 parameters by NumPy's rules.
     with jax.numpy_dtype_promotion("standard"):
-        assert jax.eval_shape(logits, jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)).dtype == jnp.float32
+        assert jax.eval_shape(logits, jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)).dtype == jnp.float32
     assert {dtype for point, dtype in seen if point > 0} == {jnp.dtype("bfloat16")}
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "allconv"])
 def test_mixing_points_come_in_order_and_halve_the_size_from_stage_to_stage(name):
     points, sides = [], []
 
@@ -78,11 +97,12 @@ def test_mixing_points_come_in_order_and_halve_the_size_from_stage_to_stage(name
 
     model = nnx.eval_shape(lambda: network(name))
     jax.eval_shape(
-        lambda x: network(name)(x, train=True, hidden=hidden), jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+        lambda x: network(name)(x, train=True, hidden=hidden, key=jax.random.key(0)),
+        jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32),
     )
     assert points == list(range(model.points))
     assert sides[:3] == [32, 32, 32]
-    assert sides[3:] == [16, 8, 4][: len(sides) - 3]
+    assert sides[3:] == ([16, 10] if name == "allconv" else [16, 8, 4][: len(sides) - 3])
 
 
 def test_what_the_hidden_function_returns_is_what_the_network_goes_on_with():
@@ -123,8 +143,65 @@ def test_an_unknown_model_is_answered_with_the_list(name):
         ("preact-resnet-19", "18"),
         ("resnext-30-4x24", "9n \\+ 2"),
         ("pyramidnet-240-201", "9n \\+ 2"),
+        ("densenet-41-12", "3n \\+ 4"),
     ],
 )
 def test_an_impossible_depth_is_answered_with_the_possible_ones(name, message):
     with pytest.raises(ValueError, match=message):
         network(name)
+
+
+def padded(x, by):
+    return np.pad(x, ((0, 0), (by, by), (by, by), (0, 0)))
+
+
+def by_hand(x, layer, padding):
+    """Convolution, normalization by the batch, x sigmoid(1.702 x)."""
+    kernel, x = np.asarray(layer.conv.kernel[...], np.float64), padded(x, padding)
+    side, height, width = len(kernel), x.shape[1] - len(kernel) + 1, x.shape[2] - len(kernel) + 1
+    x = sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i, j in np.ndindex(side, side))
+    x = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+    return x / (1 + np.exp(-1.702 * x))
+
+
+def test_the_last_layers_of_allconv_go_from_8_to_6_to_8_to_10_pixels():
+    features = jax.random.normal(jax.random.key(3), (2, 8, 8, 192))
+    expected = np.asarray(features, np.float64)
+    for layer, padding, side in zip(network("allconv").stages[2], (0, 1, 1), (6, 8, 10), strict=True):
+        features, expected = layer(features, True), by_hand(expected, layer, padding)
+        assert features.shape == (2, side, side, 192)
+        np.testing.assert_allclose(features, expected, atol=1e-4)  # float32 sums of 1,728 products
+
+
+def test_allconv_averages_the_first_8x8_of_its_last_features_and_drops_half_in_training():
+    model, x, seen = network("allconv"), jax.random.normal(jax.random.key(0), (2, 32, 32, 3)), {}
+
+    def hidden(point, features):
+        seen[point] = features
+        return features
+
+    def forward(key, train):
+        out = model.features(x, train=train, hidden=hidden, key=key)
+        return out, dict(seen)
+
+    features, before = forward(None, False)
+    np.testing.assert_array_equal(features, before[4][:, :8, :8])
+    one, again, other = (forward(jax.random.key(seed), True)[0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).mean() > 0.9
+    with pytest.raises(ValueError, match="allconv drops features in training: pass a key"):
+        forward(None, True)
+
+
+def test_dropout_keeps_the_mean():
+    out = np.asarray(dropout(jax.random.key(0), jnp.ones((64, 64)), 0.25))
+    assert set(np.unique(out)) == {0, np.float32(1 / 0.75)}
+    # 4,096 draws of chance 3/4: the mean of the kept is known to 0.7 %.
+    assert out.mean() == pytest.approx(1, abs=0.03)
+
+
+def test_a_dense_layer_puts_its_channels_after_those_it_saw():
+    model, x = network("densenet-7-4"), jax.random.normal(jax.random.key(0), (2, 8, 8, 8))
+    out = model.stages[0][0](x, False)
+    np.testing.assert_array_equal(out[..., :8], x)
+    assert out.shape == (2, 8, 8, 12)

@@ -1,9 +1,9 @@
 """The networks, one file per paper, under the names that the papers use.
 
-Every network is called as `model(pictures [b h w c], train=..., hidden=...)` and returns float32 logits [b k], its
-`classifier` of its `features`. At each of its `points` mixing points it calls `hidden(point, features) -> features`: 0
-is the input, 1 follows the stem, 2, 3, ... follow the stages. Hidden-feature mixing (Manifold Mixup, Feature-CutMix)
-and DropBlock enter there.
+Every network is called as `model(pictures [b h w c], train=..., hidden=..., key=...)` and returns float32 logits
+[b k], its `classifier` of its `features`; the key is for dropout, in the networks that have it. At each of its `points`
+mixing points it calls `hidden(point, features) -> features`: 0 is the input, 1 follows the stem, 2, 3, ... follow the
+stages. Hidden-feature mixing (Manifold Mixup, Feature-CutMix) and DropBlock enter there.
 """
 
 import re
@@ -13,6 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
+from .allconv import AllConv
+from .densenet import DenseNet
 from .layers import DType, Hidden
 from .preact_resnet import PreActResNet
 from .pyramidnet import PyramidNet
@@ -27,6 +29,8 @@ FAMILIES: tuple[tuple[str, Callable[..., Any], str], ...] = (
     (r"preact-resnet-(\d+)", PreActResNet, "preact-resnet-18, preact-resnet-34"),
     (r"resnext-(\d+)-(\d+)x(\d+)", ResNeXt, "resnext-D-CxW with D = 9n + 2 (resnext-29-4x24, resnext-29-8x64)"),
     (r"pyramidnet-(\d+)-(\d+)", PyramidNet, "pyramidnet-A-D (pyramidnet-48-110, pyramidnet-240-200)"),
+    (r"densenet-(\d+)-(\d+)", DenseNet, "densenet-D-K with D = 3n + 4 (densenet-40-12)"),
+    (r"allconv", AllConv, "allconv, for pictures of 24 pixels and more"),
 )
 
 __all__ = ["DType", "Hidden", "create"]

@@ -32,8 +32,16 @@ def through(stages: nnx.List, x: jax.Array, train: bool, hidden: Hidden) -> jax.
     return x
 
 
+def dropout(key: jax.Array, features: jax.Array, rate: float) -> jax.Array:
+    """Each number zeroed with probability `rate`, the others scaled so that the mean stays."""
+    kept = jax.random.bernoulli(key, 1 - rate, features.shape)
+    return jnp.where(kept, features / (1 - rate), 0.0)
+
+
 class Conv(nnx.Conv):
-    """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up."""
+    """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up, unless
+    another padding is asked for.
+    """
 
     def __init__(
         self,
@@ -43,6 +51,7 @@ class Conv(nnx.Conv):
         *,
         stride: int = 1,
         groups: int = 1,
+        padding: int | None = None,
         rngs: nnx.Rngs,
         dtype: DType = jnp.float32,
     ) -> None:
@@ -51,7 +60,7 @@ class Conv(nnx.Conv):
             outputs,
             (side, side),
             strides=stride,
-            padding=side // 2,
+            padding=side // 2 if padding is None else padding,
             feature_group_count=groups,
             use_bias=False,
             dtype=dtype,
@@ -83,19 +92,25 @@ class Classifier(nnx.Module):
 class Network(nnx.Module):
     """Pictures [b h w c] -> logits [b k] in float32: the features of a network, then its classifier.
 
-    `features(x, train=..., hidden=...)` gives [b h w d], what the classifier averages: not negative, so class
-    activation maps (`jaxmix.saliency.cam`) can be read off them with the classifier's weights.
+    `features(x, train=..., hidden=..., key=...)` gives [b h w d], what the classifier averages: class activation maps
+    (`jaxmix.saliency.cam`) can be read off them with the classifier's weights. Networks with dropout want a key in
+    training; the others don't look at it.
     """
 
     points: int
+    smallest = 1  # side of the pictures
     classifier: Classifier
 
     @abstractmethod
-    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
         """What the classifier averages."""
 
-    def __call__(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
-        return self.classifier(self.features(x, train=train, hidden=hidden))
+    def __call__(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
+        return self.classifier(self.features(x, train=train, hidden=hidden, key=key))
 
 
 def widen(features: jax.Array, width: int) -> jax.Array:

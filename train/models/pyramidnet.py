@@ -72,7 +72,9 @@ class PyramidNet(Network):
         self.last = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
         x = hidden(1, self.norm(self.stem(hidden(0, x)), train))
         x = through(self.stages, x, train, hidden)
         return jax.nn.relu(self.last(x, train))

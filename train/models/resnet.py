@@ -46,7 +46,9 @@ class ResNet(Network):
         self.stages = nnx.List(stages)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
         return through(self.stages, x, train, hidden)

@@ -61,7 +61,9 @@ class ResNeXt(Network):
         self.stages = nnx.List(stages)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
         x = jax.nn.relu(self.norm(self.stem(hidden(0, x)), train))
         x = hidden(1, x)
         return through(self.stages, x, train, hidden)

@@ -49,7 +49,9 @@ class WideResNet(Network):
         self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
 
-    def features(self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged) -> jax.Array:
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
         x = hidden(1, self.stem(hidden(0, x)))
         x = through(self.stages, x, train, hidden)
         return jax.nn.relu(self.norm(x, train))
