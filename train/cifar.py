@@ -46,9 +46,10 @@ class Config:
     data_dir: Path = Path("data")
     """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
     method: str = "cutmix"
-    """How pictures are mixed: none, mixup, cutmix, ..., manifold-mixup; a wrong name lists them all."""
+    """How pictures are mixed: none, mixup, cutmix, ..., augmix, augmix+cutmix, ...; a wrong name lists them all."""
     model: str = "resnet-8"
-    """Which network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D."""
+    """Which network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12,
+    allconv."""
     limit_train: int | None = None
     """Train on the first so many pictures only, for a quick look."""
     limit_test: int | None = None
@@ -79,6 +80,9 @@ class Config:
     loss: Loss = "auto"
     """auto is the loss of the method's paper: softmax_bce for manifold-mixup, sage, puzzlemix and comixup, else
     cross_entropy."""
+    jsd: Literal["on", "off"] = "on"
+    """For augmix: learn from each picture and two views of it, with 12 times their Jensen-Shannon divergence in the
+    loss; off is one view and the plain loss."""
     crop_padding: int | None = None
     """Pixels of mean color around a picture before its random crop. Default: digits 1, npz an eighth, CIFAR as in the
     method's paper, 4 or 2."""
@@ -246,7 +250,7 @@ def resolved(config: Config, dataset: data.Dataset) -> Config:
 def recipe_of(config: Config, dataset: data.Dataset) -> recipes.Recipe:
     """The recipe of the configured method for these pictures and this network."""
     side = min(dataset.train_images.shape[1:3])
-    return recipes.create(config.method, config.dataset, side, config.model, dataset.std)
+    return recipes.create(config.method, config.dataset, side, config.model, dataset.std, jsd=config.jsd == "on")
 
 
 def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
@@ -355,7 +359,7 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
 def draw_mixed(config: Config, trainer: Trainer, state: State, path: Path) -> None:
     """Draws the first mixed batch: the pictures, their maps, the masks, the result and the label."""
     channels = trainer.dataset.train_images.shape[-1]
-    if trainer.recipe.augmentation is None:
+    if trainer.recipe.augmentation is None and trainer.recipe.views is None:
         print(f"no mixed.png: {config.method} mixes no pictures")
         return
     if channels not in (1, 3):

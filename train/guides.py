@@ -24,6 +24,7 @@ class Clean(NamedTuple):
     labels: class ids
     graph, params, statistics: of the network, for `nnx.merge`
     loss: of the training, per example: loss(logits, labels)
+    key: for the dropout of passes in training mode
     """
 
     images: Float[Array, "b h w c"]
@@ -33,6 +34,7 @@ class Clean(NamedTuple):
     params: Any
     statistics: Any
     loss: Callable[[Array, Array], Array]
+    key: Array | None = None
 
     def network(self, params: Any) -> Any:
         return nnx.merge(self.graph, params, self.statistics, copy=True)
@@ -78,7 +80,7 @@ def input_gradient(
 
     def scored(images: Array, params: Any) -> tuple[Array, Any]:
         model = clean.network(params)
-        score = objective(clean, model(images, train=train))
+        score = objective(clean, model(images, train=train, key=clean.key))
         return score, nnx.state(model, nnx.BatchStat)
 
     wanted = (0, 1) if learn else (0,)
@@ -92,7 +94,7 @@ def class_activation(clean: Clean) -> Guidance:
     Its pass forward moves the running averages, as in the authors' code.
     """
     model = clean.network(clean.params)
-    features = model.features(clean.images, train=True).astype(jnp.float32)
+    features = model.features(clean.images, train=True, key=clean.key).astype(jnp.float32)
     linear = model.classifier.linear
     maps = saliency.cam(features, linear.kernel[...], clean.labels, linear.bias[...])
     return Guidance((jax.lax.stop_gradient(maps), clean.labels), None, nnx.state(model, nnx.BatchStat))

@@ -16,12 +16,23 @@ def normalize(
     return images.astype(jnp.float32) * scale - offset
 
 
+def pixels(images: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]) -> Float[Array, "b h w c"]:
+    """Normalized pictures as pixels in [0, 1]."""
+    return jnp.clip(images.astype(jnp.float32) * _channels(std) + _channels(mean), 0, 1)
+
+
+def standardize(
+    pixels: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Array, "b h w c"]:
+    """(pixels - mean) / std, channel by channel: the inverse of `pixels`."""
+    return (pixels - _channels(mean)) / _channels(std)
+
+
 def restore(
     images: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> UInt8[Array, "b h w c"]:
     """The inverse of `normalize`, for people to look at."""
-    pixels = images.astype(jnp.float32) * _channels(std) + _channels(mean)
-    return jnp.clip(jnp.rint(pixels * 255), 0, 255).astype(jnp.uint8)
+    return jnp.rint(pixels(images, mean, std) * 255).astype(jnp.uint8)
 
 
 def crop(key: jax.Array, images: Float[Array, "b h w c"], padding: int) -> Float[Array, "b h w c"]:

@@ -18,6 +18,7 @@ import guides
 import jaxmix
 from jaxmix import saliency
 from jaxmix.mix import Mix
+from views import Views, fold, mixed_alike, one_view, three_views, unfold
 
 # augmentation(key, images or features [b h w c], progress, *maps) -> (mixed, Mix); progress goes from 0 to 1 over the
 # training.
@@ -37,6 +38,8 @@ class Recipe(NamedTuple):
     guide: finds the maps that the augmentation takes; None if it takes none
     mixed_weight: of the loss of the mixed pictures, where the guide learns from the clean ones too
     regularization: what happens to the features after each stage; None for nothing
+    views: makes the views of each picture that the network learns from, before mixing; None for the picture alone
+    consistency: weight of the divergence between the predictions for the views; the loss itself is of the first view
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
     weight_decay: the L2 penalty that the paper's results were trained with
     padding: of the random crops on CIFAR that the paper's results were trained with
@@ -47,27 +50,50 @@ class Recipe(NamedTuple):
     guide: guides.Guide | None = None
     mixed_weight: float = 1.0
     regularization: Regularization | None = None
+    views: Views | None = None
+    consistency: float = 0.0
     loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
     weight_decay: float = 5e-4
     padding: int = 4
 
 
-def create(method: str, dataset: str, side: int, model: str, std: tuple[float, ...] = (1.0,)) -> Recipe:
+def create(
+    method: str, dataset: str, side: int, model: str, std: tuple[float, ...] = (1.0,), *, jsd: bool = True
+) -> Recipe:
     """The recipe of `method` for pictures of the data set, the shorter side of which is `side` pixels, and a network.
 
-    `std` is what the pictures, in [0, 1], were divided by. Raises ValueError listing the methods if there is none of
-    that name.
+    `std` is what the pictures, in [0, 1], were divided by; `jsd` says whether AugMix learns consistency between views.
+    Raises ValueError listing the methods if there is none of that name, or AugMix can't come before it.
     """
-    recipes = _recipes(dataset, side, model, std)
-    if method not in recipes:
-        close = difflib.get_close_matches(method, recipes, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}.")
-    return recipes[method]
+    recipes = _recipes(dataset, side, model, std) | {"augmix": _augmix(model, jsd)}
+    # What AugMix can come before: methods that mix the pictures themselves, guided by nothing.
+    mixing = {
+        name: recipe.augmentation
+        for name, recipe in recipes.items()
+        if recipe.augmentation is not None and recipe.points == (0,) and recipe.guide is None
+    }
+    after = "augmix+METHOD with METHOD one of " + ", ".join(mixing)
+    both = {f"augmix+{name}": recipes["augmix"]._replace(augmentation=mix) for name, mix in mixing.items()}
+    known = recipes | both
+    if method in known:
+        return known[method]
+    if method.startswith("augmix+") and method.removeprefix("augmix+") in recipes:
+        raise ValueError(f"There is no method {method!r}; wanted {after}, which mix the pictures and need no maps.")
+    close = difflib.get_close_matches(method, known, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}; and {after}.")
 
 
 def _recipes(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
     return _drawn(dataset, side, model) | _guided(dataset, side, model, std)
+
+
+def _augmix(model: str, jsd: bool) -> Recipe:
+    """With the consistency loss three views of every picture, without it one."""
+    weight_decay = 1e-4 if model.startswith("densenet-") else 5e-4
+    if not jsd:
+        return Recipe(views=one_view, weight_decay=weight_decay)
+    return Recipe(views=three_views, consistency=12.0, weight_decay=weight_decay)
 
 
 def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
@@ -201,10 +227,18 @@ class Mixing:
     """
 
     def __init__(
-        self, recipe: Recipe, key: jax.Array, progress: ArrayLike, points: int, maps: tuple[jax.Array, ...] = ()
+        self,
+        recipe: Recipe,
+        key: jax.Array,
+        progress: ArrayLike,
+        points: int,
+        maps: tuple[jax.Array, ...] = (),
+        views: int = 1,
     ) -> None:
-        """`points` is the number of mixing points of the network; the maps are what the recipe's guide found."""
-        self.recipe, self.progress, self.points, self.maps = recipe, progress, points, maps
+        """`points` is the number of mixing points of the network; the maps are what the recipe's guide found; `views`
+        is how many rows of the batch show the same picture, and are mixed alike.
+        """
+        self.recipe, self.progress, self.points, self.maps, self.views = recipe, progress, points, maps, views
         self.mix: Mix | None = None
         choice_key, *keys = jax.random.split(key, points + 1)
         self.keys = keys
@@ -221,8 +255,9 @@ class Mixing:
 
     def _mixed(self, point: int, features: jax.Array, augmentation: Augmentation) -> jax.Array:
         if len(self.recipe.points) == 1:
-            features, self.mix = augmentation(self.keys[point], features, self.progress, *self.maps)
-            return features
+            seen = unfold(features, self.views)
+            first, self.mix = augmentation(self.keys[point], seen[0], self.progress, *self.maps)
+            return fold(mixed_alike(first, self.mix, seen))
 
         def mixed() -> tuple[jax.Array, Mix]:
             result, mix = augmentation(self.keys[point], features, self.progress)

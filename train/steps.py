@@ -22,9 +22,10 @@ import guides
 import models
 import pictures
 import recipes
+import views
 from data import Dataset
-from jaxmix import accuracy
-from jaxmix.mix import Mix
+from jaxmix import accuracy, jsd
+from jaxmix.mix import Mix, unmixed
 
 # How many batches are looked through for a mixed one to show: a method that mixes every second one will have come by.
 PREVIEW_STEPS = 32
@@ -44,6 +45,15 @@ class State(NamedTuple):
     statistics: Any
     optimizer: Any
     totals: Float[Array, "2"]
+
+
+class Keys(NamedTuple):
+    """What the random parts of a step after cropping and mirroring draw from."""
+
+    mix: jax.Array
+    views: jax.Array
+    dropout: jax.Array
+    guide: jax.Array
 
 
 class Split(NamedTuple):
@@ -143,6 +153,9 @@ class Trainer:
 
         init_key, self._order_key, self._step_key = jax.random.split(jax.random.key(seed), 3)
         shapes = nnx.eval_shape(network, init_key)
+        side = min(dataset.train_images.shape[1:3])
+        if side < shapes.smallest:
+            raise ValueError(f"--model {model} needs {shapes.smallest} pixels a side; {dataset.name} has {side}.")
         self._graph, self._points = nnx.graphdef(shapes), shapes.points
         self.fresh = partial(jax.jit(fresh, out_shardings=self._replicated), init_key)
         self.train = self._placed(dataset.train_images, dataset.train_labels)
@@ -187,16 +200,19 @@ class Trainer:
         return jax.lax.scan(body, state, length=count)
 
     def _step(self, state: State, train: Split, order: Array, key: jax.Array) -> tuple[State, Float[Array, "2"]]:
-        images, labels, mix_key = self._batch(train, order, key, state.step)
+        images, labels, keys = self._batch(train, order, key, state.step)
         progress = state.step.astype(jnp.float32) / self.steps
-        guidance = self._guidance(state, images, labels)
+        guidance = self._guidance(state, images, labels, keys.guide)
+        seen, count = self._seen(images, keys.views)
 
         def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
             model = nnx.merge(self._graph, params, guidance.statistics, copy=True)
-            mixing = recipes.Mixing(self.recipe, mix_key, progress, self._points, guidance.maps)
-            logits = model(images, train=True, hidden=mixing)
-            loss = self.loss(logits, labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
-            right = accuracy(logits, labels, mixing.mix).mean()
+            mixing = recipes.Mixing(self.recipe, keys.mix, progress, self._points, guidance.maps, count)
+            logits = views.unfold(model(seen, train=True, hidden=mixing, key=keys.dropout), count)
+            loss = self.loss(logits[0], labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
+            if self.recipe.consistency > 0:
+                loss += self.recipe.consistency * jsd(logits).mean()
+            right = accuracy(logits[0], labels, mixing.mix).mean()
             return self.recipe.mixed_weight * loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, right]))
 
         gradients, (statistics, results) = jax.grad(objective, has_aux=True)(state.params)
@@ -206,20 +222,31 @@ class Trainer:
         params = optax.apply_updates(state.params, updates)
         return State(state.step + 1, params, statistics, optimizer, state.totals + results), results
 
-    def _guidance(self, state: State, images: Float[Array, "b h w c"], labels: Int[Array, "b"]) -> guides.Guidance:
+    def _guidance(
+        self, state: State, images: Float[Array, "b h w c"], labels: Int[Array, "b"], key: jax.Array
+    ) -> guides.Guidance:
         """The maps that the recipe asks for, seen by the network as it is before this step."""
         if self.recipe.guide is None:
             return guides.Guidance((), None, state.statistics)
         pixels = pictures.restore(images, self.dataset.mean, self.dataset.std)
         loss = partial(self.loss, label_smoothing=self.label_smoothing)
-        clean = guides.Clean(images, pixels, labels, self._graph, state.params, state.statistics, loss)
+        clean = guides.Clean(images, pixels, labels, self._graph, state.params, state.statistics, loss, key)
         return self.recipe.guide(clean)
+
+    def _seen(self, images: Float[Array, "b h w c"], key: jax.Array) -> tuple[Float[Array, "b*v h w c"], int]:
+        """What the network sees of the pictures, before mixing: their views, next to each other, and how many."""
+        if self.recipe.views is None:
+            return images, 1
+        mean, std = self.dataset.mean, self.dataset.std
+        made = self.recipe.views(key, pictures.pixels(images, mean, std))
+        seen = pictures.standardize(views.fold(made), mean, std)
+        return jax.lax.with_sharding_constraint(seen, self._rows), made.shape[0]
 
     def _batch(
         self, train: Split, order: Array, key: jax.Array, step: Array
-    ) -> tuple[Float[Array, "b h w c"], Int[Array, "b"], jax.Array]:
-        """The pictures of a step, cropped and mirrored, with their labels and the key to mix them with."""
-        crop_key, mirror_key, mix_key = jax.random.split(jax.random.fold_in(key, step), 3)
+    ) -> tuple[Float[Array, "b h w c"], Int[Array, "b"], Keys]:
+        """The pictures of a step, cropped and mirrored, with their labels and the keys of what follows."""
+        crop_key, mirror_key, *keys = jax.random.split(jax.random.fold_in(key, step), 6)
         position = step % self.steps_per_epoch
         rows = jax.lax.dynamic_slice(order, (position * self.batch_size,), (self.batch_size,))
         rows = jax.lax.with_sharding_constraint(rows, self._rows)
@@ -227,7 +254,7 @@ class Trainer:
         images = pictures.crop(crop_key, images, self.padding)
         if self.flip:
             images = pictures.mirror(mirror_key, images)
-        return images, train.labels[rows], mix_key
+        return images, train.labels[rows], Keys(*keys)
 
     # ---- evaluation
 
@@ -261,24 +288,30 @@ class Trainer:
         Taken at the end of the schedule, where a scheduled method is at full strength. None where nothing mixes
         pictures, or no mixed batch comes in the first `PREVIEW_STEPS` steps.
         """
-        if self.recipe.augmentation is None:
+        if self.recipe.augmentation is None and self.recipe.views is None:
             return None
         for step in range(PREVIEW_STEPS):
             order = self.order(step // self.steps_per_epoch)
-            batch = jax.device_get(self._preview(state, self.train, order, self._step_key, step))
-            if (batch.images != batch.mixed).any():
+            batch, before = jax.device_get(self._preview(state, self.train, order, self._step_key, step))
+            if (before != batch.mixed).any():
                 return batch
         return None
 
-    def _previewed(self, state: State, train: Split, order: Array, key: jax.Array, step: Array) -> Preview:
-        images, labels, mix_key = self._batch(train, order, key, step)
-        maps = self._guidance(state, images, labels).maps
-        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), mix_key, 1.0, self._points, maps)
-        mixed = mixing(0, images)
-        assert mixing.mix is not None
-        mean, std = self.dataset.mean, self.dataset.std
-        shown = pictures.restore(images, mean, std), pictures.restore(mixed, mean, std)
-        return Preview(*shown, mixing.mix, labels, maps[0] if maps else None)
+    def _previewed(
+        self, state: State, train: Split, order: Array, key: jax.Array, step: Array
+    ) -> tuple[Preview, UInt8[Array, "b h w c"]]:
+        """The batch, its last view where it has several, and the same not mixed (nor a view, if nothing mixes)."""
+        images, labels, keys = self._batch(train, order, key, step)
+        maps = self._guidance(state, images, labels, keys.guide).maps
+        seen, count = self._seen(images, keys.views)
+        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), keys.mix, 1.0, self._points, maps, count)
+        last = [views.unfold(batch, count)[-1] for batch in (seen, mixing(0, seen))]
+        original, before, mixed = (
+            pictures.restore(batch, self.dataset.mean, self.dataset.std) for batch in (images, *last)
+        )
+        mix = unmixed(images.shape[0]) if mixing.mix is None else mixing.mix
+        preview = Preview(original, mixed, mix, labels, maps[0] if maps else None)
+        return preview, original if self.recipe.augmentation is None else before
 
 
 def _all_finite(state: State) -> Array:

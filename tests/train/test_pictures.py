@@ -21,6 +21,14 @@ def test_normalization_is_undone_bit_for_bit():
     np.testing.assert_array_equal(pictures.restore(normal, MEAN, STD), images)
 
 
+def test_pixels_are_in_0_to_1_and_standardizing_undoes_them():
+    normal = pictures.normalize(jnp.asarray(batch()), MEAN, STD)
+    pixels = pictures.pixels(normal, MEAN, STD)
+    assert pixels.min() >= 0 and pixels.max() <= 1
+    np.testing.assert_allclose(pixels, batch() / 255, atol=1e-6)
+    np.testing.assert_allclose(pictures.standardize(pixels, MEAN, STD), normal, atol=1e-5)
+
+
 def test_every_crop_is_a_window_of_the_zero_padded_picture_and_all_windows_come():
     images = jnp.asarray(batch(500, 4), jnp.float32) + 1
     cropped = np.asarray(pictures.crop(jax.random.key(0), images, 1))
