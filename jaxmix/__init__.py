@@ -1,11 +1,13 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
-from jaxmix import blocks, draw, masks, pairs, saliency, shifts, warps
+from jaxmix import blocks, draw, masks, pairs, pixels, saliency, shifts, warps
 from jaxmix.choose import one_of, sometimes, split
 from jaxmix.consistency import jsd
 from jaxmix.losses import accuracy, cross_entropy, softmax_bce
 from jaxmix.methods.adversarial import adversarial
 from jaxmix.methods.attentivemix import attentivemix
+from jaxmix.methods.augmix import augmix, augmix_views
+from jaxmix.methods.autoaugment import autoaugment
 from jaxmix.methods.comixup import comixup
 from jaxmix.methods.cutmix import cutmix
 from jaxmix.methods.cutout import cutout
@@ -15,12 +17,14 @@ from jaxmix.methods.gridmix import gridmix
 from jaxmix.methods.gridmixup import gridmixup
 from jaxmix.methods.mixup import mixup
 from jaxmix.methods.puzzlemix import puzzlemix
+from jaxmix.methods.randaugment import randaugment
 from jaxmix.methods.randommix import randommix
 from jaxmix.methods.resizemix import resizemix
 from jaxmix.methods.sage import sage
 from jaxmix.methods.saliencymix import saliencymix
 from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
 from jaxmix.methods.snapmix import snapmix
+from jaxmix.methods.trivialaugment import trivialaugment
 from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
 from jaxmix.sharding import per_device
 
@@ -32,6 +36,9 @@ __all__ = [
     "adversarial",
     "apply",
     "attentivemix",
+    "augmix",
+    "augmix_views",
+    "autoaugment",
     "blocks",
     "comixup",
     "cross_entropy",
@@ -51,7 +58,9 @@ __all__ = [
     "pair",
     "pairs",
     "per_device",
+    "pixels",
     "puzzlemix",
+    "randaugment",
     "randommix",
     "resizemix",
     "sage",
@@ -65,5 +74,6 @@ __all__ = [
     "sometimes",
     "split",
     "targets",
+    "trivialaugment",
     "warps",
 ]

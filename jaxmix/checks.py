@@ -179,6 +179,13 @@ def blocks(number: int, x: jax.Array) -> int:
     return number
 
 
+def some(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    """A sequence to choose from, which mustn't be empty."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ValueError(f"{name} is {values!r}; wanted a sequence of one or more")
+    return values
+
+
 def concrete(value: ArrayLike) -> np.ndarray | None:
     """The value where it is known at trace time, None where it is traced."""
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)

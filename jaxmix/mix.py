@@ -70,6 +70,12 @@ def pair(
     return Mix(source, weight, masks, (None, warp))
 
 
+def unmixed(size: int) -> Mix:
+    """The mix of one slot that leaves every sample alone: of methods that keep labels and make their own pictures."""
+    source = jnp.arange(size, dtype=jnp.int32)[:, None]
+    return Mix(source, jnp.ones((size, 1), jnp.float32), jnp.ones((size, 1, 1, 1), jnp.float32), (None,))
+
+
 def apply(mix: Mix, x: Array) -> Array:
     """Blend pictures, segmentation maps (one-hot), depth maps or features as the mix says.
 

@@ -40,6 +40,28 @@ def _beta(draws: int) -> Callable[[Array, Array], Array]:
     return draw
 
 
+def dirichlet(key: Array, alpha: ArrayLike, draws: int, parts: int) -> Float[Array, "d s"]:
+    """Shares of so many parts from Dirichlet(alpha, ..., alpha); each row adds up to 1.
+
+    Dirichlet(1, ..., 1) is drawn as such, like Beta(1, 1). A traced alpha that is not above 0 gives equal shares.
+    """
+    number = checks.number("alpha", alpha, above=0.0)
+    known = checks.concrete(alpha)
+
+    def flat(key, alpha):
+        waits = jax.random.exponential(key, (draws, parts), jnp.float32)
+        return waits / jnp.maximum(waits.sum(1, keepdims=True), jnp.finfo(jnp.float32).tiny)
+
+    def any_alpha(key, alpha):
+        positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
+        logs = jax.random.loggamma(key, positive, (draws, parts), jnp.float32)
+        return jnp.where(alpha > 0, jax.nn.softmax(logs), 1 / parts)
+
+    if known is None:
+        return jax.lax.cond(number == 1.0, flat, any_alpha, key, number)
+    return (flat if known == 1.0 else any_alpha)(key, number)
+
+
 def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: int) -> Float[Array, "d"]:
     """Numbers spread evenly from low to high."""
     return between(low, high, jax.random.uniform(key, (draws,), jnp.float32))

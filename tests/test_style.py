@@ -5,7 +5,7 @@ import inspect
 import pathlib
 
 import pytest
-from test_contract import METHODS, SHARES_WITH_MANY
+from test_contract import KEEPS_LABELS, METHODS, SHARES_WITH_MANY
 
 import jaxmix
 
@@ -34,7 +34,7 @@ def test_methods_take_key_batch_and_keyword_hyper_parameters_and_name_their_pape
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters), "would swallow a misspelt option"
     text = inspect.getdoc(METHODS[name])
     assert "Reference:" in text and "Returns:" in text
-    assert "per_batch" in inspect.signature(METHODS[name]).parameters or name in SHARES_WITH_MANY
+    assert "per_batch" in inspect.signature(METHODS[name]).parameters or name in SHARES_WITH_MANY | KEEPS_LABELS
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -1,0 +1,180 @@
+"""AugMix (Hendrycks et al., 2020): chains of simple operations, mixed with each other and with the picture."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxmix import checks, placement, shares
+from jaxmix.mix import Mix, unmixed
+from jaxmix.pixels import operations as ops
+from jaxmix.pixels import packed
+from jaxmix.pixels.moves import Drawn, Move, chained
+
+
+def _part(level: Array, most: float) -> Array:
+    return jnp.trunc(level * most / 10)
+
+
+def _factor(level: Array, side: int) -> Array:
+    return 0.18 * level + 0.1
+
+
+def _slope(level: Array, side: int) -> Array:
+    return 0.03 * level
+
+
+def _shift(level: Array, side: int) -> Array:
+    return _part(level, side / 3)
+
+
+NINE = (
+    Move(ops.AUTOCONTRAST),
+    Move(ops.EQUALIZE),
+    Move(ops.POSTERIZE, lambda level, side: 4 - _part(level, 4)),
+    Move(ops.ROTATE, lambda level, side: _part(level, 30), signed=True),
+    Move(ops.SOLARIZE, lambda level, side: 256 - _part(level, 256)),
+    Move(ops.SHEAR_X, _slope, signed=True),
+    Move(ops.SHEAR_Y, _slope, signed=True),
+    Move(ops.SHIFT_X, _shift, signed=True),
+    Move(ops.SHIFT_Y, _shift, signed=True, tall=True),
+)
+THIRTEEN = (
+    *NINE,
+    Move(ops.COLOR, _factor),
+    Move(ops.CONTRAST, _factor),
+    Move(ops.BRIGHTNESS, _factor),
+    Move(ops.SHARPNESS, _factor),
+)
+
+
+def augmix(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    severity: ArrayLike = 3.0,
+    width: int = 3,
+    depth: int | None = None,
+    alpha: ArrayLike = 1.0,
+    operations: Sequence[Move] = NINE,
+) -> tuple[jax.Array, Mix]:
+    """Mix each picture with chains of operations on it; labels stay.
+
+        x' = (1 - m) x + m * sum over i of w_i chain_i(x),   w ~ Dirichlet(alpha, ..., alpha),   m ~ Beta(alpha, alpha)
+
+    Each chain is `depth` operations one after another on 8-bit levels, with Pillow's arithmetic, drawn with repetition;
+    each has a level L ~ U(0.1, severity) of its own. Every draw is per picture.
+
+    Args:
+        key: PRNG key.
+        batch: pictures [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
+            normalized: that comes after.
+        severity: highest level, from 0.1 to 10; may be traced. CIFAR: 3, ImageNet: 1.
+        width: number of chains, static.
+        depth: operations in each chain, static; by default 1, 2 or 3, drawn for each chain.
+        alpha: Dirichlet and Beta parameter, above 0; may be traced.
+        operations: `Move`s to draw from, `NINE` or `THIRTEEN` of `jaxmix.methods.augmix`. THIRTEEN adds color, contrast,
+            brightness and sharpness, which overlap the corruptions of CIFAR-C and ImageNet-C: report no results on
+            those with it.
+
+    Returns:
+        Pictures of the same shape and dtype (floats aren't rounded to levels again after the mixing), and a `Mix` of
+        one slot with weight 1, which leaves alone what it is applied to.
+
+    Raises:
+        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; another number
+            of channels; severity, width, depth or alpha out of range; no operations.
+
+    Differs from the authors' code: none in what is drawn and computed.
+
+    Reference: Dan Hendrycks, Norman Mu, Ekin D. Cubuk, Barret Zoph, Justin Gilmer, Balaji Lakshminarayanan. AugMix: A
+    Simple Data Processing Method to Improve Robustness and Uncertainty. ICLR 2020.
+
+    >>> images, mix = jax.jit(augmix)(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5))
+    >>> images.shape, mix.weight.shape
+    ((4, 32, 32, 3), (4, 1))
+    """
+    x = checks.images(batch)
+    return _views(key, x, 1, severity, width, depth, alpha, operations)[0], unmixed(x.shape[0])
+
+
+def augmix_views(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    views: int = 2,
+    severity: ArrayLike = 3.0,
+    width: int = 3,
+    depth: int | None = None,
+    alpha: ArrayLike = 1.0,
+    operations: Sequence[Move] = NINE,
+) -> Float[Array, "v b h w c"]:
+    """The pictures as they are, then independent AugMix views of each: what `jaxmix.jsd` compares.
+
+    Args:
+        key: PRNG key.
+        batch: cropped and mirrored pictures, as in `augmix`; all views share that.
+        views: how many besides the clean one, static.
+        severity: as in `augmix`.
+        width: as in `augmix`.
+        depth: as in `augmix`.
+        alpha: as in `augmix`.
+        operations: as in `augmix`.
+
+    Returns:
+        [1 + views, b, h, w, c], of the same dtype.
+
+    Raises:
+        ValueError: as `augmix`, and fewer than 1 views.
+
+    >>> augmix_views(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5)).shape
+    (3, 4, 32, 32, 3)
+    """
+    x = checks.images(batch)
+    made = _views(key, x, checks.count("views", views), severity, width, depth, alpha, operations)
+    return jnp.concatenate([x[None], made])
+
+
+def _views(key, x, views, severity, width, depth, alpha, moves):
+    chains_key, weight_key, skip_key = jax.random.split(key, 3)
+    size, number = x.shape[0], views * checks.count("width", width)
+    drawn = draw(chains_key, size, number, severity, depth, len(checks.some("operations", moves)))
+    weight = shares.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
+    skip = shares.beta(skip_key, alpha, size * views).reshape(size, views)
+    levels = packed.levels_of(x)
+    return placement.like(x, 0, lambda *given: mixed(*given, moves), x, levels, drawn, weight, skip)
+
+
+def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Drawn:
+    """So many chains for each picture."""
+    operation_key, level_key, sign_key, depth_key = jax.random.split(key, 4)
+    steps = 3 if depth is None else checks.count("depth", depth)
+    shape = (size, number, steps)
+    most = checks.number("severity", severity, low=0.1, high=10.0)
+    operation = jax.random.randint(operation_key, shape, 0, choices, jnp.int32)
+    if depth is None:
+        drawn = jax.random.randint(depth_key, (size, number, 1), 1, steps + 1, jnp.int32)
+        operation = jnp.where(jnp.arange(steps, dtype=jnp.int32)[None, None] < drawn, operation, -1)
+    level = shares.between(jnp.float32(0.1), most, jax.random.uniform(level_key, shape, jnp.float32))
+    return Drawn(operation, level, jax.random.bernoulli(sign_key, 0.5, shape))
+
+
+def mixed(
+    x: Float[Array, "b h w c"],
+    levels: Array,
+    drawn: Drawn,
+    weight: Float[Array, "b v n"],
+    skip: Float[Array, "b v"],
+    moves: Sequence[Move] = NINE,
+) -> Float[Array, "v b h w c"]:
+    """Views of pictures x for what was drawn. The chains are in the order of the views."""
+    size, height, width, channels = x.shape
+    views = weight.shape[1]
+    made = chained(levels, drawn, moves).reshape(size, views, -1, height, width)
+    share = (skip[..., None] * weight / 255)[..., None, None]
+    color = [(share * level.astype(jnp.float32)).sum(2) for level in packed.split(made, channels)]
+    kept = (1 - skip)[..., None, None, None] * packed.unit(x)[:, None]
+    out = jnp.moveaxis(kept + jnp.stack(color, -1), 1, 0)
+    return (jnp.round(out * 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)

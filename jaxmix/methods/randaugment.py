@@ -1,0 +1,67 @@
+"""RandAugment (Cubuk et al., 2020): a few of 14 operations, drawn for every picture, all of one magnitude."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from jaxmix import checks, placement
+from jaxmix.mix import Mix, unmixed
+from jaxmix.pixels import affine, spaces
+from jaxmix.pixels.chains import Frame
+from jaxmix.pixels.moves import Drawn, made
+
+BINS = 31
+MOVES = [move for name, move in spaces.narrow(BINS).items() if name != "invert"]
+
+
+def randaugment(
+    key: jax.Array,
+    batch: checks.Batch,
+    *,
+    number: int = 2,
+    magnitude: ArrayLike = 9.0,
+    interpolation: affine.Interpolation = affine.nearest,
+) -> tuple[jax.Array, Mix]:
+    """Change each picture by a number of operations, drawn with repetition from 14, of one magnitude; labels stay.
+
+    Operations work on 8-bit levels with Pillow's arithmetic; slopes, angles, shifts and factors get a random sign.
+    Outside of the picture is black.
+
+    Args:
+        key: PRNG key.
+        batch: pictures [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
+            normalized: that comes after.
+        number: the paper's N, of operations one after another, static. CIFAR: 3, ImageNet: 2.
+        magnitude: the paper's M, a whole number from 0 to 30; may be traced. WRN-28-10 on CIFAR: 5, ResNet-50 on
+            ImageNet: 9.
+        interpolation: of slopes and angles, `nearest` or `bilinear` of `jaxmix.pixels.affine`, static.
+
+    Returns:
+        Pictures of the same shape and dtype, and a `Mix` of one slot with weight 1, which leaves alone what it is
+        applied to.
+
+    Raises:
+        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; another number
+            of channels; number below 1, magnitude outside 0..30.
+
+    Reference: Ekin D. Cubuk, Barret Zoph, Jonathon Shlens, Quoc V. Le. RandAugment: Practical Automated Data
+    Augmentation with a Reduced Search Space. NeurIPS 2020.
+
+    >>> images, mix = jax.jit(randaugment)(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5))
+    >>> images.shape, mix.weight.shape
+    ((4, 32, 32, 3), (4, 1))
+    """
+    x = checks.images(batch)
+    drawn = draw(key, x.shape[0], checks.count("number", number), magnitude)
+    frame = Frame(interpolation)
+    return placement.like(x, 1, lambda x, drawn: made(x, drawn, MOVES, frame), x, drawn), unmixed(x.shape[0])
+
+
+def draw(key: Array, size: int, number: int, magnitude: ArrayLike) -> Drawn:
+    """So many operations for each picture, and their signs."""
+    move_key, sign_key = jax.random.split(key)
+    shape = (size, 1, number)
+    level = jnp.broadcast_to(checks.number("magnitude", magnitude, high=BINS - 1.0), shape)
+    move = jax.random.randint(move_key, shape, 0, len(MOVES), jnp.int32)
+    return Drawn(move, level, jax.random.bernoulli(sign_key, 0.5, shape))

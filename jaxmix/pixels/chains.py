@@ -1,0 +1,114 @@
+"""Several operations one after another, other ones for every picture of a batch.
+
+There are two forms with the same results. On CPU a loop over the pictures computes just the operation drawn; elsewhere
+all pictures go through one tone curve and one warp at a time, which every operation but the filters is made of.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt32
+
+from jaxmix import placement
+from jaxmix.pixels import affine, packed, tone
+from jaxmix.pixels.affine import Interpolation, Warp
+from jaxmix.pixels.filters import Filter
+from jaxmix.pixels.tone import Tone
+
+Pictures = UInt32[Array, "b h w"]
+
+
+class Operation(NamedTuple):
+    """What a step does: a tone curve, a warp or a filter; or nothing."""
+
+    tone: Tone | None = None
+    warp: Warp | None = None
+    filter: Filter | None = None
+
+
+# The packed pixel outside of the picture.
+BLACK = 0
+
+
+class Frame(NamedTuple):
+    """How warps read a picture, and the packed pixel outside of it."""
+
+    interpolation: Interpolation = affine.bilinear
+    fill: int = BLACK
+
+
+def run(
+    operations: Sequence[Operation],
+    pictures: Pictures,
+    channels: int,
+    index: Int[Array, "b n d"],
+    amount: Float[Array, "b n d"],
+    frame: Frame = Frame(),
+) -> UInt32[Array, "b n h w"]:
+    """Each picture after each of its n chains of d operations, `operations[index]` with their amounts."""
+    return _run(tuple(operations), frame, channels, pictures, index, amount)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _run(operations, frame, channels, pictures, index, amount):
+    loop, batched = (functools.partial(form, operations, frame, channels) for form in (one_by_one, together))
+    return jax.lax.platform_dependent(pictures, index, amount, cpu=loop, default=batched)
+
+
+def single(operation: Operation, frame: Frame, channels: int, picture: packed.Packed, amount: Array) -> packed.Packed:
+    """One picture after one operation."""
+    if operation.tone is not None:
+        return tone.changed(picture, operation.tone(picture, channels, amount))
+    if operation.warp is not None:
+        interpolation = affine.nearest if operation.warp.whole else frame.interpolation
+        matrix = operation.warp.matrix(amount, *picture.shape)
+        return interpolation(picture, channels, matrix, frame.fill, operation.warp.axes)
+    return picture if operation.filter is None else operation.filter(picture, channels, amount)
+
+
+def one_by_one(operations, frame, channels, pictures, index, amount):
+    """A loop over pictures, chains and operations, with a branch for each operation."""
+    size, number, depth = index.shape
+    branches = [functools.partial(single, operation, frame, channels) for operation in operations]
+
+    def chain(item):
+        place, *steps = item
+
+        def step(picture, chosen):
+            return placement.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
+
+        return jax.lax.scan(step, jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False), tuple(steps))[0]
+
+    places = jnp.repeat(jnp.arange(size, dtype=jnp.int32), number)
+    made = jax.lax.map(chain, (places, index.reshape(-1, depth), amount.reshape(-1, depth)))
+    return made.reshape(size, number, *made.shape[1:])
+
+
+def together(operations, frame, channels, pictures, index, amount):
+    """All pictures and chains at once, step by step: of each kind of operation one pass for all of them."""
+
+    def chain(picture, index, amount):
+        for step in range(index.shape[0]):
+            picture = _any(operations, frame, channels, picture, index[step], amount[step])
+        return picture
+
+    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(pictures, index, amount)
+
+
+def _any(operations, frame, channels, picture, index, amount):
+    height, width = picture.shape
+    changed = picture
+    for number, operation in enumerate(operations):
+        if operation.filter is not None:
+            changed = jnp.where(index == number, operation.filter(picture, channels, amount), changed)
+    if any(operation.tone for operation in operations):
+        tones = [operation.tone or tone.identity for operation in operations]
+        changed = tone.changed(changed, jnp.stack([curves(picture, channels, amount) for curves in tones])[index])
+    if any(operation.warp for operation in operations):
+        warps = [operation.warp.matrix if operation.warp else affine.still for operation in operations]
+        matrix = jnp.stack([warp(amount, height, width) for warp in warps])[index]
+        changed = frame.interpolation(changed, channels, matrix, frame.fill)
+    return changed

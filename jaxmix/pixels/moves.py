@@ -1,0 +1,55 @@
+"""Operations to draw from: what amount of each belongs to a level, and chains of them drawn for every picture."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt8, UInt32
+
+from jaxmix.pixels import chains, packed
+
+
+def _level(level: Array, side: int) -> Array:
+    return level
+
+
+class Move(NamedTuple):
+    """An operation, its amount at a level (and at a side of the picture), and whether it has a sign.
+
+    The sign is that of the amount, to which `base` is added. The side is the height if `tall`, or else the width.
+    """
+
+    operation: chains.Operation
+    amount: Callable[[Array, int], Array] = _level
+    signed: bool = False
+    base: float = 0.0
+    tall: bool = False
+
+
+class Drawn(NamedTuple):
+    """For each picture, chain and step which move (-1: none), its level, and whether its sign turns."""
+
+    move: Int[Array, "b n d"]
+    level: Float[Array, "b n d"]
+    negative: Bool[Array, "b n d"]
+
+
+def chained(
+    levels: UInt8[Array, "b h w c"], drawn: Drawn, moves: Sequence[Move], frame: chains.Frame = chains.Frame()
+) -> UInt32[Array, "b n h w"]:
+    """Packed pictures at the end of each chain."""
+    _, height, width, channels = levels.shape
+    amounts = jnp.zeros_like(drawn.level)
+    for number, move in enumerate(moves):
+        amount = move.amount(drawn.level, height if move.tall else width)
+        turned = jnp.where(drawn.negative, -amount, amount) if move.signed else amount
+        amounts = jnp.where(drawn.move == number, move.base + turned, amounts)
+    index = jnp.where(drawn.move < 0, len(moves), drawn.move)
+    steps = (*(move.operation for move in moves), chains.Operation())
+    return chains.run(steps, packed.pack(levels), channels, index, amounts, frame)
+
+
+def made(x: Array, drawn: Drawn, moves: Sequence[Move], frame: chains.Frame) -> Array:
+    """Pictures like x after the one chain drawn for each."""
+    levels = packed.levels_of(x)
+    return packed.like(packed.unpack(chained(levels, drawn, moves, frame)[:, 0], x.shape[-1]), x)

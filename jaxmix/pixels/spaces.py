@@ -1,0 +1,78 @@
+"""The operations of AutoAugment and its successors, with their ranges cut into so many bins."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxmix.pixels import operations
+from jaxmix.pixels.moves import Move
+
+
+def narrow(bins: int) -> dict[str, Move]:
+    """As AutoAugment and RandAugment have them: slopes to 0.3, 30 degrees, shifts by 150 / 331 of a side, 8 to 4 bits."""
+    return space(bins, slope=0.3, degrees=30, factor=0.9, lost=4, shift=lambda side: 150 / 331 * side)
+
+
+def wide(bins: int) -> dict[str, Move]:
+    """As TrivialAugmentWide has them: slopes to 0.99, 135 degrees, shifts by 32 pixels, 8 to 2 bits."""
+    return space(bins, slope=0.99, degrees=135, factor=0.99, lost=6, shift=lambda side: 32.0)
+
+
+def space(
+    bins: int, *, slope: float, degrees: float, factor: float, lost: int, shift: Callable[[int], float]
+) -> dict[str, Move]:
+    """The moves by name; the level of each is the number of its bin."""
+
+    def spread(end, start=0.0):
+        return lambda side: evenly(start, end, bins)
+
+    def pixels(side):
+        return -np.trunc(evenly(0.0, shift(side), bins))  # to the right and down
+
+    def bits(side):
+        return 8 - np.round(np.arange(bins) * lost / max(bins - 1, 1))
+
+    def factors(side):
+        return evenly(0.0, factor, bins)
+
+    slopes = spread(slope)
+    return {
+        "identity": Move(operations.IDENTITY),
+        "shear_x": Move(operations.SHEAR_X, _at(slopes), signed=True),
+        "shear_y": Move(operations.SHEAR_Y, _at(slopes), signed=True),
+        "translate_x": Move(operations.SHIFT_X, _at(pixels), signed=True),
+        "translate_y": Move(operations.SHIFT_Y, _at(pixels), signed=True, tall=True),
+        "rotate": Move(operations.ROTATE, _at(spread(degrees)), signed=True),
+        "brightness": Move(operations.BRIGHTNESS, _at(factors), signed=True, base=1.0),
+        "color": Move(operations.COLOR, _at(factors), signed=True, base=1.0),
+        "contrast": Move(operations.CONTRAST, _at(factors), signed=True, base=1.0),
+        "sharpness": Move(operations.SHARPNESS, _at(factors), signed=True, base=1.0),
+        "posterize": Move(operations.POSTERIZE, _at(bits)),
+        "solarize": Move(operations.SOLARIZE, _at(spread(0.0, 255.0))),
+        "autocontrast": Move(operations.AUTOCONTRAST),
+        "equalize": Move(operations.EQUALIZE),
+        "invert": Move(operations.INVERT),
+    }
+
+
+def evenly(start: float, end: float, bins: int) -> np.ndarray:
+    """Numbers from start to end, each rounded once: the first half counted from the start, the rest back from the end.
+
+    The step is rounded too, so the 16th of 31 numbers from 0 to 32 is 15.999999, which truncates to 15: so it is in
+    torchvision, where most results come from.
+    """
+    step, number = float(np.float32((end - start) / max(bins - 1, 1))), np.arange(bins)
+    up, down = start + step * number, end - step * (bins - 1 - number)
+    return np.where(number < bins // 2, up, down).astype(np.float32)
+
+
+def _at(table: Callable[[int], np.ndarray]) -> Callable[[Array, int], Array]:
+    """The amount of a bin."""
+
+    def amount(level: Array, side: int) -> Array:
+        values = jnp.asarray(table(side), jnp.float32)
+        return values[jnp.clip(jnp.round(level).astype(jnp.int32), 0, len(values) - 1)]
+
+    return amount
