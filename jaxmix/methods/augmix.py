@@ -1,5 +1,6 @@
 """AugMix (Hendrycks et al., 2020): chains of simple operations, mixed with each other and with the picture."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -75,9 +76,9 @@ def augmix(
         width: number of chains, static.
         depth: operations in each chain, static; by default 1, 2 or 3, drawn for each chain.
         alpha: Dirichlet and Beta parameter, above 0; may be traced.
-        operations: `Move`s to draw from, `NINE` or `THIRTEEN` of `jaxmix.methods.augmix`. THIRTEEN adds color, contrast,
-            brightness and sharpness, which overlap the corruptions of CIFAR-C and ImageNet-C: report no results on
-            those with it.
+        operations: `Move`s to draw from, `NINE` or `THIRTEEN` of `jaxmix.methods.augmix`. THIRTEEN adds color,
+            contrast, brightness and sharpness, which overlap the corruptions of CIFAR-C and ImageNet-C: report no
+            results on those with it.
 
     Returns:
         Pictures of the same shape and dtype (floats aren't rounded to levels again after the mixing), and a `Mix` of
@@ -144,7 +145,8 @@ def _views(key, x, views, severity, width, depth, alpha, moves):
     weight = shares.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = shares.beta(skip_key, alpha, size * views).reshape(size, views)
     levels = packed.levels_of(x)
-    return placement.like(x, 0, lambda *given: mixed(*given, moves), x, levels, drawn, weight, skip)
+    made = placement.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
+    return jnp.moveaxis(made, 1, 0)
 
 
 def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Drawn:
@@ -162,19 +164,18 @@ def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | N
 
 
 def mixed(
+    moves: Sequence[Move],
     x: Float[Array, "b h w c"],
     levels: Array,
     drawn: Drawn,
     weight: Float[Array, "b v n"],
     skip: Float[Array, "b v"],
-    moves: Sequence[Move] = NINE,
-) -> Float[Array, "v b h w c"]:
+) -> Float[Array, "b v h w c"]:
     """Views of pictures x for what was drawn. The chains are in the order of the views."""
     size, height, width, channels = x.shape
-    views = weight.shape[1]
-    made = chained(levels, drawn, moves).reshape(size, views, -1, height, width)
+    made = chained(levels, drawn, moves).reshape(size, weight.shape[1], -1, height, width)
     share = (skip[..., None] * weight / 255)[..., None, None]
     color = [(share * level.astype(jnp.float32)).sum(2) for level in packed.split(made, channels)]
     kept = (1 - skip)[..., None, None, None] * packed.unit(x)[:, None]
-    out = jnp.moveaxis(kept + jnp.stack(color, -1), 1, 0)
+    out = kept + jnp.stack(color, -1)
     return (jnp.round(out * 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)

@@ -31,7 +31,8 @@ def bilinear(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, a
     Along an axis that isn't among `axes` nothing may move; then two pixels do.
     """
     x, y = _source(matrix, *picture.shape)
-    inside, corners, shares = jnp.bool_(True), [np.int32(0)], []
+    inside, shares = jnp.bool_(True), []
+    corners = [jnp.zeros((), jnp.int32)]
     for axis, place, side, stride in (("y", y, picture.shape[0], picture.shape[1]), ("x", x, picture.shape[1], 1)):
         if axis in axes:
             inside &= (place >= 0) & (place < side)

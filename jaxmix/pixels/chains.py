@@ -40,13 +40,17 @@ class Frame(NamedTuple):
     fill: int = BLACK
 
 
+# Between pixels, and black outside.
+PLAIN = Frame()
+
+
 def run(
     operations: Sequence[Operation],
     pictures: Pictures,
     channels: int,
     index: Int[Array, "b n d"],
     amount: Float[Array, "b n d"],
-    frame: Frame = Frame(),
+    frame: Frame = PLAIN,
 ) -> UInt32[Array, "b n h w"]:
     """Each picture after each of its n chains of d operations, `operations[index]` with their amounts."""
     return _run(tuple(operations), frame, channels, pictures, index, amount)

@@ -35,18 +35,24 @@ class Drawn(NamedTuple):
 
 
 def chained(
-    levels: UInt8[Array, "b h w c"], drawn: Drawn, moves: Sequence[Move], frame: chains.Frame = chains.Frame()
+    levels: UInt8[Array, "b h w c"], drawn: Drawn, moves: Sequence[Move], frame: chains.Frame = chains.PLAIN
 ) -> UInt32[Array, "b n h w"]:
     """Packed pictures at the end of each chain."""
-    _, height, width, channels = levels.shape
+    steps, index, amounts = plan(drawn, moves, *levels.shape[1:3])
+    return chains.run(steps, packed.pack(levels), levels.shape[3], index, amounts, frame)
+
+
+def plan(
+    drawn: Drawn, moves: Sequence[Move], height: int, width: int
+) -> tuple[tuple[chains.Operation, ...], Int[Array, "b n d"], Float[Array, "b n d"]]:
+    """The operations, which of them each step takes, and how much of it. The last one, for no move, does nothing."""
     amounts = jnp.zeros_like(drawn.level)
     for number, move in enumerate(moves):
         amount = move.amount(drawn.level, height if move.tall else width)
         turned = jnp.where(drawn.negative, -amount, amount) if move.signed else amount
         amounts = jnp.where(drawn.move == number, move.base + turned, amounts)
     index = jnp.where(drawn.move < 0, len(moves), drawn.move)
-    steps = (*(move.operation for move in moves), chains.Operation())
-    return chains.run(steps, packed.pack(levels), channels, index, amounts, frame)
+    return (*(move.operation for move in moves), chains.Operation()), index, amounts
 
 
 def made(x: Array, drawn: Drawn, moves: Sequence[Move], frame: chains.Frame) -> Array:

@@ -59,8 +59,8 @@ def levels_of(x: Array, name: str = "images") -> UInt8[Array, "*b h w c"]:
     known = checks.concrete(x)
     if known is not None and not (known.min() >= -1e-3 and known.max() <= 1 + 1e-3):
         raise ValueError(
-            f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted floats in 0..1 or uint8 in 0..255: undo any "
-            "normalization first, and normalize afterwards"
+            f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted 0..1 "
+            "(or uint8 in 0..255): undo any normalization first, and normalize afterwards"
         )
     return jnp.round(jnp.clip(x.astype(jnp.float32), 0, 1) * 255).astype(jnp.uint8)
 

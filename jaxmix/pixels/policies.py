@@ -20,7 +20,8 @@ Policy = tuple[tuple[Step, Step], ...]
 
 def read(text: str) -> Policy:
     """The policy of such lines."""
-    return tuple(tuple(_step(part) for part in line.split(",")) for line in text.strip().splitlines())
+    pairs = [line.split(",") for line in text.strip().splitlines()]
+    return tuple((_step(first), _step(second)) for first, second in pairs)
 
 
 def _step(text: str) -> Step:

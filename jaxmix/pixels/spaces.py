@@ -11,12 +11,12 @@ from jaxmix.pixels.moves import Move
 
 
 def narrow(bins: int) -> dict[str, Move]:
-    """As AutoAugment and RandAugment have them: slopes to 0.3, 30 degrees, shifts by 150 / 331 of a side, 8 to 4 bits."""
+    """AutoAugment's and RandAugment's: slopes to 0.3, 30 degrees, shifts by 150 / 331 of a side, 8 to 4 bits."""
     return space(bins, slope=0.3, degrees=30, factor=0.9, lost=4, shift=lambda side: 150 / 331 * side)
 
 
 def wide(bins: int) -> dict[str, Move]:
-    """As TrivialAugmentWide has them: slopes to 0.99, 135 degrees, shifts by 32 pixels, 8 to 2 bits."""
+    """TrivialAugmentWide's: slopes to 0.99, 135 degrees, shifts by 32 pixels, 8 to 2 bits."""
     return space(bins, slope=0.99, degrees=135, factor=0.99, lost=6, shift=lambda side: 32.0)
 
 

@@ -34,7 +34,7 @@ def autocontrast(picture: packed.Packed, channels: int, amount: Array) -> Curves
     """The lowest level of a channel becomes 0 and its highest 255, as far as Pillow's arithmetic goes."""
     low, high = packed.extremes(picture, channels)
     span = (high - low)[:, None]
-    curves, rest = _divided(255 * (_LEVELS[None] - low[:, None]), jnp.maximum(span, 1))
+    curves, rest = _divided(255 * (jnp.asarray(_LEVELS)[None] - low[:, None]), jnp.maximum(span, 1))
     row, bits = _one_below()
     words = jnp.asarray(bits)[jnp.asarray(row)[low, high]]
     below = (jnp.repeat(words, 32, 1) >> jnp.asarray(_LEVELS % 32, jnp.uint32)[None]) & 1

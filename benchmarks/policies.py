@@ -1,0 +1,139 @@
+"""Pictures per second of AugMix and its relatives, next to timm's and torchvision's on Pillow, in one run.
+
+    uv run --isolated --with-requirements requirements.lock --with timm --with torchvision --with-editable . \\
+        python benchmarks/policies.py
+
+Contenders run interleaved in one process, in random order, round after round; ratios are medians over rounds, in which
+the drift of a busy machine cancels. All get 8-bit pictures: theirs Pillow images one by one, ours the batch, to the
+same kind of result. AugMix's severity is 3, RandAugment's 2 operations of magnitude 9; timm fills with grey and takes
+bilinear and bicubic warps, torchvision nearest ones and black, as they do by default.
+"""
+
+import functools
+import time
+
+import measure
+
+measure.with_allocator()
+
+import jax
+import numpy as np
+import PIL.Image
+import timm
+import timm.data.auto_augment as timm_policies
+import torch
+import torchvision
+import torchvision.transforms.v2 as torchvision_policies
+
+import jaxmix
+from jaxmix.methods import augmix
+from jaxmix.pixels import chains, moves, packed
+
+SIZES = [(128, 32), (16, 224)]
+ROUNDS, SECONDS = 15, 0.3
+METHODS = {
+    "augmix": jaxmix.augmix,
+    "autoaugment": jaxmix.autoaugment,
+    "randaugment": jaxmix.randaugment,
+    "trivialaugment": jaxmix.trivialaugment,
+}
+
+
+def pictures(number: int, side: int) -> np.ndarray:
+    """Smooth coloured noise, 8 bits."""
+    coarse = jax.random.uniform(jax.random.key(0), (number, side // 8, side // 8, 3))
+    return np.asarray(jax.image.resize(coarse, (number, side, side, 3), "cubic").clip(0, 1) * 255).astype(np.uint8)
+
+
+def peers(side: int) -> dict[str, dict]:
+    """The transforms of one Pillow image, by method and library."""
+    fill = {"translate_const": int(0.45 * side), "img_mean": (124, 116, 104)}
+    vision = torchvision_policies
+    return {
+        "augmix": {
+            "timm": timm_policies.augment_and_mix_transform("augmix-m3-w3", {"translate_const": side // 3}),
+            "torchvision": vision.AugMix(severity=3, all_ops=False),
+        },
+        "autoaugment": {
+            "timm": timm_policies.auto_augment_transform("original", fill),
+            "torchvision": vision.AutoAugment(vision.AutoAugmentPolicy.CIFAR10),
+        },
+        "randaugment": {
+            "timm": timm_policies.rand_augment_transform("rand-m9-n2", fill),
+            "torchvision": vision.RandAugment(2, 9),
+        },
+        "trivialaugment": {
+            "timm": timm_policies.rand_augment_transform("rand-m9-n1-mstd100", fill),  # one operation of any magnitude
+            "torchvision": vision.TrivialAugmentWide(),
+        },
+    }
+
+
+def one_by_one(transform, images):
+    return [transform(image) for image in images]
+
+
+def measured(number: int, side: int) -> dict[str, dict]:
+    x = pictures(number, side)
+    images = [PIL.Image.fromarray(picture) for picture in x]
+    key, device = jax.random.key(1), jax.device_put(x)
+    found = {}
+    for name, method in METHODS.items():
+        start = time.perf_counter()
+        compiled = jax.jit(lambda key, x, method=method: method(key, x)[0]).lower(key, device).compile()
+        seconds = time.perf_counter() - start
+        calls = {"jaxmix": functools.partial(compiled, key, device)}
+        for library, transform in peers(side)[name].items():
+            calls[library] = functools.partial(one_by_one, transform, images)
+        times = measure.interleaved(calls, ROUNDS, SECONDS)
+        found[name] = {
+            library: {"pictures_per_second": number / np.median(took).item()} | measure.ratios(took, times["jaxmix"])
+            for library, took in times.items()
+        }
+        found[name]["jaxmix"]["compile_seconds"] = seconds
+    return found
+
+
+def forms(number: int, side: int) -> dict[str, float]:
+    """Milliseconds of AugMix's chains in either form, on this device."""
+    levels = jax.device_put(pictures(number, side))
+    drawn = augmix.draw(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
+    calls = {}
+    for name in ("one_by_one", "together"):
+        form = getattr(chains, name)
+
+        def chained(levels, drawn, form=form):
+            steps, index, amounts = moves.plan(drawn, augmix.NINE, *levels.shape[1:3])
+            return form(steps, chains.PLAIN, 3, packed.pack(levels), index, amounts)
+
+        calls[name] = functools.partial(jax.jit(chained), levels, drawn)
+    times = measure.interleaved(calls, ROUNDS, SECONDS)
+    return {name: measure.milliseconds(took) for name, took in times.items()}
+
+
+def table(results: dict[str, dict]) -> str:
+    """A Markdown row per method and size: pictures per second, and how many times as fast as each library."""
+    libraries = ("jaxmix", "timm", "torchvision")
+    rows = [f"| | {' | '.join(libraries)} | compile, s |", "|---" * (len(libraries) + 2) + "|"]
+    for size, found in results.items():
+        for name, by_library in found.items():
+            cells = [
+                f"{by_library[library]['pictures_per_second']:,.0f}"
+                + (f" ({by_library[library]['ratio']:.1f})" if library != "jaxmix" else "")
+                for library in libraries
+            ]
+            rows.append(f"| {name}, {size} | {' | '.join(cells)} | {by_library['jaxmix']['compile_seconds']:.1f} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    results = {f"{number}x{side}x{side}x3": measured(number, side) for number, side in SIZES}
+    both = {f"{number}x{side}x{side}x3": forms(number, side) for number, side in SIZES}
+    versions = {"timm": timm.__version__, "torchvision": torchvision.__version__, "Pillow": PIL.__version__}
+    path = measure.write("policies", versions=versions, pictures_per_second=results, forms_ms=both)
+    print(f"{table(results)}\n\nchains of AugMix, ms: {both}\n\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    main()
