@@ -111,12 +111,12 @@ def _turned(cosine: Array, sine: Array, quarter: Array) -> tuple[Array, Array]:
 
 
 def shear_x(slope: Array, height: int, width: int) -> Matrix:
-    """Row y moves left by slope y."""
+    """Row y moves left by slope (y + 1/2)."""
     return _matrix(1, slope, 0, 0, 1, 0)
 
 
 def shear_y(slope: Array, height: int, width: int) -> Matrix:
-    """Column x moves up by slope x."""
+    """Column x moves up by slope (x + 1/2)."""
     return _matrix(1, 0, 0, slope, 1, 0)
 
 

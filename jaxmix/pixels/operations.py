@@ -40,8 +40,8 @@ def autocontrast(image: jax.Array) -> jax.Array:
 def equalize(image: jax.Array) -> jax.Array:
     """Each channel spread such that about as many pixels fall on each level.
 
-    >>> equalize(jnp.full((2, 2, 3), 0.2)).max().item()  # nothing to spread
-    0.20000000298023224
+    >>> equalize(jnp.arange(512, dtype=jnp.int32).reshape(2, 256, 1).astype(jnp.uint8) // 2)[0, ::85, 0].tolist()
+    [0, 84, 170, 254]
     """
     return _one(EQUALIZE, image)
 
@@ -128,19 +128,19 @@ def rotate(image: jax.Array, degrees: ArrayLike) -> jax.Array:
 
 
 def shear_x(image: jax.Array, slope: ArrayLike) -> jax.Array:
-    """The row y pixels below the top moved left by slope y, bilinear, black outside.
+    """Row y, counted from 0, moved left by slope (y + 1/2) pixels, bilinear, black outside.
 
     >>> shear_x(jnp.full((2, 2, 1), 9, jnp.uint8), 1.0)[..., 0].tolist()
-    [[9, 9], [9, 0]]
+    [[9, 0], [0, 0]]
     """
     return _one(SHEAR_X, image, _signed("slope", slope))
 
 
 def shear_y(image: jax.Array, slope: ArrayLike) -> jax.Array:
-    """The column x pixels from the left moved up by slope x, bilinear, black outside.
+    """Column x, counted from 0, moved up by slope (x + 1/2) pixels, bilinear, black outside.
 
     >>> shear_y(jnp.full((2, 2, 1), 9, jnp.uint8), 1.0)[..., 0].tolist()
-    [[9, 9], [9, 0]]
+    [[9, 0], [0, 0]]
     """
     return _one(SHEAR_Y, image, _signed("slope", slope))
 
