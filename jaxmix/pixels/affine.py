@@ -75,7 +75,13 @@ def nearest(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, ax
 def _source(matrix: Matrix, height: int, width: int) -> tuple[Array, Array]:
     a, b, c, d, e, f = (matrix[k] for k in range(6))
     x, y = np.arange(width, dtype=np.float32)[None] + 0.5, np.arange(height, dtype=np.float32)[:, None] + 0.5
-    return a * x + b * y + c, d * x + e * y + f
+    return _rounded(a * x) + _rounded(b * y) + c, _rounded(d * x) + _rounded(e * y) + f
+
+
+def _rounded(product: Array) -> Array:
+    # The maximum changes no number. It keeps the product from becoming one instruction with the sum, which rounds once:
+    # the compiler did that for a place's pixel and not for its share, and beside a pixel's center they disagreed.
+    return jnp.maximum(product, -1e30)
 
 
 def _within(place: Float[Array, "h w"], side: int) -> Int[Array, "h w"]:

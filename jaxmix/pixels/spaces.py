@@ -60,9 +60,10 @@ def space(
 def evenly(start: float, end: float, bins: int) -> np.ndarray:
     """Numbers from start to end, each rounded once: the first half counted from the start, the rest back from the end.
 
-    The step is rounded too, so the 16th of 31 numbers from 0 to 32 is 15.999999, which truncates to 15: so it is in
-    torchvision, where most results come from.
+    Both ends and the step are rounded too, so the 16th of 31 numbers from 0 to 32 is 15.999999, which truncates to 15:
+    so it is in torchvision, where most results come from.
     """
+    start, end = float(np.float32(start)), float(np.float32(end))
     step, number = float(np.float32((end - start) / max(bins - 1, 1))), np.arange(bins)
     up, down = start + step * number, end - step * (bins - 1 - number)
     return np.where(number < bins // 2, up, down).astype(np.float32)

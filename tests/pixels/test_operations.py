@@ -203,6 +203,18 @@ def test_turns_by_any_amount_of_1000_pictures_are_within_one_level_of_pillow(nam
     assert (wrong[at_edge] > 1).sum() <= 5e-6 * wrong.size
 
 
+@pytest.mark.parametrize("name", ["shear_x", "shear_y"])
+def test_places_beside_the_center_of_a_pixel_are_within_one_level(name):
+    # Slopes of two decimals meet the centers of many pixels. A place must fall on the same side of one for the pixels
+    # that it lies between as for its share of each.
+    slopes = np.float32(np.concatenate([-np.arange(1, 100), np.arange(1, 100)]) / 100)
+    noise = np.random.default_rng(3).integers(0, 256, (198, 32, 32, 3)).astype(np.uint8)
+    expected = np.stack([slow.operation(name, one, slope) for one, slope in zip(noise, slopes, strict=True)])
+    grids = np.stack([slow.places(slow.matrix_of(name, slope, 32, 32), 32, 32) for slope in slopes])
+    at_edge = (np.minimum(np.abs(grids), np.abs(grids - 32)) < 1e-4).any(1)
+    assert off(batched(name)(noise, slopes), expected)[~at_edge].max() <= 1
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_grey_pictures_are_those_of_pillow(name):
     grey = pictures(60, 17, 23, 1)

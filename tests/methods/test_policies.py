@@ -1,0 +1,346 @@
+"""AutoAugment, RandAugment, TrivialAugment: torchvision's operations, ranges and policies, drawn as they should be."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference import pixels as slow
+from scipy import stats
+
+import jaxmix
+from jaxmix.methods import autoaugment as aa
+from jaxmix.methods import randaugment as ra
+from jaxmix.methods import trivialaugment as ta
+from jaxmix.pixels import affine, chains, moves, operations, packed, policies, spaces
+from jaxmix.pixels.policies import Step
+
+SPACES = {"AutoAugment": spaces.narrow(10), "RandAugment": spaces.narrow(31), "TrivialAugmentWide": spaces.wide(31)}
+WARPS = {"nearest": affine.nearest, "bilinear": affine.bilinear}
+POLICIES = {"CIFAR10": policies.CIFAR10, "IMAGENET": policies.IMAGENET, "SVHN": policies.SVHN}
+METHODS = (aa.autoaugment, ra.randaugment, ta.trivialaugment)
+SHAPE = (6, 14, 12, 3)
+
+
+def name_of(title):
+    """The operation that torchvision and timm write so."""
+    return {"AutoContrast": "autocontrast"}.get(title) or "".join(
+        f"_{letter.lower()}" if letter.isupper() and k else letter.lower() for k, letter in enumerate(title)
+    )
+
+
+def pictures(shape=SHAPE):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+def off(made, expected):
+    return np.abs(np.asarray(made).astype(int) - np.asarray(expected).astype(int))
+
+
+@functools.partial(jax.jit, static_argnames=("family", "frame"))
+def moved(x, number, level, negative, family, frame):
+    drawn = moves.Drawn(*(one[:, None, None] for one in (number, level, negative)))
+    return moves.made(x, drawn, list(SPACES[family].values()), frame)
+
+
+@pytest.mark.parametrize("interpolation", WARPS)
+@pytest.mark.parametrize("family", SPACES)
+@pytest.mark.parametrize("side", [32, 64])
+def test_operations_are_torchvisions(golden, side, family, interpolation):
+    # _apply_op of torchvision 0.28 on PIL pictures.
+    numbers = golden(f"robustness/aa_torchvision_{side}")
+    which = (numbers["case_family"] == family) & (numbers["case_interp"] == interpolation)
+    ops = [name_of(op) for op in numbers["case_op"][which]]
+    index = np.int32([list(SPACES[family]).index(op) for op in ops])
+    x, bins = numbers["images"][numbers["case_image"][which]], numbers["case_bin"][which]
+    frame = chains.Frame(WARPS[interpolation])
+    wrong = off(
+        moved(x, index, np.float32(bins), numbers["case_negate"][which], family, frame), numbers["case_out"][which]
+    )
+    exact = (interpolation == "nearest") | ~np.isin(ops, ("rotate", "shear_x", "shear_y"))
+    assert not wrong[exact].any()
+    # float32 places, as in tests/pixels; slopes of two decimals put many values of these few cases on whole numbers.
+    assert wrong.max(initial=0) <= 1
+    assert (wrong[~exact] > 0).sum() <= 1e-2 * wrong[~exact].size
+
+
+@pytest.mark.parametrize("family", SPACES)
+@pytest.mark.parametrize("side", [32, 64])
+def test_ranges_are_torchvisions(golden, side, family):
+    numbers = golden(f"robustness/aa_torchvision_{side}")
+    seen = set()
+    for key in (key for key in numbers if key.startswith(f"range_{family}_")):
+        name = name_of(key.split("_")[2])
+        seen.add(name)
+        move, expected = SPACES[family][name], numbers[key]
+        assert move.signed == bool(numbers[f"signed_{family}_{key.split('_')[2]}"]), name
+        if expected.ndim:
+            made = np.asarray(move.amount(jnp.arange(len(expected), dtype=jnp.float32), side))
+            # Shifts count to the left here, and are whole.
+            expected = -np.trunc(expected) if name.startswith("translate") else expected
+            np.testing.assert_allclose(made, expected, rtol=0, atol=0, err_msg=name)
+    extra = {"AutoAugment": {"identity"}, "RandAugment": {"invert"}, "TrivialAugmentWide": {"invert"}}
+    assert seen == set(SPACES[family]) - extra[family]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_are_torchvisions(golden, name):
+    numbers = golden("robustness/aa_policies")
+    for pair, ops, ps, magnitudes in zip(
+        POLICIES[name], *(numbers[f"tv_{name}_{key}"] for key in ("ops", "prob", "mag")), strict=True
+    ):
+        for step, op, p, magnitude in zip(pair, ops, ps, magnitudes, strict=True):
+            # -1 for operations without a magnitude.
+            assert tuple(step) == (name_of(op), p, max(magnitude, 0))
+
+
+def single_cases(golden, file):
+    numbers = golden(f"robustness/{file}")
+    for k, title in enumerate(numbers["case_op"]):
+        yield str(title), k, numbers
+
+
+ENHANCE = ("color", "contrast", "brightness", "sharpness")
+
+
+def original(title, level, negative):
+    """The authors' amount of a level in their CIFAR code."""
+    name = name_of(title)
+    sign = -1 if negative else 1
+    amounts = {
+        "rotate": sign * int(3 * level), "shear_x": sign * 0.03 * level, "shear_y": sign * 0.03 * level,
+        "translate_x": sign * level, "translate_y": sign * level, "posterize": 4 - int(0.4 * level),
+        "solarize": 256 - int(25.6 * level), **dict.fromkeys(ENHANCE, 0.18 * level + 0.1),
+    }  # fmt: skip
+    return name, amounts.get(name, 0)
+
+
+def timm(title, amount):
+    """timm's names for the same operations; its desaturation counts from the other end."""
+    if title == "Desaturate":
+        return "color", 1 - amount
+    name = name_of(title).removesuffix("_increasing").removesuffix("_original").removesuffix("_rel")
+    return name, 0 if np.isnan(amount) else amount
+
+
+NAMED = {
+    "autocontrast": operations.AUTOCONTRAST, "equalize": operations.EQUALIZE, "invert": operations.INVERT,
+    "posterize": operations.POSTERIZE, "solarize": operations.SOLARIZE, "solarize_add": operations.SOLARIZE_ADD,
+    "color": operations.COLOR, "contrast": operations.CONTRAST, "brightness": operations.BRIGHTNESS,
+    "sharpness": operations.SHARPNESS, "rotate": operations.ROTATE, "shear_x": operations.SHEAR_X,
+    "shear_y": operations.SHEAR_Y, "translate_x": operations.TRANSLATE_X, "translate_y": operations.TRANSLATE_Y,
+}  # fmt: skip
+
+
+@functools.partial(jax.jit, static_argnames="frame")
+def amounted(x, index, amount, frame):
+    made = chains.run(tuple(NAMED.values()), packed.pack(x), 3, index[:, None, None], amount[:, None, None], frame)
+    return packed.unpack(made[:, 0], 3)
+
+
+def test_nearest_operations_are_those_of_autoaugments_authors(golden):
+    # tensorflow/models research/autoaugment @191b1f0: RGBA pictures, so what lies outside isn't valid.
+    numbers = golden("robustness/aa_original_tf_32")
+    cases = [original(*case) for case in zip(*(numbers[f"case_{k}"] for k in ("op", "level", "negate")), strict=True)]
+    index = np.int32([list(NAMED).index(name) for name, _ in cases])
+    x = numbers["images"][numbers["case_image"]]
+    made = np.asarray(amounted(x, index, np.float32([amount for _, amount in cases]), chains.Frame(affine.nearest)))
+    valid = numbers["case_valid"][..., None]
+    np.testing.assert_array_equal(made * valid, numbers["case_out_rgb"] * valid)
+    warped = np.isin([name for name, _ in cases], slow.WARPS)
+    assert not np.where(valid, 0, made)[warped].any()  # and there it is black
+
+
+def test_bilinear_operations_on_grey_are_timms(golden):
+    numbers = golden("robustness/aa_timm_32")
+    cases = [timm(title, amount) for title, amount in zip(numbers["case_op"], numbers["case_arg"], strict=True)]
+    index = np.int32([list(NAMED).index(name) for name, _ in cases])
+    amounts = np.array(
+        [amount * (32 if "Rel" in title else 1) for title, (_, amount) in zip(numbers["case_op"], cases, strict=True)]
+    )
+    frame = chains.Frame(affine.bilinear, int(packed.grey(128, 3)))
+    wrong = off(
+        amounted(numbers["images"][numbers["case_image"]], index, np.float32(amounts), frame), numbers["case_out"]
+    )
+    warped = np.isin([name for name, _ in cases], slow.WARPS)
+    assert not wrong[~warped].any()
+    assert wrong.max() <= 1  # float32 places
+    assert not wrong[
+        warped & (amounts == np.round(amounts)) & np.isin([name for name, _ in cases], slow.WARPS[3:])
+    ].any()
+
+
+@pytest.mark.parametrize("name", ["rotate", "shear_x", "shear_y", "translate_x", "translate_y"])
+def test_nearest_places_are_those_of_fixed_point(name):
+    x = pictures((12, 17, 23, 3))
+    amounts = np.float32(
+        np.random.default_rng(1).uniform(-1, 1, 12) * {"rotate": 180, "shear_x": 1, "shear_y": 1}.get(name, 9)
+    )
+    made = amounted(x, np.full(12, list(NAMED).index(name), np.int32), amounts, chains.Frame(affine.nearest, 7))
+    expected = [slow.operation(name, one, amount, slow.nearest) for one, amount in zip(x, amounts, strict=True)]
+    wrong = (np.asarray(made) != expected).any(-1)
+    outside = np.array(
+        [
+            slow.operation(name, np.ones_like(one), amount, slow.nearest)[..., 0] == 0
+            for one, amount in zip(x, amounts, strict=True)
+        ]
+    )
+    assert (np.asarray(made)[outside & ~wrong] == [7, 0, 0]).all() or not outside.any()
+    # float32 gives the angle's sine to 6e-8, so a place may end on the other side of 1/65536 pixel: seldom.
+    assert (wrong & ~outside).mean() <= 1e-3
+
+
+def likely(counts, probabilities=None):
+    """Whether such counts come up more often than once in 1,000 times."""
+    counts = np.asarray(counts)
+    expected = None if probabilities is None else counts.sum() * np.asarray(probabilities)
+    return stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_sub_policies_come_up_equally_often_and_their_steps_with_their_probabilities():
+    # Sub-policies that their two magnitudes tell apart.
+    policy = tuple((Step("shear_x", 0.3 + 0.05 * k, k), Step("color", 1.0, 9 - k)) for k in range(10))
+    drawn = jax.tree.map(np.asarray, jax.jit(aa.draw, static_argnums=(1, 2))(jax.random.key(0), 20_000, policy))
+    assert drawn.move.shape == drawn.level.shape == drawn.negative.shape == (20_000, 1, 2)
+    first, second = drawn.level[:, 0].T.astype(int)
+    np.testing.assert_array_equal(first + second, 9)
+    counts = np.bincount(first, minlength=10)
+    assert likely(counts)
+    assert set(np.unique(drawn.move[:, 0, 0])) == {-1, 1} and set(np.unique(drawn.move[:, 0, 1])) == {7}
+    for k in range(10):
+        done = (drawn.move[first == k, 0, 0] == 1).sum()
+        assert likely([done, counts[k] - done], [0.3 + 0.05 * k, 0.7 - 0.05 * k])
+    assert likely(np.bincount((2 * drawn.negative[:, 0, 0] + drawn.negative[:, 0, 1]), minlength=4))
+
+
+def test_steps_of_probability_0_are_never_done_and_of_1_always():
+    policy = ((Step("invert", 0, 0), Step("solarize", 1, 5)),)
+    drawn = aa.draw(jax.random.key(1), 5000, policy)
+    names = list(spaces.narrow(10))
+    assert (drawn.move[:, 0, 0] == -1).all() and (drawn.move[:, 0, 1] == names.index("solarize")).all()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_randaugment_draws_14_operations_equally_often(number):
+    drawn = jax.tree.map(np.asarray, jax.jit(ra.draw, static_argnums=(1, 2))(jax.random.key(2), 8000, number, 9))
+    assert drawn.move.shape == (8000, 1, number) and (drawn.level == 9).all()
+    assert likely(np.bincount(drawn.move.ravel(), minlength=14))
+    assert likely(np.bincount(drawn.negative.ravel()))
+    assert likely(np.bincount((2 * drawn.move + drawn.negative).ravel(), minlength=28))
+    if number > 1:
+        assert likely(np.bincount(14 * drawn.move[:, 0, 0] + drawn.move[:, 0, 1], minlength=196))
+
+
+def test_trivialaugment_draws_14_operations_and_31_bins_equally_often():
+    drawn = jax.tree.map(
+        lambda one: np.asarray(one).ravel(), jax.jit(ta.draw, static_argnums=1)(jax.random.key(3), 20_000)
+    )
+    level = drawn.level.astype(int)
+    assert (level == drawn.level).all()
+    assert likely(np.bincount(drawn.move, minlength=14)) and likely(np.bincount(level, minlength=31))
+    assert likely(np.bincount(drawn.negative))
+    assert likely(np.bincount(31 * drawn.move + level, minlength=434))
+    assert likely(np.bincount(14 * drawn.negative + drawn.move, minlength=28))
+
+
+def test_neither_randaugment_nor_trivialaugment_inverts():
+    for module in (ra, ta):
+        assert len(module.MOVES) == 14
+        assert operations.INVERT not in [move.operation for move in module.MOVES]
+
+
+@functools.cache
+def jitted(method):
+    return jax.jit(method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pictures_and_keys_differ_and_the_mix_leaves_alone(method):
+    same = np.repeat(pictures((1, *SHAPE[1:])), 24, 0)
+    images, mix = jitted(method)(jax.random.key(4), same)
+    assert images.shape == same.shape and images.dtype == jnp.uint8
+    assert len({np.asarray(image).tobytes() for image in images}) > 8
+    other, _ = jitted(method)(jax.random.key(5), same)
+    assert (np.asarray(images) != other).any((1, 2, 3)).mean() > 0.5
+    np.testing.assert_array_equal(jaxmix.apply(mix, images), images)
+    np.testing.assert_array_equal(mix.weight, np.ones((24, 1)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pictures_are_those_drawn(method):
+    """By the slow reference, for what `draw` gives for the key."""
+    module = {aa.autoaugment: aa, ra.randaugment: ra, ta.trivialaugment: ta}[method]
+    options = {aa: (policies.CIFAR10,), ra: (2, 9), ta: ()}[module]
+    family = {aa: "AutoAugment", ra: "RandAugment", ta: "TrivialAugmentWide"}[module]
+    names = [name for name in SPACES[family] if module is aa or name != "invert"]
+    x = pictures((24, *SHAPE[1:]))
+    images, _ = jitted(method)(jax.random.key(6), x)
+    drawn = jax.tree.map(np.asarray, module.draw(jax.random.key(6), 24, *options))
+    for b in range(24):
+        expected = x[b]
+        for move, level, negative in zip(drawn.move[b, 0], drawn.level[b, 0], drawn.negative[b, 0], strict=True):
+            name = names[move] if move >= 0 else "identity"
+            if name != "identity":
+                side = x.shape[1 if name == "translate_y" else 2]
+                given = SPACES[family][name]
+                amount = float(given.amount(jnp.float32(level), side))
+                amount = given.base + (-amount if given.signed and negative else amount)
+                expected = slow.operation(name, expected, amount, slow.nearest)
+        np.testing.assert_array_equal(images[b], expected)
+
+
+def test_a_traced_magnitude_costs_one_trace_and_is_a_static_one():
+    traces = []
+
+    @jax.jit
+    def draw(magnitude):
+        traces.append(magnitude)
+        return ra.draw(jax.random.key(7), 50, 2, magnitude)
+
+    for magnitude in range(31):
+        static = ra.draw(jax.random.key(7), 50, 2, magnitude)
+        for one, other in zip(draw(magnitude), static, strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert (draw(magnitude).level == magnitude).all()
+    assert len(traces) == 1
+
+
+def test_magnitude_0_moves_nothing():
+    for name, move in spaces.narrow(31).items():
+        if move.signed:
+            assert move.amount(jnp.float32(0), 32) == 0, name
+
+
+def bad(*steps):
+    return tuple((Step(*step), Step("invert", 0.5, 0)) for step in steps)
+
+
+WRONG = {
+    "an unknown operation": (
+        aa.autoaugment,
+        {"policy": bad(("flip", 0.5, 3))},
+        "flip.*wanted an operation of.*shear_x",
+    ),
+    "a probability above 1": (aa.autoaugment, {"policy": bad(("rotate", 1.5, 3))}, "1.5.*probability"),
+    "a magnitude of 10": (aa.autoaugment, {"policy": bad(("rotate", 0.5, 10))}, "10.*0 to 9"),
+    "an empty policy": (aa.autoaugment, {"policy": ()}, "policy is.*one or more"),
+    "a policy's name": (aa.autoaugment, {"policy": "cifar10"}, "policy is 'cifar10'.*sequence"),
+    "no operations": (ra.randaugment, {"number": 0}, "number is 0.*1 or more"),
+    "magnitude 31": (ra.randaugment, {"magnitude": 31}, "magnitude is 31.*0 to 30"),
+    "magnitude -1": (ra.randaugment, {"magnitude": -1}, "magnitude is -1.*0 to 30"),
+    "magnitude in words": (ra.randaugment, {"magnitude": "9"}, "magnitude is '9'.*one number"),
+}
+
+
+@pytest.mark.parametrize(("method", "options", "words"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_says_what_came_and_what_was_wanted(method, options, words):
+    with pytest.raises(ValueError, match=words):
+        jax.eval_shape(functools.partial(method, **options), jax.random.key(8), np.zeros(SHAPE, np.float32))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wrong_pictures_are_refused(method):
+    for x, words in ((np.zeros(SHAPE[1:]), "rank 3"), (np.full(SHAPE, -2, np.float32), r"-2.*0\.\.1.*normaliz")):
+        with pytest.raises(ValueError, match=words):
+            method(jax.random.key(9), x)
