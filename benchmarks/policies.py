@@ -27,7 +27,7 @@ import torchvision.transforms.v2 as torchvision_policies
 
 import jaxmix
 from jaxmix.methods import augmix
-from jaxmix.pixels import chains, moves, packed
+from jaxmix.pixels import chains, moves
 
 SIZES = [(128, 32), (16, 224)]
 ROUNDS, SECONDS = 15, 0.3
@@ -63,7 +63,7 @@ def peers(side: int) -> dict[str, dict]:
             "torchvision": vision.RandAugment(2, 9),
         },
         "trivialaugment": {
-            "timm": timm_policies.rand_augment_transform("rand-m9-n1-mstd100", fill),  # one operation of any magnitude
+            "timm": timm_policies.rand_augment_transform("rand-m9-n1", fill),  # it has no TrivialAugment: one operation
             "torchvision": vision.TrivialAugmentWide(),
         },
     }
@@ -104,7 +104,7 @@ def forms(number: int, side: int) -> dict[str, float]:
 
         def chained(levels, drawn, form=form):
             steps, index, amounts = moves.plan(drawn, augmix.NINE, *levels.shape[1:3])
-            return form(steps, chains.PLAIN, 3, packed.pack(levels), index, amounts)
+            return form(steps, chains.PLAIN, levels, index, amounts)
 
         calls[name] = functools.partial(jax.jit(chained), levels, drawn)
     times = measure.interleaved(calls, ROUNDS, SECONDS)

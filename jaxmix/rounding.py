@@ -1,4 +1,4 @@
-"""Same bits, eager or jitted.
+"""Same bits, eager or jitted; and numbers that are computed once.
 
 Inside one jitted program XLA may fuse a product with a following sum, which rounds once instead of twice, replace a
 division by one number with a product, and compute with a constant otherwise than with an argument. A pixel may differ
@@ -7,6 +7,7 @@ in its last bit, but a draw must not: a share that does may move the edge of a b
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 
@@ -19,3 +20,13 @@ def opaque(x: Array, key: Array) -> Array:
     """x, hidden from the compiler, which can't know that a uniform draw is never 2. The key stays unused."""
     never = jax.random.uniform(jax.random.fold_in(key, 0), x.shape, jnp.float32) >= 2.0
     return jnp.where(never, jnp.nan, x)
+
+
+def stored(x: Array) -> Array:
+    """x, put into memory before it is read. The numbers are at least 0 and below the highest of their dtype.
+
+    Otherwise XLA on CPU may compute each number again wherever it is read: a table for every pixel that looks it up.
+    """
+    highest = np.array(np.iinfo(x.dtype).max, x.dtype)
+    # Always so, but the compiler can't know that; and it merges nothing with a branch.
+    return jax.lax.cond(x.reshape(-1)[0] != highest, lambda x: x, jnp.zeros_like, x)

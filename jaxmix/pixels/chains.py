@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt8
 
 from jaxmix import placement
 from jaxmix.pixels import affine, packed, tone
@@ -18,7 +18,7 @@ from jaxmix.pixels.affine import Interpolation, Warp
 from jaxmix.pixels.filters import Filter
 from jaxmix.pixels.tone import Tone
 
-Pictures = UInt32[Array, "b h w"]
+Pictures = UInt8[Array, "b h w c"]
 
 
 class Operation(NamedTuple):
@@ -47,18 +47,17 @@ PLAIN = Frame()
 def run(
     operations: Sequence[Operation],
     pictures: Pictures,
-    channels: int,
     index: Int[Array, "b n d"],
     amount: Float[Array, "b n d"],
     frame: Frame = PLAIN,
-) -> UInt32[Array, "b n h w"]:
+) -> UInt8[Array, "b n h w c"]:
     """Each picture after each of its n chains of d operations, `operations[index]` with their amounts."""
-    return _run(tuple(operations), frame, channels, pictures, index, amount)
+    return _run(tuple(operations), frame, pictures, index, amount)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _run(operations, frame, channels, pictures, index, amount):
-    loop, batched = (functools.partial(form, operations, frame, channels) for form in (one_by_one, together))
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _run(operations, frame, pictures, index, amount):
+    loop, batched = (functools.partial(form, operations, frame) for form in (one_by_one, together))
     return jax.lax.platform_dependent(pictures, index, amount, cpu=loop, default=batched)
 
 
@@ -73,33 +72,35 @@ def single(operation: Operation, frame: Frame, channels: int, picture: packed.Pa
     return picture if operation.filter is None else operation.filter(picture, channels, amount)
 
 
-def one_by_one(operations, frame, channels, pictures, index, amount):
+def one_by_one(operations, frame, pictures, index, amount):
     """A loop over pictures, chains and operations, with a branch for each operation."""
     size, number, depth = index.shape
+    channels = pictures.shape[-1]
     branches = [functools.partial(single, operation, frame, channels) for operation in operations]
+
+    def step(picture, chosen):
+        return placement.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
 
     def chain(item):
         place, *steps = item
-
-        def step(picture, chosen):
-            return placement.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
-
-        return jax.lax.scan(step, jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False), tuple(steps))[0]
+        picture = packed.pack(jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False))
+        return packed.unpack(jax.lax.scan(step, picture, tuple(steps))[0], channels)
 
     places = jnp.repeat(jnp.arange(size, dtype=jnp.int32), number)
     made = jax.lax.map(chain, (places, index.reshape(-1, depth), amount.reshape(-1, depth)))
     return made.reshape(size, number, *made.shape[1:])
 
 
-def together(operations, frame, channels, pictures, index, amount):
+def together(operations, frame, pictures, index, amount):
     """All pictures and chains at once, step by step: of each kind of operation one pass for all of them."""
+    channels = pictures.shape[-1]
 
     def chain(picture, index, amount):
         for step in range(index.shape[0]):
             picture = _any(operations, frame, channels, picture, index[step], amount[step])
-        return picture
+        return packed.unpack(picture, channels)
 
-    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(pictures, index, amount)
+    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(packed.pack(pictures), index, amount)
 
 
 def _any(operations, frame, channels, picture, index, amount):

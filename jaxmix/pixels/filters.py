@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
-from jaxmix.pixels import packed, tone
+from jaxmix.pixels import packed
+from jaxmix.rounding import stored
 
 Filter = Callable[[packed.Packed, int, Float[Array, ""]], packed.Packed]
 
@@ -39,21 +41,54 @@ def solarize_add(picture: packed.Packed, channels: int, addition: Array) -> pack
 def color(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
     """Grey at factor 0, the picture at 1, more saturated above."""
     levels = packed.split(picture, channels)
-    grey = tone.grey_of(levels)
-    return packed.join([tone.between(grey, level, factor) for level in levels])
+    grey = _grey(levels)
+    return packed.join([between(grey, level, factor) for level in levels])
+
+
+def brightness(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+    """Black at factor 0, the picture at 1, brighter above."""
+    black = jnp.zeros((), jnp.int32)
+    return packed.join([between(black, level, factor) for level in packed.split(picture, channels)])
+
+
+def contrast(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+    """The mean grey level at factor 0, the picture at 1, more contrast above."""
+    levels = packed.split(picture, channels)
+    grey = _grey(levels)
+    # floor(mean + 1/2) in whole numbers, which stay below 2^31 up to 8 million pixels.
+    mean = (grey.sum(dtype=jnp.int32) + grey.size // 2) // grey.size
+    return packed.join([between(mean, level, factor) for level in levels])
 
 
 def sharpness(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
-    """Smoothed at factor 0, the picture at 1, sharpened above."""
-    levels = packed.split(picture, channels)
-    return packed.join([tone.between(_smooth(level), level, factor) for level in levels])
+    """Smoothed at factor 0, the picture at 1, sharpened above; the outermost pixels stay."""
+    if min(picture.shape) < 3:
+        return picture
+    # Each pixel weighs 5 and its eight neighbours 1. Two channels are summed up in one number, 16 bits for each.
+    halves = [stored(_around(numbers & 0x00FF00FF)) for numbers in (picture, picture >> 8)]
+    sums = [(halves[k % 2] >> (16 * (k // 2))) & 0xFFFF for k in range(channels)]
+    smooth = [((2 * total + 13) // 26).astype(jnp.int32) for total in sums]
+    inner = packed.split(picture[1:-1, 1:-1], channels)
+    inner = packed.join([between(start, end, factor) for start, end in zip(smooth, inner, strict=True)])
+    return jax.lax.dynamic_update_slice(picture, inner, (1, 1))
 
 
-def _smooth(level: Int[Array, "h w"]) -> Int[Array, "h w"]:
-    """Each pixel weighs 5 and its eight neighbours 1, but the border stays; rounded."""
-    height, width = level.shape
-    if height < 3 or width < 3:
-        return level
-    rows = level[:-2] + level[1:-1] + level[2:]
-    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * level[1:-1, 1:-1]
-    return level.at[1:-1, 1:-1].set((2 * around + 13) // 26)
+def _around(numbers: UInt32[Array, "h w"]) -> UInt32[Array, "h-2 w-2"]:
+    rows = numbers[:-2] + numbers[1:-1] + numbers[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * numbers[1:-1, 1:-1]
+
+
+def between(start: Int[Array, "..."], end: Int[Array, "..."], factor: Array) -> Int[Array, "..."]:
+    """Pillow's blend, `start + factor (end - start)` in float32, clipped to 0..255 and truncated."""
+    # The maximum changes no number. It keeps the product, which Pillow rounds, from becoming one instruction with the
+    # sum, which would round once: then some levels would differ.
+    moved = jnp.maximum(factor * (end - start).astype(jnp.float32), -1e9)
+    return jnp.clip(start.astype(jnp.float32) + moved, 0, 255).astype(jnp.int32)
+
+
+def _grey(levels: list[Array]) -> Int[Array, "h w"]:
+    """Pillow's grey of red, green and blue; of one or two channels the first."""
+    if len(levels) < 3:
+        return levels[0]
+    red, green, blue = levels[:3]
+    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16

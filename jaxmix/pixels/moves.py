@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from jaxmix.pixels import chains, packed
 
@@ -36,10 +36,10 @@ class Drawn(NamedTuple):
 
 def chained(
     levels: UInt8[Array, "b h w c"], drawn: Drawn, moves: Sequence[Move], frame: chains.Frame = chains.PLAIN
-) -> UInt32[Array, "b n h w"]:
-    """Packed pictures at the end of each chain."""
+) -> UInt8[Array, "b n h w c"]:
+    """Pictures at the end of each chain."""
     steps, index, amounts = plan(drawn, moves, *levels.shape[1:3])
-    return chains.run(steps, packed.pack(levels), levels.shape[3], index, amounts, frame)
+    return chains.run(steps, levels, index, amounts, frame)
 
 
 def plan(
@@ -57,5 +57,4 @@ def plan(
 
 def made(x: Array, drawn: Drawn, moves: Sequence[Move], frame: chains.Frame) -> Array:
     """Pictures like x after the one chain drawn for each."""
-    levels = packed.levels_of(x)
-    return packed.like(packed.unpack(chained(levels, drawn, moves, frame)[:, 0], x.shape[-1]), x)
+    return packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)

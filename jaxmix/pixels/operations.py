@@ -15,7 +15,7 @@ from jaxmix.pixels.chains import BLACK, Frame, Operation, single
 
 IDENTITY = Operation()
 AUTOCONTRAST, EQUALIZE = Operation(tone.autocontrast), Operation(tone.equalize)
-BRIGHTNESS, CONTRAST = Operation(tone.brightness), Operation(tone.contrast)
+BRIGHTNESS, CONTRAST = Operation(filter=filters.brightness), Operation(filter=filters.contrast)
 INVERT, POSTERIZE = Operation(filter=filters.invert), Operation(filter=filters.posterize)
 SOLARIZE, SOLARIZE_ADD = Operation(filter=filters.solarize), Operation(filter=filters.solarize_add)
 COLOR, SHARPNESS = Operation(filter=filters.color), Operation(filter=filters.sharpness)

@@ -15,12 +15,14 @@ Packed = UInt32[Array, "h w"]
 
 def pack(images: UInt8[Array, "*b h w c"]) -> UInt32[Array, "*b h w"]:
     """One number for each pixel, the first channel in its lowest 8 bits."""
-    return join([images[..., k].astype(jnp.uint32) for k in range(images.shape[-1])])
+    missing = 4 - images.shape[-1]
+    whole = jnp.pad(images, (*[(0, 0)] * (images.ndim - 1), (0, missing)))
+    return jax.lax.bitcast_convert_type(whole, jnp.uint32)
 
 
-def unpack(picture: UInt32[Array, "*b h w"], channels: int) -> UInt8[Array, "*b h w c"]:
+def unpack(pictures: UInt32[Array, "*b h w"], channels: int) -> UInt8[Array, "*b h w c"]:
     """The pictures again."""
-    return jnp.stack([level.astype(jnp.uint8) for level in split(picture, channels)], -1)
+    return jax.lax.bitcast_convert_type(pictures, jnp.uint8)[..., :channels]
 
 
 def split(picture: UInt32[Array, "*b h w"], channels: int) -> list[Int[Array, "*b h w"]]:

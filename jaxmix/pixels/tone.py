@@ -1,4 +1,4 @@
-"""Operations that make each level of a channel another level: 256-entry tone curves, Pillow's to the level.
+"""Operations that follow from how often each level of a channel occurs: 256-entry tone curves, Pillow's to the level.
 
 Each function gives the curves Int[c 256] of a packed picture of c channels for an amount.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxmix.pixels import packed
+from jaxmix.rounding import stored
 
 Curves = Int[Array, "c 256"]
 Tone = Callable[[packed.Packed, int, Float[Array, ""]], Curves]
@@ -20,14 +21,14 @@ _LEVELS = np.arange(256, dtype=np.int32)
 
 def changed(picture: packed.Packed, curves: Curves) -> packed.Packed:
     """The picture with each level replaced by what its channel's curve has there."""
-    table = curves.astype(jnp.uint32).reshape(-1)
+    table = stored(curves).astype(jnp.uint32).reshape(-1)
     levels = packed.split(picture, curves.shape[0])
     return packed.join([table.at[level + 256 * k].get(mode="promise_in_bounds") for k, level in enumerate(levels)])
 
 
 def identity(picture: packed.Packed, channels: int, amount: Array) -> Curves:
     """Every level as it is."""
-    return _all(channels, jnp.asarray(_LEVELS))
+    return jnp.broadcast_to(_LEVELS[None], (channels, 256))
 
 
 def autocontrast(picture: packed.Packed, channels: int, amount: Array) -> Curves:
@@ -83,36 +84,3 @@ def _divided(
     rest = number - quotient * divisor
     step = (rest >= divisor).astype(jnp.int32) - (rest < 0).astype(jnp.int32)
     return quotient + step, rest - step * divisor
-
-
-def brightness(picture: packed.Packed, channels: int, factor: Array) -> Curves:
-    """Black at factor 0, the picture at 1, brighter above."""
-    return _all(channels, between(jnp.zeros((), jnp.int32), jnp.asarray(_LEVELS), factor))
-
-
-def contrast(picture: packed.Packed, channels: int, factor: Array) -> Curves:
-    """The mean grey level at factor 0, the picture at 1, more contrast above."""
-    grey = grey_of(packed.split(picture, channels))
-    # floor(mean + 1/2) in whole numbers, which stay below 2^31 up to 8 million pixels.
-    mean = (grey.sum(dtype=jnp.int32) + grey.size // 2) // grey.size
-    return _all(channels, between(mean, jnp.asarray(_LEVELS), factor))
-
-
-def grey_of(levels: list[Array]) -> Int[Array, "h w"]:
-    """Pillow's grey of red, green and blue; of one or two channels the first."""
-    if len(levels) < 3:
-        return levels[0]
-    red, green, blue = levels[:3]
-    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-
-
-def between(start: Int[Array, "..."], end: Int[Array, "..."], factor: Array) -> Int[Array, "..."]:
-    """Pillow's blend, `start + factor (end - start)` in float32, clipped to 0..255 and truncated."""
-    # The maximum changes no number. It keeps the product, which Pillow rounds, from becoming one instruction with the
-    # sum, which would round once: then some levels would differ.
-    moved = jnp.maximum(factor * (end - start).astype(jnp.float32), -1e9)
-    return jnp.clip(start.astype(jnp.float32) + moved, 0, 255).astype(jnp.int32)
-
-
-def _all(channels: int, curve: Int[Array, "256"]) -> Curves:
-    return jnp.broadcast_to(curve[None], (channels, 256))

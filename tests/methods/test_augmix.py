@@ -14,7 +14,6 @@ import jaxmix
 from jaxmix import shares
 from jaxmix.methods import augmix as module
 from jaxmix.methods.augmix import NINE, THIRTEEN, augmix, augmix_views
-from jaxmix.pixels import packed
 from jaxmix.pixels.moves import Drawn, chained
 
 FILES = ("augmix_32", "augmix_224_0", "augmix_224_1", "augmix_224_2")
@@ -40,7 +39,7 @@ def forced(numbers):
 
 @jax.jit
 def ends(levels, chosen):
-    return packed.unpack(chained(levels, chosen, THIRTEEN), 3)
+    return chained(levels, chosen, THIRTEEN)
 
 
 @jax.jit
@@ -62,7 +61,7 @@ def test_chains_are_those_of_the_authors(golden, name):
 @pytest.mark.parametrize("name", FILES)
 def test_mixes_of_the_authors_chains_are_theirs(golden, name, monkeypatch):
     numbers = golden(f"robustness/{name}")
-    monkeypatch.setattr(module, "chained", lambda *_: packed.pack(jnp.asarray(numbers["chains"])))
+    monkeypatch.setattr(module, "chained", lambda *_: jnp.asarray(numbers["chains"]))
     x, weight, share = np.float32(numbers["images"]) / 255, numbers["w"][:, None], numbers["m"][:, None]
     made = module.mixed(THIRTEEN, x, numbers["images"], forced(numbers), jnp.asarray(weight), jnp.asarray(share))[:, 0]
     expected, rounding = (numbers["out"], 0) if "out" in numbers else (numbers["out_u16"] / 65535, 0.5 / 65535)
@@ -203,7 +202,7 @@ def test_shifts_of_large_pictures_reach_22_pixels():
     x = np.full((1, 224, 32, 1), 255, np.uint8)
     for move, rows, columns in ((0, 224, 29), (1, 224 - 22, 32)):
         chosen = Drawn(jnp.full((1, 1, 1), move), level[3].reshape(1, 1, 1), jnp.zeros((1, 1, 1), bool))
-        levels = np.asarray(packed.unpack(chained(jnp.asarray(x), chosen, NINE[7:]), 1))
+        levels = np.asarray(chained(jnp.asarray(x), chosen, NINE[7:]))
         assert levels.sum() == 255 * rows * columns
 
 

@@ -135,8 +135,8 @@ NAMED = {
 
 @functools.partial(jax.jit, static_argnames="frame")
 def amounted(x, index, amount, frame):
-    made = chains.run(tuple(NAMED.values()), packed.pack(x), 3, index[:, None, None], amount[:, None, None], frame)
-    return packed.unpack(made[:, 0], 3)
+    made = chains.run(tuple(NAMED.values()), x, index[:, None, None], amount[:, None, None], frame)
+    return made[:, 0]
 
 
 def test_nearest_operations_are_those_of_autoaugments_authors(golden):

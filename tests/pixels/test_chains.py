@@ -47,13 +47,13 @@ def test_both_forms_give_the_same_pictures(monkeypatch, space, interpolation):
     made = []
     for form in FORMS:
 
-        def run(operations, pictures, channels, index, amount, frame, form=form):
-            return form(operations, frame, channels, pictures, index, amount)
+        def run(operations, pictures, index, amount, frame, form=form):
+            return form(operations, frame, pictures, index, amount)
 
         monkeypatch.setattr(chains, "run", run)
         frame = chains.Frame(interpolation, packed.grey(9, 3))
         chained = jax.jit(lambda x, frame=frame: moves.chained(x, draws, SPACES[space], frame))
-        made.append(np.asarray(packed.unpack(chained(x), 3)).astype(int))
+        made.append(np.asarray(chained(x)).astype(int))
     wrong = np.abs(made[0] - made[1])
     assert made[0].shape == (SIZE, CHAINS, 20, 17, 3) and made[0].std() > 30
     # As compiled today they are equal. A compiler may fuse products and sums in one of them only: a level, rarely.
@@ -63,10 +63,10 @@ def test_both_forms_give_the_same_pictures(monkeypatch, space, interpolation):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_chain_of_nothing_leaves_the_picture(form):
-    pictures = packed.pack(jnp.asarray(drawn(13, 10)[0][:3]))
+    pictures = jnp.asarray(drawn(13, 10)[0][:3])
     steps = [*(move.operation for move in THIRTEEN), chains.Operation()]
     nothing = jnp.full((3, 1, 2), len(THIRTEEN), jnp.int32)
-    made = jax.jit(functools.partial(form, steps, chains.Frame(), 3))(pictures, nothing, jnp.full((3, 1, 2), 5.0))
+    made = jax.jit(functools.partial(form, steps, chains.Frame()))(pictures, nothing, jnp.full((3, 1, 2), 5.0))
     np.testing.assert_array_equal(made[:, 0], pictures)
 
 
@@ -80,10 +80,10 @@ def test_packed_pictures_are_the_pictures_again(channels):
 
 def lowered(platform):
     """How often each StableHLO operation occurs in `run` with all of AugMix's operations."""
-    shapes = ((5, 16, 12), jnp.uint32), ((5, 3, 3), jnp.int32), ((5, 3, 3), jnp.float32)
+    shapes = ((5, 16, 12, 3), jnp.uint8), ((5, 3, 3), jnp.int32), ((5, 3, 3), jnp.float32)
 
     def run(pictures, index, amount):
-        return chains.run([move.operation for move in THIRTEEN], pictures, 3, index, amount)
+        return chains.run([move.operation for move in THIRTEEN], pictures, index, amount)
 
     exported = jax.export.export(jax.jit(run), platforms=(platform,))(*(jax.ShapeDtypeStruct(*one) for one in shapes))
     return collections.Counter(re.findall(r"stablehlo\.(\w+)", exported.mlir_module()))
