@@ -10,6 +10,7 @@ bilinear and bicubic warps, torchvision nearest ones and black, as they do by de
 """
 
 import functools
+import itertools
 import time
 
 import measure
@@ -82,7 +83,8 @@ def measured(number: int, side: int) -> dict[str, dict]:
         start = time.perf_counter()
         compiled = jax.jit(lambda key, x, method=method: method(key, x)[0]).lower(key, device).compile()
         seconds = time.perf_counter() - start
-        calls = {"jaxmix": functools.partial(compiled, key, device)}
+        keys = itertools.cycle(jax.random.split(key, 64))  # other draws in every call, as theirs
+        calls = {"jaxmix": lambda compiled=compiled, keys=keys: compiled(next(keys), device)}
         for library, transform in peers(side)[name].items():
             calls[library] = functools.partial(one_by_one, transform, images)
         times = measure.interleaved(calls, ROUNDS, SECONDS)
