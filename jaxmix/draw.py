@@ -140,7 +140,8 @@ def _rows(images, mixed, heat, source, weight, mask) -> list[tuple[str, np.ndarr
         rows.append((whose[slot], np.where(blank, 255, images[source[:, slot]])))
         if heat is not None:
             rows.append((f"{whose[slot]}'s map", np.where(blank, 255, heat[source[:, slot]])))
-    rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
+    if slots > 1 or (mask < 1).any():  # else the picture is all its own
+        rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
     return [*rows, ("mixed", mixed[:count])]
 
 

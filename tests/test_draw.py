@@ -43,6 +43,13 @@ def test_methods_of_one_slot_have_no_partner_row():
     assert two.shape[0] - one.shape[0] == 36 + 14
 
 
+def test_pictures_that_are_all_their_own_have_no_row_of_shares():
+    images, mix = jaxmix.augmix(jax.random.key(1), X)
+    sheet, two = np.asarray(contact_sheet(X, images, mix, LABELS, tile=32)), sheet_of(X)[0]
+    assert two.shape[0] - sheet.shape[0] == 2 * 36 + 14
+    np.testing.assert_array_equal(tile(sheet, 1, 2), np.kron(images[2], np.ones((2, 2, 1))))
+
+
 def test_names_and_count_are_taken():
     sheet, _, _ = sheet_of(X, names=["cat", "dog", "owl", "bee"], count=2)
     assert sheet.shape[1] == 96 + 2 * 36 + 4
