@@ -1,6 +1,7 @@
 """The README's table of short trainings, from the folders of the runs.
 
-    for seed in 0 1 2; do for method in none mixup cutmix smoothmix_c; do
+    methods="none mixup cutmix smoothmix_c saliencymix attentivemix snapmix puzzlemix sage comixup"
+    for seed in 0 1 2; do for method in $methods; do
         python train/cifar.py --dataset cifar10 --data-dir DIR --method $method --model resnet-8 --epochs 2 \\
             --weight-decay 5e-4 --seed $seed --runs-dir runs/table
     done; done
