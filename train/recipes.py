@@ -43,6 +43,7 @@ class Recipe(NamedTuple):
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
     weight_decay: the L2 penalty that the paper's results were trained with
     padding: of the random crops on CIFAR that the paper's results were trained with
+    epochs: of training on CIFAR
     """
 
     augmentation: Augmentation | None = None
@@ -55,6 +56,7 @@ class Recipe(NamedTuple):
     loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
     weight_decay: float = 5e-4
     padding: int = 4
+    epochs: int = 200
 
 
 def create(
@@ -85,15 +87,27 @@ def create(
 
 
 def _recipes(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
-    return _drawn(dataset, side, model) | _guided(dataset, side, model, std)
+    return _drawn(dataset, side, model) | _guided(dataset, side, model, std) | _policies()
 
 
 def _augmix(model: str, jsd: bool) -> Recipe:
     """With the consistency loss three views of every picture, without it one."""
-    weight_decay = 1e-4 if model.startswith("densenet-") else 5e-4
-    if not jsd:
-        return Recipe(views=one_view, weight_decay=weight_decay)
-    return Recipe(views=three_views, consistency=12.0, weight_decay=weight_decay)
+    recipe = Recipe(
+        weight_decay=1e-4 if model.startswith("densenet-") else 5e-4,
+        epochs=200 if model.startswith(("densenet-", "resnext-")) else 100,
+    )
+    return (
+        recipe._replace(views=three_views, consistency=12.0) if jsd else recipe._replace(views=one_view(jaxmix.augmix))
+    )
+
+
+def _policies() -> dict[str, Recipe]:
+    """Methods that keep the label: RandAugment as its paper has it for CIFAR-10."""
+    return {
+        "autoaugment": Recipe(views=one_view(jaxmix.autoaugment)),
+        "randaugment": Recipe(views=one_view(partial(jaxmix.randaugment, number=3, magnitude=5.0))),
+        "trivialaugment": Recipe(views=one_view(jaxmix.trivialaugment)),
+    }
 
 
 def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:

@@ -39,6 +39,6 @@ def three_views(key: jax.Array, pixels: Float[Array, "b h w c"]) -> Float[Array,
     return jaxmix.augmix_views(key, pixels, views=2)
 
 
-def one_view(key: jax.Array, pixels: Float[Array, "b h w c"]) -> Float[Array, "1 b h w c"]:
-    """One AugMix view."""
-    return jaxmix.augmix(key, pixels)[0][None]
+def one_view(method: Callable[..., tuple[jax.Array, Mix]]) -> Views:
+    """Only what a method that keeps the label makes of the pictures."""
+    return lambda key, pixels: method(key, pixels)[0][None]

@@ -140,11 +140,11 @@ def augmix_views(
 
 def _views(key, x, views, severity, width, depth, alpha, moves):
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
+    levels = packed.levels_of(x)
     size, number = x.shape[0], views * checks.count("width", width)
     drawn = draw(chains_key, size, number, severity, depth, len(checks.some("operations", moves)))
     weight = shares.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = shares.beta(skip_key, alpha, size * views).reshape(size, views)
-    levels = packed.levels_of(x)
     made = placement.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
     return jnp.moveaxis(made, 1, 0)
 

@@ -56,5 +56,7 @@ def plan(
 
 
 def made(x: Array, drawn: Drawn, moves: Sequence[Move], frame: chains.Frame) -> Array:
-    """Pictures like x after the one chain drawn for each."""
-    return packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)
+    """Pictures like x after the one chain drawn for each. Where x is no number, it stays so."""
+    changed = packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)
+    # This also makes what the loop has put together on one device lie as x does.
+    return jnp.where(x == x, changed, x)

@@ -1,7 +1,8 @@
 """The operations by name, on one picture [h w c]: uint8 in 0..255 or floats in 0..1, in and out.
 
 Levels and arithmetic are those of Pillow (8 bits a channel), where there is one of that name. Floats are rounded to the
-nearest of 256 levels first. `jax.vmap` takes them to a batch; `jaxmix.augmix` and its kin draw them for every picture.
+nearest of 256 levels first. Every channel counts as color: leave out transparency. `jax.vmap` takes them to a batch;
+`jaxmix.augmix` and its kin draw them for every picture.
 """
 
 import jax

@@ -10,6 +10,7 @@ from flax import nnx
 
 import cifar
 import data
+import jaxmix
 import models
 import pictures
 import recipes
@@ -57,7 +58,7 @@ def test_augmix_makes_the_clean_pictures_and_two_views_or_one():
     np.testing.assert_array_equal(made[0], pixels)
     assert made.shape == (3, 4, 8, 8, 3) and 0 <= made.min() and made.max() <= 1
     assert (made[1] != pixels).any() and (made[1] != made[2]).any()
-    alone = jax.eval_shape(views.one_view, jax.random.key(1), pixels)
+    alone = jax.eval_shape(views.one_view(jaxmix.augmix), jax.random.key(1), pixels)
     assert (alone.shape, alone.dtype) == ((1, 4, 8, 8, 3), jnp.float32)
 
 
@@ -198,14 +199,28 @@ def test_a_combination_that_cannot_be_is_one_message(arguments, message, tmp_pat
 
 
 def test_without_consistency_there_is_one_view_and_other_methods_do_not_care():
-    for jsd, made, weight in ((True, views.three_views, 12.0), (False, views.one_view, 0.0)):
+    pixels = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
+    for jsd, number, weight in ((True, 3, 12.0), (False, 1, 0.0)):
         for method in ("augmix", "augmix+cutmix"):
             recipe = recipes.create(method, "cifar10", 32, "wrn-40-2", jsd=jsd)
-            assert (recipe.views, recipe.consistency) == (made, weight)
+            assert recipe.consistency == weight
+            assert jax.eval_shape(recipe.views, jax.random.key(0), pixels).shape[0] == number
         assert recipes.create("cutmix", "cifar10", 32, "wrn-40-2", jsd=jsd).views is None
 
 
 def test_hyper_parameters_are_the_papers():
-    for model, weight_decay in (("wrn-40-2", 5e-4), ("allconv", 5e-4), ("densenet-40-12", 1e-4)):
+    settings = {
+        "wrn-40-2": (5e-4, 100), "allconv": (5e-4, 100), "densenet-40-12": (1e-4, 200), "resnext-29-4x32": (5e-4, 200)
+    }  # fmt: skip
+    for model, (weight_decay, epochs) in settings.items():
         recipe = recipes.create("augmix", "cifar10", 32, model)
-        assert (recipe.weight_decay, recipe.padding, recipe.loss) == (weight_decay, 4, "cross_entropy")
+        found = recipe.weight_decay, recipe.epochs, recipe.padding, recipe.loss
+        assert found == (weight_decay, epochs, 4, "cross_entropy")
+
+
+@pytest.mark.parametrize("method", ["autoaugment", "randaugment", "trivialaugment"])
+def test_policies_make_one_view_of_all_pictures(method):
+    pixels = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    made = jax.jit(recipes.create(method, "cifar10", 8, "resnet-8").views)(jax.random.key(1), pixels)
+    assert made.shape == (1, 4, 8, 8, 3) and 0 <= made.min() and made.max() <= 1
+    assert (made[0] != pixels).any()
