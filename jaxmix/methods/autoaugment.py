@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxmix import checks, placement
-from jaxmix.mix import Mix, unmixed
+from jaxmix import checks
+from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.chains import Frame
-from jaxmix.pixels.moves import Drawn, made
+from jaxmix.pixels.moves import Drawn, changed
 from jaxmix.pixels.policies import CIFAR10, Policy
 
 BINS = 10
@@ -54,11 +53,7 @@ def autoaugment(
     ((4, 32, 32, 3), (4, 1))
     """
     x = checks.images(batch)
-    drawn = draw(key, x.shape[0], policy)
-    frame = Frame(interpolation)
-    return placement.like(x, 1, lambda x, drawn: made(x, drawn, list(_MOVES.values()), frame), x, drawn), unmixed(
-        x.shape[0]
-    )
+    return changed(x, draw(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
 
 
 def draw(key: Array, size: int, policy: Policy) -> Drawn:

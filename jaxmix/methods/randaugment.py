@@ -5,11 +5,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxmix import checks, placement
-from jaxmix.mix import Mix, unmixed
+from jaxmix import checks
+from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.chains import Frame
-from jaxmix.pixels.moves import Drawn, made
+from jaxmix.pixels.moves import Drawn, changed
 
 BINS = 31
 MOVES = [move for name, move in spaces.narrow(BINS).items() if name != "invert"]
@@ -54,8 +53,7 @@ def randaugment(
     """
     x = checks.images(batch)
     drawn = draw(key, x.shape[0], checks.count("number", number), magnitude)
-    frame = Frame(interpolation)
-    return placement.like(x, 1, lambda x, drawn: made(x, drawn, MOVES, frame), x, drawn), unmixed(x.shape[0])
+    return changed(x, drawn, MOVES, interpolation)
 
 
 def draw(key: Array, size: int, number: int, magnitude: ArrayLike) -> Drawn:

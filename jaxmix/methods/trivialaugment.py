@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxmix import checks, placement
-from jaxmix.mix import Mix, unmixed
+from jaxmix import checks
+from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.chains import Frame
-from jaxmix.pixels.moves import Drawn, made
+from jaxmix.pixels.moves import Drawn, changed
 
 BINS = 31
 MOVES = [move for name, move in spaces.wide(BINS).items() if name != "invert"]
@@ -47,8 +46,7 @@ def trivialaugment(
     ((4, 32, 32, 3), (4, 1))
     """
     x = checks.images(batch)
-    drawn, frame = draw(key, x.shape[0]), Frame(interpolation)
-    return placement.like(x, 1, lambda x, drawn: made(x, drawn, MOVES, frame), x, drawn), unmixed(x.shape[0])
+    return changed(x, draw(key, x.shape[0]), MOVES, interpolation)
 
 
 def draw(key: Array, size: int) -> Drawn:

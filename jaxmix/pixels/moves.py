@@ -1,12 +1,16 @@
 """Operations to draw from: what amount of each belongs to a level, and chains of them drawn for every picture."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from jaxmix import placement
+from jaxmix.mix import Mix, unmixed
 from jaxmix.pixels import chains, packed
+from jaxmix.pixels.affine import Interpolation
 
 
 def _level(level: Array, side: int) -> Array:
@@ -55,8 +59,13 @@ def plan(
     return (*(move.operation for move in moves), chains.Operation()), index, amounts
 
 
-def made(x: Array, drawn: Drawn, moves: Sequence[Move], frame: chains.Frame) -> Array:
+def changed(x: Array, drawn: Drawn, moves: Sequence[Move], interpolation: Interpolation) -> tuple[Array, Mix]:
+    """Pictures like x after the one chain drawn for each, and the mix of methods that keep the label."""
+    return placement.like(x, 1, functools.partial(made, moves, chains.Frame(interpolation)), x, drawn), unmixed(len(x))
+
+
+def made(moves: Sequence[Move], frame: chains.Frame, x: Array, drawn: Drawn) -> Array:
     """Pictures like x after the one chain drawn for each. Where x is no number, it stays so."""
-    changed = packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)
+    images = packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)
     # This also makes what the loop has put together on one device lie as x does.
-    return jnp.where(x == x, changed, x)
+    return jnp.where(x == x, images, x)

@@ -41,7 +41,7 @@ def off(made, expected):
 @functools.partial(jax.jit, static_argnames=("family", "frame"))
 def moved(x, number, level, negative, family, frame):
     drawn = moves.Drawn(*(one[:, None, None] for one in (number, level, negative)))
-    return moves.made(x, drawn, list(SPACES[family].values()), frame)
+    return moves.made(list(SPACES[family].values()), frame, x, drawn)
 
 
 @pytest.mark.parametrize("interpolation", WARPS)

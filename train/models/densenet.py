@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Norm, PreActivated
 
 
 class Layer(nnx.Module):
@@ -36,7 +36,7 @@ class Transition(nnx.Module):
         return nnx.avg_pool(x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False).astype(x.dtype)
 
 
-class DenseNet(Network):
+class DenseNet(PreActivated):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each block."""
 
     points = 5
@@ -60,10 +60,3 @@ class DenseNet(Network):
         self.stages = nnx.List(stages)
         self.norm = Norm(width, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(width, num_classes, rngs=rngs, dtype=dtype)
-
-    def features(
-        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
-    ) -> jax.Array:
-        x = hidden(1, self.stem(hidden(0, x)))
-        x = through(self.stages, x, train, hidden)
-        return jax.nn.relu(self.norm(x, train))

@@ -113,6 +113,21 @@ class Network(nnx.Module):
         return self.classifier(self.features(x, train=train, hidden=hidden, key=key))
 
 
+class PreActivated(Network):
+    """A network whose blocks begin with their normalization: the features are normalized and rectified at the end."""
+
+    stem: Conv
+    stages: nnx.List
+    norm: Norm
+
+    def features(
+        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
+    ) -> jax.Array:
+        x = hidden(1, self.stem(hidden(0, x)))
+        x = through(self.stages, x, train, hidden)
+        return jax.nn.relu(self.norm(x, train))
+
+
 def widen(features: jax.Array, width: int) -> jax.Array:
     """Appends zero channels to [b h w d] until there are `width`."""
     return jnp.pad(features, ((0, 0), (0, 0), (0, 0), (0, width - features.shape[-1])))

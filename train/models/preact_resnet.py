@@ -5,16 +5,15 @@ the ImageNet networks and a 3x3 stem, the network in which Mixup, Manifold Mixup
 As in He et al., a last batch normalization and ReLU come before the pooling.
 """
 
-import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Norm, PreActivated
 from .wide_resnet import Block
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-class PreActResNet(Network):
+class PreActResNet(PreActivated):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4, 5 after each stage."""
 
     points = 6
@@ -33,10 +32,3 @@ class PreActResNet(Network):
         self.stages = nnx.List(stages)
         self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
-
-    def features(
-        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
-    ) -> jax.Array:
-        x = hidden(1, self.stem(hidden(0, x)))
-        x = through(self.stages, x, train, hidden)
-        return jax.nn.relu(self.norm(x, train))

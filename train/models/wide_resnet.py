@@ -7,7 +7,7 @@ of n blocks, 16W, 32W and 64W channels; a 1x1 convolution on the shortcut where 
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Norm, PreActivated
 
 
 class Block(nnx.Module):
@@ -27,7 +27,7 @@ class Block(nnx.Module):
         return residual + (x if self.shortcut is None else self.shortcut(active))
 
 
-class WideResNet(Network):
+class WideResNet(PreActivated):
     """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
@@ -48,10 +48,3 @@ class WideResNet(Network):
         self.stages = nnx.List(stages)
         self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
         self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
-
-    def features(
-        self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
-    ) -> jax.Array:
-        x = hidden(1, self.stem(hidden(0, x)))
-        x = through(self.stages, x, train, hidden)
-        return jax.nn.relu(self.norm(x, train))
