@@ -51,6 +51,21 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
     return x
 
 
+def unit(x: jax.Array, name: str = "images") -> jax.Array:
+    """`x` again if it is uint8, or floating and from 0 to 1 where its numbers are known."""
+    if x.dtype == jnp.uint8:
+        return x
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"{name} have dtype {x.dtype}; wanted uint8 in 0..255 or floats in 0..1")
+    known = concrete(x)
+    if known is not None and not (known.min() >= -1e-3 and known.max() <= 1 + 1e-3):
+        raise ValueError(
+            f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted 0..1 "
+            "(or uint8 in 0..255): undo any normalization first, and normalize afterwards"
+        )
+    return x
+
+
 def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
     """Maps [b n m] that go with images [b h w c], as float32 and without a gradient.
 

@@ -54,16 +54,8 @@ def levels_of(x: Array, name: str = "images") -> UInt8[Array, "*b h w c"]:
     """Pictures as 8-bit levels: uint8 as they are, floats from 0 to 1 rounded to the nearest of 256."""
     if not 1 <= x.shape[-1] <= 4:
         raise ValueError(f"{name} have {x.shape[-1]} channels; wanted 1 to 4: these are operations on pictures")
-    if x.dtype == jnp.uint8:
+    if checks.unit(x, name).dtype == jnp.uint8:
         return x
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"{name} have dtype {x.dtype}; wanted uint8 in 0..255 or floats in 0..1")
-    known = checks.concrete(x)
-    if known is not None and not (known.min() >= -1e-3 and known.max() <= 1 + 1e-3):
-        raise ValueError(
-            f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted 0..1 "
-            "(or uint8 in 0..255): undo any normalization first, and normalize afterwards"
-        )
     return jnp.round(jnp.clip(x.astype(jnp.float32), 0, 1) * 255).astype(jnp.uint8)
 
 

@@ -1,0 +1,118 @@
+"""Pictures between two classes: how sure, and how right, is a network there? A test of CutMix (Yun et al., 2019).
+
+The share is given, not drawn: a curve of error over the share takes 0, 0.1, .., 1.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from jaxmix import checks, losses
+from jaxmix.mix import Mix, apply, pair
+from jaxmix.robustness import occlusion
+from jaxmix.rounding import settled
+
+
+def mixup(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
+    """Blend every picture with its partner by a given number.
+
+        x' = (1 - share) x + share x[partner]
+
+    Args:
+        batch: pictures or features [b h w c], floating or uint8, or a mapping with "image".
+        share: the partner's, in [0, 1]; may be traced. The paper's lambda is 1 - share.
+        partner: index of each picture's partner, Int[b]; by default the next one. `other_class` finds those between
+            which there is something.
+
+    Returns:
+        Pictures of the same shape and dtype, and the `Mix`.
+
+    Raises:
+        ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, a share out of range.
+
+    Reference: Yun et al., CutMix, ICCV 2019, section 4.4, in-between class samples.
+
+    >>> mixup(jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1), 0.25)[0].ravel().tolist()
+    [0.25, 0.75]
+    """
+    x, partners, _ = checks.inputs(batch, partner, True)
+    mix = pair(partners, checks.number("share", share, high=1.0).reshape(1, 1, 1))
+    return apply(mix, x), mix
+
+
+def cutmix(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
+    """Paste a box in the middle of every picture's partner, of a given share of the area, into the picture.
+
+        x' = x outside the box, x[partner] inside;   box sides = side * sqrt(share), around the middle
+
+    The box has as many pixels as leave both sides of it equal; the weights of the labels are the pixels counted.
+
+    Args:
+        batch: as in `mixup`.
+        share: the partner's share of the area, in [0, 1], 0 nothing and 1 all; may be traced.
+        partner: as in `mixup`.
+
+    Returns:
+        Pictures of the same shape and dtype, and the `Mix`.
+
+    Raises:
+        ValueError: as `mixup`.
+
+    Reference: Yun et al., CutMix, ICCV 2019, section 4.4, in-between class samples.
+
+    >>> images, mix = cutmix(jnp.zeros((4, 32, 32, 3)), 0.25)
+    >>> mix.weight[0].tolist()
+    [0.75, 0.25]
+    """
+    x, partners, _ = checks.inputs(batch, partner, True)
+    height, width = x.shape[1:3]
+    root = settled(jnp.sqrt(checks.number("share", share, high=1.0)))
+    box = occlusion.square((settled(height * root), settled(width * root)), height, width)
+    mix = pair(partners, box[None].astype(jnp.float32))
+    return apply(mix, x), mix
+
+
+def other_class(labels: Int[Array, "b"]) -> Int[Array, "b"]:
+    """A partner of another class for each sample: the next one in the batch that has another label.
+
+    Args:
+        labels: class ids Int[b]. Where they are traced and all the same, each sample is its own partner.
+
+    Raises:
+        ValueError: labels that aren't integer [b], or known ones of a single class.
+
+    >>> other_class(jnp.array([3, 3, 5, 3])).tolist()
+    [2, 2, 3, 2]
+    """
+    labels = jnp.asarray(labels)
+    if labels.ndim != 1 or labels.size == 0 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels have shape {labels.shape} and dtype {labels.dtype}; wanted integer class ids [b]")
+    known = checks.concrete(labels)
+    if known is not None and (known == known[0]).all():
+        raise ValueError(f"all {known.size} labels are {known[0]}; wanted two classes at least: shuffle, or take more")
+    size = labels.shape[0]
+    place = jnp.arange(size, dtype=jnp.int32)
+    ahead = (place[None, :] - place[:, None]) % size
+    steps = jnp.where(labels[None, :] != labels[:, None], ahead, size).min(1)
+    return (place + steps) % size
+
+
+def hit(logits: Float[Array, "b k"], labels: Array, mix: Mix) -> Float[Array, "b"]:
+    """1 where the predicted class is one of those in the picture, the sample's or its partner's, else 0.
+
+    A class without any share of the picture (the partner's at share 0, the sample's at share 1) doesn't count.
+
+    Args:
+        logits: [b k], any floating dtype.
+        labels: class ids Int[b] of the samples before mixing.
+        mix: that of `mixup` or `cutmix`.
+
+    Raises:
+        ValueError: logits or labels of another rank or size.
+
+    >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
+    >>> hit(jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), jnp.array([0, 1]), mix).tolist()
+    [1.0, 0.0]
+    """
+    return (losses.accuracy(logits, labels, mix) > 0).astype(jnp.float32)

@@ -1,0 +1,183 @@
+"""Does a network notice pictures of no class that it knows? Scores of pictures inside the distribution, and outside.
+
+A score is higher the more a picture looks like one of the classes: the softmax's highest probability (`top_label` of
+`calibration`), or minus an energy. Pictures inside are the positive class, except where it says otherwise.
+"""
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxmix.robustness import samples
+from jaxmix.robustness.odin import Odin as Odin
+from jaxmix.robustness.odin import odin as odin
+
+
+def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
+    """Area under the ROC curve, by ranks.
+
+        P(inside score > outside score) + P(equal) / 2
+
+    Args:
+        inside: scores [n] of pictures of the known classes.
+        outside: scores [m] of other pictures.
+
+    Returns:
+        0 to 1; 0.5 for scores that tell nothing, the same for every rising function of the scores.
+
+    Raises:
+        ValueError: no scores inside or outside, scores that aren't [n] or aren't finite.
+
+    Reference: Dan Hendrycks, Kevin Gimpel. A Baseline for Detecting Misclassified and Out-of-Distribution Examples in
+    Neural Networks. ICLR 2017.
+
+    >>> round(auroc([0.99, 0.95, 0.9, 0.8, 0.6], [0.85, 0.7, 0.5, 0.3]), 6)
+    0.85
+    """
+    known, other = _scores(inside, outside)
+    other = np.sort(other)
+    below, up_to = (np.searchsorted(other, known, side=side) for side in ("left", "right"))
+    return float((below + up_to).sum() / (2 * known.size * other.size))
+
+
+def aupr_inside(inside: ArrayLike, outside: ArrayLike) -> float:
+    """Area under the precision-recall curve as average precision, pictures inside being the positive class.
+
+        sum over thresholds of (recall - recall at the threshold above) * precision
+
+    It depends on how many pictures there are inside and outside: only compare it for the same numbers.
+
+    Args, Raises, Reference: as `auroc`.
+
+    Returns:
+        Above 0, at most 1, the higher the better; n / (n + m) for scores that tell nothing.
+
+    >>> round(aupr_inside([0.9, 0.4], [0.6, 0.1]), 6)
+    0.833333
+    """
+    known, other = _scores(inside, outside)
+    hits, misses = _counts(known, other)
+    recall, precision = hits / known.size, hits / (hits + misses)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def aupr_outside(inside: ArrayLike, outside: ArrayLike) -> float:
+    """`aupr_inside` with pictures outside as the positive class, and minus the score: that of outlier exposure.
+
+    Args, Raises: as `auroc`.
+
+    Reference: Hendrycks, Mazeika, Dietterich. Deep Anomaly Detection with Outlier Exposure. ICLR 2019.
+
+    >>> round(aupr_outside([0.9, 0.4], [0.6, 0.1]), 6)
+    0.833333
+    """
+    known, other = _scores(inside, outside)
+    return aupr_inside(-other, -known)
+
+
+def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
+    """The highest threshold t that lets in this share of the pictures inside: `P(inside >= t) >= tpr`.
+
+    Args:
+        inside: scores [n].
+        tpr: true positive rate, above 0, at most 1.
+
+    Raises:
+        ValueError: no scores, scores that aren't [n] or aren't finite, tpr out of range.
+
+    >>> threshold_at_tpr([0.99, 0.95, 0.9, 0.8, 0.6])
+    0.6
+    """
+    known = samples.vector("inside", inside)
+    if not 0 < tpr <= 1:
+        raise ValueError(f"tpr is {tpr}; wanted a rate above 0, at most 1")
+    enough = np.searchsorted(np.arange(1, known.size + 1) / known.size, tpr)
+    return float(np.sort(known)[::-1][enough])
+
+
+def tnr_at_tpr(inside: ArrayLike, outside: ArrayLike, *, tpr: float = 0.95) -> float:
+    """Share of the pictures outside that is turned away where `tpr` of those inside are let in.
+
+        P(outside < t),   t = the highest threshold with P(inside >= t) >= tpr
+
+    1 minus it is the FPR at that TPR, with pictures inside as the positive class; `fpr_at_recall` is another number.
+
+    Args:
+        inside: scores [n] of pictures of the known classes.
+        outside: scores [m] of other pictures.
+        tpr: true positive rate, above 0, at most 1.
+
+    Returns:
+        0 to 1, the higher the better.
+
+    Raises:
+        ValueError: as `auroc`, and tpr out of range.
+
+    Reference: Shiyu Liang, Yixuan Li, R. Srikant. Enhancing the Reliability of Out-of-Distribution Image Detection in
+    Neural Networks. ICLR 2018.
+
+    >>> tnr_at_tpr([0.99, 0.95, 0.9, 0.8, 0.6], [0.85, 0.7, 0.5, 0.3])
+    0.5
+    """
+    known, other = _scores(inside, outside)
+    return float((other < threshold_at_tpr(known, tpr=tpr)).mean())
+
+
+def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
+    """Detection accuracy: the best share that one threshold tells apart, were half of the pictures outside.
+
+        max over t of P(inside >= t) / 2 + P(outside < t) / 2
+
+    Args, Raises, Reference: as `auroc` and `tnr_at_tpr`.
+
+    Returns:
+        0.5 to 1, the higher the better.
+
+    >>> round(accuracy([0.99, 0.95, 0.9, 0.8, 0.6], [0.85, 0.7, 0.5, 0.3]), 6)
+    0.8
+    """
+    known, other = _scores(inside, outside)
+    hits, misses = _counts(known, other)
+    return float(max(0.5, (hits / known.size - misses / other.size).max() / 2 + 0.5))
+
+
+def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95) -> float:
+    """FPR95 of outlier exposure: share of the pictures inside that is turned away where 95 % of those outside are.
+
+    Pictures outside are the positive class, and minus the score is theirs. Of all thresholds the one is taken whose
+    recall is nearest to `recall`, the higher of two as near: it may be a little below.
+
+    Args:
+        inside: scores [n] of pictures of the known classes.
+        outside: scores [m] of other pictures.
+        recall: share of the pictures outside that is found, above 0, at most 1.
+
+    Returns:
+        0 to 1, the lower the better.
+
+    Raises:
+        ValueError: as `auroc`, and recall out of range.
+
+    Reference: Hendrycks, Mazeika, Dietterich. Deep Anomaly Detection with Outlier Exposure. ICLR 2019.
+
+    >>> fpr_at_recall([0.99, 0.95, 0.9, 0.8, 0.6], [0.85, 0.7, 0.5, 0.3])
+    0.4
+    """
+    known, other = _scores(inside, outside)
+    if not 0 < recall <= 1:
+        raise ValueError(f"recall is {recall}; wanted a share above 0, at most 1")
+    hits, misses = _counts(-other, -known)
+    # Of thresholds with the same recall the first turns away the fewest pictures inside.
+    last = np.searchsorted(hits, hits[-1])
+    off = np.abs(hits[: last + 1][::-1] / other.size - recall)
+    return float(misses[: last + 1][::-1][off.argmin()] / known.size)
+
+
+def _scores(inside: ArrayLike, outside: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    return samples.vector("inside", inside), samples.vector("outside", outside)
+
+
+def _counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of each are at or above a threshold, for each score that occurs, the highest first."""
+    thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
+    hits, misses = (x.size - np.searchsorted(np.sort(x), thresholds, side="left") for x in (positive, negative))
+    return hits, misses

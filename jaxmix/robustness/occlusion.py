@@ -1,0 +1,77 @@
+"""Pictures with their middle, or all but their middle, hidden: the occlusion test of CutMix (Yun et al., 2019)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool
+
+from jaxmix import checks
+
+
+def center(images: checks.Batch, size: ArrayLike) -> jax.Array:
+    """Set a square in the middle of every picture to 0, black.
+
+        out = 0 where |y - (h - 1) / 2| < size / 2 and |x - (w - 1) / 2| < size / 2,   else the picture
+
+    So the hole is as many pixels wide as leaves both sides of it equal: where w is even size 3 hides 2 pixels and
+    size 4 hides 4. Pictures are normalized afterwards, so that black is black.
+
+    Args:
+        images: pictures [b h w c], uint8 in 0..255 or floats in 0..1, or a mapping with "image".
+        size: side of the square in pixels, from 0 (nothing is hidden) to the longer side (all is); may be traced.
+
+    Returns:
+        Pictures of the same shape and dtype.
+
+    Raises:
+        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; size out of
+            range.
+
+    Reference: Sangdoo Yun, Dongyoon Han, Seong Joon Oh, Sanghyuk Chun, Junsuk Choe, Youngjoon Yoo. CutMix:
+    Regularization Strategy to Train Strong Classifiers with Localizable Features. ICCV 2019, section 4.4.
+
+    >>> center(jnp.ones((1, 4, 4, 1)), 2)[0, :, :, 0].tolist()[1]
+    [1.0, 0.0, 0.0, 1.0]
+    """
+    x, hole = _middle(images, size)
+    return jnp.where(hole, jnp.zeros_like(x), x)
+
+
+def border(images: checks.Batch, size: ArrayLike) -> jax.Array:
+    """Set all but a square in the middle of every picture to 0: what `center` hides is what stays.
+
+    Args:
+        images: as in `center`.
+        size: side of the square that stays in pixels, from 0 (all is hidden) to the longer side (nothing is); may be
+            traced.
+
+    Returns:
+        Pictures of the same shape and dtype; `center(images, size) + border(images, size)` are the pictures.
+
+    Raises:
+        ValueError: as `center`.
+
+    Reference: Yun et al., CutMix, ICCV 2019, section 4.4, boundary occlusion.
+
+    >>> border(jnp.ones((1, 4, 4, 1)), 2)[0, :, :, 0].tolist()[1]
+    [0.0, 1.0, 1.0, 0.0]
+    """
+    x, window = _middle(images, size)
+    return jnp.where(window, x, jnp.zeros_like(x))
+
+
+def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[Array, "h w"]:
+    """True at the pixels nearer to the middle than half of these sides, of rows and of columns."""
+    near = [
+        np.abs(np.arange(length) - (length - 1) / 2).astype(np.float32) < jnp.asarray(side, jnp.float32) / 2
+        for side, length in zip(sides, (height, width), strict=True)
+    ]
+    return near[0][:, None] & near[1][None, :]
+
+
+def _middle(images: checks.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
+    x = checks.unit(checks.images(images))
+    height, width = x.shape[1:3]
+    side = checks.number("size", size, high=float(max(height, width)))
+    return x, square((side, side), height, width)[None, :, :, None]
