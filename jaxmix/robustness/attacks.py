@@ -70,7 +70,7 @@ def pgd(
 
     Of all pictures on the way, and of all restarts, that of the highest loss is kept, for each picture by itself. The
     picture itself and one step of length epsilon from it (with norm "inf" that is FGSM's) are among them, so that no
-    picture has a lower loss than FGSM gives it.
+    picture has a lower loss than FGSM gives it. That takes two gradients more.
 
     Args:
         key: PRNG key, for the starts.
@@ -107,21 +107,22 @@ def pgd(
     ball = Ball(images, epsilon, norm)
     if checks.count("restarts", restarts) > 1 and not random_start:
         raise ValueError(f"restarts is {restarts} without random_start; wanted 1: they would all be the same")
-    length, steps = ball.distance("step", step), checks.count("steps", steps)
+    length, looks = ball.distance("step", step), checks.count("steps", steps) + 1
 
-    def tried(best: _Best, key: Array) -> tuple[_Best, None]:
-        start = ball.start(key) if random_start else ball.clean
-        last, found = _ascent(loss, ball, start, length, steps, best)
-        value = _values(loss, ball.seen(last))
-        return _higher(found if keep_best else best, (ball.seen(last), value)), None
+    def run(best: _Best, plan: tuple[Array, Array, Array, Array]) -> tuple[_Best, None]:
+        key, plain, length, looks = plan
+        start = jnp.where(plain, ball.clean, ball.start(key)) if random_start else ball.clean
+        return _ascent(loss, ball, start, length, looks, best, keep_best)[1], None
 
-    if keep_best:
-        value, gradient = _climb(loss, ball.clean)
-        far = ball.seen(ball.step(ball.clean, gradient, ball.epsilon))
-        best = _higher((ball.clean, value), (far, _values(loss, far)))
-    else:
-        best = ball.clean, jnp.full_like(ball.clean[:, 0, 0, 0], -jnp.inf, jnp.float32)
-    best, _ = jax.lax.scan(tried, best, jax.random.split(key, restarts))
+    # The first run is the one long step. It is a turn of the same loop, so that the network is compiled only once.
+    first = int(keep_best)
+    plans = (
+        jax.random.split(key, first + restarts),
+        jnp.arange(first + restarts) < first,
+        jnp.stack([ball.epsilon] * first + [length] * restarts),
+        jnp.array([2] * first + [looks] * restarts, jnp.int32),
+    )
+    best, _ = jax.lax.scan(run, _nothing(ball), plans)
     return ball.pictures(best[0])
 
 
@@ -157,49 +158,50 @@ def ascend(
     if jnp.shape(start) != ball.clean.shape:
         raise ValueError(f"start has shape {jnp.shape(start)}; wanted that of the images, {ball.clean.shape}")
     first = ball.inside(jnp.asarray(start).astype(ball.clean.dtype))
-    best = ball.clean, jnp.zeros_like(ball.clean[:, 0, 0, 0], jnp.float32)
-    last, _ = _ascent(loss, ball, first, ball.distance("step", step), checks.count("steps", steps), best)
-    return ball.pictures(ball.seen(last))
+    length = ball.distance("step", step)
+    last, _ = _ascent(loss, ball, first, length, checks.count("steps", steps), _nothing(ball), False)
+    return ball.pictures(last)
 
 
 # Pictures and their losses [b].
 _Best = tuple[Array, Array]
 
 
-def _ascent(loss: Loss, ball: Ball, start: Array, length: Array, steps: int, best: _Best) -> tuple[Array, _Best]:
-    """The last point, and the best of `best` and all points before the last."""
+def _nothing(ball: Ball) -> _Best:
+    """The pictures as they are, which any loss beats."""
+    return ball.clean, jnp.full_like(ball.clean[:, 0, 0, 0], -jnp.inf, jnp.float32)
 
-    def move(carry: tuple[Array, _Best], _: None) -> tuple[tuple[Array, _Best], None]:
-        point, best = carry
+
+def _ascent(
+    loss: Loss, ball: Ball, start: Array, length: Array, looks: int | Array, best: _Best, keep_best: bool
+) -> tuple[Array, _Best]:
+    """Look at a point, step on, so many times: the point after the last step, and the best picture looked at.
+
+    Without keep_best only the last look counts. A loss that isn't a number is never the best.
+    """
+
+    def look(turn: Array, carry: tuple[Array, _Best]) -> tuple[Array, _Best]:
+        point, (kept, highest) = carry
         here = ball.seen(point)
         value, gradient = _climb(loss, here)
-        return (ball.step(point, gradient, length), _higher(best, (here, value))), None
+        wins = (value > highest) & (keep_best | (turn == looks - 1))
+        best = jnp.where(wins[:, None, None, None], here, kept), jnp.where(wins, value, highest)
+        return ball.step(point, gradient, length), best
 
-    return jax.lax.scan(move, (start, best), None, steps)[0]
-
-
-def _higher(best: _Best, other: _Best) -> _Best:
-    """For each picture the one of higher loss; a loss that isn't a number never is."""
-    wins = other[1] > best[1]
-    return jnp.where(wins[:, None, None, None], other[0], best[0]), jnp.where(wins, other[1], best[1])
-
-
-def _values(loss: Loss, x: Array) -> Float[Array, "b"]:
-    values = loss(x)
-    if jnp.shape(values) != x.shape[:1]:
-        raise ValueError(
-            f"loss gave shape {jnp.shape(values)} for images of shape {x.shape}; wanted one number per picture, [b]: "
-            "leave out the mean"
-        )
-    return values.astype(jnp.float32)
+    return jax.lax.fori_loop(0, looks, look, (start, best))
 
 
 def _climb(loss: Loss, x: Array) -> tuple[Float[Array, "b"], Array]:
-    """Loss of each picture and its gradient."""
+    """Loss of each picture and its gradient, both without a gradient themselves."""
 
     def total(x: Array) -> tuple[Array, Array]:
-        values = _values(loss, x)
-        return values.sum(), values
+        values = loss(x)
+        if jnp.shape(values) != x.shape[:1]:
+            raise ValueError(
+                f"loss gave shape {jnp.shape(values)} for images of shape {x.shape}; wanted one number per picture, "
+                "[b]: leave out the mean"
+            )
+        return values.sum(), values.astype(jnp.float32)
 
-    gradient, values = jax.grad(total, has_aux=True)(x)
+    gradient, values = jax.lax.stop_gradient(jax.grad(total, has_aux=True)(x))
     return values, gradient

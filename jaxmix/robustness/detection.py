@@ -143,8 +143,9 @@ def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
 def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95) -> float:
     """FPR95 of outlier exposure: share of the pictures inside that is turned away where 95 % of those outside are.
 
-    Pictures outside are the positive class, and minus the score is theirs. Of all thresholds the one is taken whose
-    recall is nearest to `recall`, the higher of two as near: it may be a little below.
+    Pictures outside are the positive class, and minus the score is theirs. As in the authors' code that threshold is
+    taken whose recall is nearest to `recall` (the higher of two as near), so it may be a little below; of thresholds
+    with the same recall the one that turns away the most pictures inside, but at a recall of 1 the fewest.
 
     Args:
         inside: scores [n] of pictures of the known classes.
@@ -166,7 +167,6 @@ def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95
     if not 0 < recall <= 1:
         raise ValueError(f"recall is {recall}; wanted a share above 0, at most 1")
     hits, misses = _counts(-other, -known)
-    # Of thresholds with the same recall the first turns away the fewest pictures inside.
     last = np.searchsorted(hits, hits[-1])
     off = np.abs(hits[: last + 1][::-1] / other.size - recall)
     return float(misses[: last + 1][::-1][off.argmin()] / known.size)
