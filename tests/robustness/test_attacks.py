@@ -1,6 +1,7 @@
 """Attacks: numbers of a plain numpy attack, a trained network, the ball and the range, uint8, gradients that fail."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -133,10 +134,9 @@ def test_attacks_reduce_accuracy_monotonically_and_pgd_is_as_strong_as_fgsm(digi
             assert 0 <= found.min() and found.max() <= 1
             curves[name].append(float(right(found).mean()))
     for curve in curves.values():
-        assert all(b < a for a, b in zip(curve[:-1], curve[1:], strict=True) if a > 0.01), curve
+        assert all(b < a for a, b in itertools.pairwise(curve) if a > 0.01), curve
         assert curve[-1] < 0.1
     assert all(often <= once for often, once in zip(curves["pgd"], curves["fgsm"], strict=True))
-    print(curves)
     assert sum(curves["pgd"]) < sum(curves["fgsm"]) - 0.02
 
 
@@ -157,7 +157,7 @@ def test_more_restarts_are_stronger():
 # The ball and the range.
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.uint8], ids=str)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.uint8], ids=str)
 @pytest.mark.parametrize("norm", ["inf", "2"])
 def test_attacked_pictures_keep_dtype_ball_and_range(dtype, norm):
     x, epsilon = pictures(dtype), 8 * LEVEL if norm == "inf" else 0.3
@@ -168,7 +168,7 @@ def test_attacked_pictures_keep_dtype_ball_and_range(dtype, norm):
     assert after.min() >= 0 and after.max() <= 1 and (after != before).any()
     change = after - before
     # A change is rounded to the dtype after it is cut to the ball.
-    slack = {jnp.uint8: 0, jnp.float32: 1e-7, jnp.float16: 2**-12, jnp.bfloat16: 2**-9}[dtype] + 1e-7
+    slack = {jnp.uint8: 0, jnp.float32: 1e-7, jnp.bfloat16: 2**-9}[dtype] + 1e-7
     if norm == "inf":
         assert np.abs(change).max() <= epsilon + slack
     else:
@@ -184,13 +184,13 @@ def test_levels_of_8_bits_move_by_whole_levels_up_to_epsilon():
     for levels, moved in ((8.9, 8), (0.9, 0)):  # never further than epsilon
         change = np.asarray(fgsm(x, levels * LEVEL), int) - np.asarray(x, int)
         assert np.abs(change).max() == moved
-    found = pgd(key(), x, 8 * LEVEL, step=0.4 * LEVEL, steps=30)  # steps of less than a level add up
+    found = pgd(key(), x, 8 * LEVEL, step=0.4 * LEVEL, steps=30, random_start=False)  # less than a level adds up
     assert np.abs(np.asarray(found, int) - np.asarray(x, int)).max() == 8
 
 
 def test_8_bit_pictures_are_as_strong_as_fgsm_too():
     x = pictures(jnp.uint8)
-    found = pgd(key(), x, 5 * LEVEL, step=2 * LEVEL, steps=3)
+    found = pgd(key(), x, 5 * LEVEL, step=2 * LEVEL, steps=4, norm="inf", restarts=2)
     once = fgsm(x, 5 * LEVEL)
     assert (quadratic(found.astype(jnp.float32) / 255) >= quadratic(once.astype(jnp.float32) / 255)).all()
 
@@ -199,7 +199,8 @@ def test_an_epsilon_of_0_changes_nothing():
     for x in (pictures(), pictures(jnp.uint8)):
         np.testing.assert_array_equal(fgsm(x, 0.0), x)
         for norm in ("inf", "2"):
-            np.testing.assert_array_equal(pgd(key(), x, 0.0, step=0.1, steps=2, norm=norm), x)
+            found = pgd(key(), x, 0.0, step=0.1, steps=4, norm=norm, restarts=2)
+            np.testing.assert_array_equal(found, x)
 
 
 def test_random_starts_fill_the_ball():
@@ -238,12 +239,12 @@ def test_gradients_and_losses_that_are_no_numbers_do_no_harm():
         value = x.sum((1, 2, 3))
         return jnp.where(jnp.arange(3) == 1, jnp.nan, 1.0) * value
 
-    x = pictures()
+    x, go = pictures(), {"step": 0.05, "steps": 2, "random_start": False}
     for found in (
         attacks.fgsm(broken, x, 0.1),
-        attacks.pgd(key(), broken, x, 0.1, step=0.05, steps=2),
-        attacks.pgd(key(), broken, x, 0.1, step=0.05, steps=2, keep_best=False),
-        attacks.pgd(key(), broken, x, 0.1, step=0.05, steps=2, norm="2"),
+        attacks.pgd(key(), broken, x, 0.1, **go),
+        attacks.pgd(key(), broken, x, 0.1, keep_best=False, **go),
+        attacks.pgd(key(), broken, x, 0.1, norm="2", **go),
     ):
         np.testing.assert_array_equal(found[1], x[1])
         assert jnp.isfinite(found).all() and (found[0] != x[0]).any()
@@ -269,7 +270,7 @@ def test_jit_gives_what_eager_gives_and_epsilon_may_be_traced():
     x = pictures()
     np.testing.assert_allclose(fgsm(x, 0.1), attacks.fgsm(quadratic, x, 0.1), atol=1e-7)
     for norm in ("inf", "2"):
-        options = {"step": 0.05, "steps": 3, "norm": norm}
+        options = {"step": 0.05, "steps": 3, "norm": norm, "random_start": norm == "inf"}
         eager = attacks.pgd(key(), quadratic, x, 0.1, **options)
         np.testing.assert_allclose(pgd(key(), x, 0.1, **options), eager, atol=1e-6)
     np.testing.assert_array_equal(pgd(key(), {"image": x}, 0.1, **options), pgd(key(), x, 0.1, **options))
