@@ -4,5 +4,6 @@ from jaxmix.robustness import attacks as attacks
 from jaxmix.robustness import between as between
 from jaxmix.robustness import calibration as calibration
 from jaxmix.robustness import detection as detection
+from jaxmix.robustness import localization as localization
 from jaxmix.robustness import occlusion as occlusion
 from jaxmix.robustness import outliers as outliers

@@ -1,0 +1,238 @@
+"""Does a network look where the object is? Boxes and pixels of its score maps, against those that people marked.
+
+Score maps are made on the device (`score_maps` of `jaxmix.saliency.cam`); regions and boxes are found on the host.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxmix import checks
+from jaxmix.robustness import heatmaps
+from jaxmix.robustness.boxes import listed, overlap
+from jaxmix.robustness.boxes import resize_boxes as resize_boxes
+from jaxmix.robustness.heatmaps import levels as levels
+from jaxmix.robustness.heatmaps import score_maps as score_maps
+from jaxmix.robustness.regions import every as every
+from jaxmix.robustness.regions import largest as largest
+
+Boxes = ArrayLike | Sequence[ArrayLike]
+Regions = Callable[[np.ndarray], np.ndarray]
+
+
+def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions = largest) -> list[np.ndarray]:
+    """Boxes of what lies above a threshold in each map, on the host: what a picture of a localization shows.
+
+        mask = q > floor(threshold * max q),   q = levels(maps)
+
+    Args:
+        maps: [n h w], floating of any range, or uint8 levels.
+        threshold: share of a map's highest level, in 0..1; CAM on ImageNet is usually cut at 0.15.
+        regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
+
+    Returns:
+        For each map Int [r 4], (x0, y0, x1, y1); (0, 0, 0, 0) where a map is constant or holds a number that isn't
+        finite.
+
+    Raises:
+        ValueError: maps that aren't floating or uint8 [n h w], a threshold outside 0..1.
+
+    >>> import jax.numpy as jnp
+    >>> region_boxes(jnp.zeros((1, 8, 8)).at[0, 2:5, 3:6].set(1.0))[0].tolist()
+    [[3, 2, 6, 5]]
+    """
+    cut = _share("threshold", threshold, zero=True)
+    return [regions(one > int(cut * one.max())) for one in np.asarray(levels(maps))]
+
+
+def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions: Regions = every) -> np.ndarray:
+    """The best intersection over union of any region's box with any box of the picture, at every threshold.
+
+        out[n, t] = max over regions r of maps[n] above t, boxes k of overlap(r, boxes[n][k]),   t = 0, step, 2 step ..
+
+    A map has at most 256 levels, so regions are looked for at most 255 times however small the step: about 0.1 s on
+    the host for a map of 224 x 224.
+
+    Args:
+        maps: [n h w], floating of any range, or uint8 levels, of the size of the pictures.
+        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps,
+            x1 at most w and y1 at most h.
+        step: between thresholds, above 0 and at most 1.
+        regions: from a mask [h w] to boxes [r 4]: `every` or `largest`.
+
+    Returns:
+        float64 [n t], in 0..1, on the host.
+
+    Raises:
+        ValueError: maps that aren't floating or uint8 [n h w]; boxes that aren't whole numbers, one or more for every
+            map, that have their corners in the wrong order or lie outside; a step out of range.
+
+    >>> maps = np.zeros((1, 8, 8), np.float32)
+    >>> maps[0, 2:5, 3:6] = 1
+    >>> best_overlap(maps, np.array([[3, 2, 6, 5]]), step=0.5).tolist()
+    [[1.0, 1.0]]
+    """
+    thresholds = np.arange(0, 1, _share("step", step))
+    found = np.asarray(levels(maps))
+    truths = listed(boxes, *found.shape)
+    return np.stack([_best(one, truth, thresholds, regions) for one, truth in zip(found, truths, strict=True)])
+
+
+def max_box_accuracy(
+    maps: ArrayLike,
+    boxes: Boxes,
+    *,
+    iou: Sequence[float] = (0.3, 0.5, 0.7),
+    step: float = 0.001,
+    regions: Regions = every,
+) -> np.ndarray:
+    """The share of pictures whose object is found, at the threshold that is best for the whole set.
+
+        out[d] = max over t of mean over n of [best_overlap[n, t] >= iou[d]]
+
+    MaxBoxAccV2 is the mean of what comes back. MaxBoxAcc, its first form, is `iou=(0.5,), regions=largest`.
+
+    Args:
+        maps: score maps for the true labels, [n h w]: floating of any range, or uint8 levels, of the size of the
+            pictures. `score_maps(cam(features, kernel, labels), 224, 224)` makes them as the authors do.
+        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps. See
+            `resize_boxes`.
+        iou: overlaps from which on an object counts as found, each above 0 and at most 1.
+        step: between thresholds, above 0 and at most 1.
+        regions: from a mask [h w] to boxes [r 4]: `every` or `largest`.
+
+    Returns:
+        float64 [d], the accuracy for each of `iou`, in 0..1, on the host.
+
+    Raises:
+        ValueError: as `best_overlap`; `iou` that isn't a sequence of numbers above 0, at most 1.
+
+    Differs from the authors' code: none.
+
+    Reference: Junsuk Choe, Seong Joon Oh, Seungho Lee, Sanghyuk Chun, Zeynep Akata, Hyunjung Shim. Evaluating
+    Weakly-Supervised Object Localization Methods Right. CVPR 2020.
+
+    >>> maps = np.zeros((2, 8, 8), np.float32)
+    >>> maps[:, 2:5, 3:6] = 1
+    >>> max_box_accuracy(maps, [np.array([[3, 2, 6, 5]]), np.array([[0, 0, 1, 1], [2, 2, 6, 6]])]).tolist()
+    [1.0, 1.0, 0.5]
+    """
+    wanted = _overlaps(iou)
+    found = best_overlap(maps, boxes, step=step, regions=regions)
+    return np.array([(found >= least).mean(0).max() for least in wanted])
+
+
+def top_1_accuracy(
+    maps: ArrayLike,
+    boxes: Boxes,
+    correct: ArrayLike,
+    *,
+    threshold: float = 0.15,
+    iou: float = 0.5,
+    regions: Regions = largest,
+) -> float:
+    """Top-1 Loc: the share of pictures that get the right class and whose object is found, at one fixed threshold.
+
+        out = mean over n of correct[n] [max over r, k of overlap(region r of maps[n], boxes[n][k]) >= iou]
+
+    With `correct` all true it is GT-known Loc, with `correct` that of the five best classes Top-5 Loc.
+
+    Args:
+        maps: score maps [n h w], floating of any range, or uint8 levels, of the size of the pictures.
+        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps.
+        correct: bool [n], whether the predicted class is right.
+        threshold: share of a map's highest level, in 0..1. It decides the result: state it.
+        iou: overlap from which on an object counts as found, above 0 and at most 1.
+        regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
+
+    Returns:
+        The accuracy, in 0..1, on the host.
+
+    Raises:
+        ValueError: as `best_overlap`; `correct` that isn't bool [n]; a threshold or an overlap out of range.
+
+    Reference: Bolei Zhou, Aditya Khosla, Agata Lapedriza, Aude Oliva, Antonio Torralba. Learning Deep Features for
+    Discriminative Localization. CVPR 2016. Sangdoo Yun, Dongyoon Han, Seong Joon Oh, Sanghyuk Chun, Junsuk Choe,
+    Youngjoon Yoo. CutMix. ICCV 2019.
+
+    >>> maps = np.zeros((2, 8, 8), np.float32)
+    >>> maps[:, 2:5, 3:6] = 1
+    >>> top_1_accuracy(maps, np.array([[3, 2, 6, 5], [3, 2, 6, 5]]), np.array([True, False]))
+    0.5
+    """
+    (least,) = _overlaps((iou,))
+    found = region_boxes(maps, threshold=threshold, regions=regions)
+    right = np.asarray(correct)
+    if right.shape != (len(found),) or right.dtype != bool:
+        raise ValueError(
+            f"correct has shape {right.shape} and dtype {right.dtype}; wanted bool [{len(found)}], one for each map: "
+            "call logits.argmax(-1) == labels"
+        )
+    truths = listed(boxes, *np.shape(maps))
+    hits = [overlap(one, truth).max() >= least for one, truth in zip(found, truths, strict=True)]
+    return float((right & np.array(hits)).mean())
+
+
+def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 0.001) -> float:
+    """PxAP: the area under precision over recall of all pixels of a set, as the threshold goes down.
+
+        out = sum over t of precision[t] (recall[t] - recall[t before]),   t = 1, .., 2 step, step, 0
+
+    A pixel counts as found at t where its score is t or more; neither pictures nor objects are weighted.
+
+    Args:
+        maps: scores [n h w] in 0..1, floating, of the size of the masks: `score_maps` makes them.
+        masks: whole numbers [n h w]: 1 the object, 0 the background, 255 left out.
+        step: between thresholds, above 0 and at most 1.
+
+    Returns:
+        The area, in 0..1, on the host.
+
+    Raises:
+        ValueError: maps that aren't floating [n h w] within 0..1; masks of another shape, with other numbers, or
+            without a pixel of an object; a step out of range.
+
+    Differs from the authors' code: none.
+
+    Reference: Junsuk Choe, Seong Joon Oh, Seungho Lee, Sanghyuk Chun, Zeynep Akata, Hyunjung Shim. Evaluating
+    Weakly-Supervised Object Localization Methods Right. CVPR 2020.
+
+    >>> pixel_average_precision(np.array([[[0.9, 0.5, 0.1]]], np.float32), np.array([[[1, 0, 1]]])).__round__(4)
+    0.8333
+    """
+    thresholds = np.append(np.arange(0, 1, _share("step", step)), 1)
+    heatmaps.scores(maps)
+    scores, truth = np.asarray(maps), np.asarray(masks)
+    if scores.dtype == np.uint8 or not (scores.min() >= 0 and scores.max() <= 1):
+        raise ValueError(
+            f"maps have dtype {scores.dtype} and go from {scores.min()} to {scores.max()}; wanted scores in 0..1: "
+            "call score_maps(maps, height, width) first"
+        )
+    if truth.shape != scores.shape or truth.dtype.kind not in "biu":
+        raise ValueError(f"masks have shape {truth.shape} and dtype {truth.dtype}; wanted whole numbers {scores.shape}")
+    if not np.isin(truth, (0, 1, 255)).all() or not (truth == 1).any():
+        raise ValueError("masks have other numbers than 0, 1 and 255, or nowhere 1: 1 is the object, 255 is left out")
+    # How many pixels lie between a threshold and the next, then how many above it, from the highest threshold down.
+    place = np.searchsorted(thresholds, scores.astype(np.float64), "right") - 1
+    hits, false = (np.bincount(place[truth == kind], minlength=len(thresholds))[::-1].cumsum() for kind in (1, 0))
+    precision = hits / np.maximum(hits + false, 1)
+    return float((precision * np.diff(hits, prepend=0)).sum() / hits[-1])
+
+
+def _best(one, truth, thresholds, regions):
+    cuts, which = np.unique((thresholds * one.max()).astype(int), return_inverse=True)
+    found = [regions(one > cut) for cut in cuts]
+    starts = np.cumsum([0, *(len(boxes) for boxes in found[:-1])])
+    return np.maximum.reduceat(overlap(np.concatenate(found), truth).max(1), starts)[which]
+
+
+def _share(name, value, *, zero=False):
+    checks.number(name, value, high=1.0)
+    if value == 0 and not zero:
+        raise ValueError(f"{name} is 0; wanted a number above 0, at most 1")
+    return float(value)  # itself: in float32 it would be another number
+
+
+def _overlaps(iou):
+    return [_share(f"iou[{place}]", least) for place, least in enumerate(checks.some("iou", iou))]

@@ -1,0 +1,86 @@
+"""Boxes of the connected regions of a mask, on the host: those that OpenCV's contours give, to the pixel.
+
+A region is made of pixels that touch by a side or a corner. A hole in it is made of other pixels that touch by a side,
+and has a contour of its own. A box is (x0, y0, x1, y1): the first column and row, and the column and row one beyond the
+last, but at most the last of the picture.
+"""
+
+import numpy as np
+import scipy.ndimage  # type: ignore[import-untyped]
+
+_TOUCHING = np.ones((3, 3), bool)
+
+
+def every(mask: np.ndarray) -> np.ndarray:
+    """Boxes of all regions of a mask, and of all holes with the pixels that bound them: MaxBoxAccV2's choice.
+
+    Args:
+        mask: bool [h w], on the host.
+
+    Returns:
+        Int [r 4]; one box (0, 0, 0, 0) where the mask is empty.
+
+    >>> ring = np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool), 2)
+    >>> every(ring).tolist()
+    [[2, 2, 5, 5], [2, 2, 5, 5]]
+    """
+    return _boxes(mask, _every)
+
+
+def largest(mask: np.ndarray) -> np.ndarray:
+    """The box of the region whose contour encloses most, its holes included: MaxBoxAcc's choice, and that of CAM.
+
+    The contour runs through the centers of the outermost pixels, so that a region one pixel thin encloses nothing. Of
+    equals the last one is taken, in the order of their first pixels, row by row.
+
+    Args:
+        mask: bool [h w], on the host.
+
+    Returns:
+        Int [1 4]; the box (0, 0, 0, 0) where the mask is empty.
+
+    >>> largest(np.array([[1, 1, 0, 0, 0], [1, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)).tolist()
+    [[0, 0, 2, 2]]
+    """
+    return _boxes(mask, _largest)
+
+
+def _boxes(mask, find):
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if rows.size == 0:
+        return np.zeros((1, 4), int)
+    # Nothing is cut off by looking only where the mask is, and regions high up in a map are small.
+    top, left = rows[0], columns[0]
+    found = find(mask[top : rows[-1] + 1, left : columns[-1] + 1]) + np.array([left, top, left, top])
+    height, width = mask.shape
+    return np.minimum(found + np.array([0, 0, 1, 1]), np.array([width, height, width, height]) - 1)
+
+
+def _every(mask):
+    height, width = mask.shape
+    outside, _ = scipy.ndimage.label(~mask)
+    others = _extents(outside)
+    inner = (others[:, :2] > 0).all(1) & (others[:, 2] < width - 1) & (others[:, 3] < height - 1)
+    regions, _ = scipy.ndimage.label(mask, _TOUCHING)
+    return np.concatenate([_extents(regions), others[inner] + np.array([-1, -1, 1, 1])])
+
+
+def _largest(mask):
+    regions, count = scipy.ndimage.label(mask, _TOUCHING)
+    if count == 1:
+        return _extents(regions)
+    outside, _ = scipy.ndimage.label(np.pad(~mask, 1, constant_values=True))
+    regions, count = scipy.ndimage.label(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
+    # The contour encloses a unit square between four centers, and half of one between three.
+    corners = np.stack([regions[:-1, :-1], regions[:-1, 1:], regions[1:, :-1], regions[1:, 1:]]).reshape(4, -1)
+    enclosed = np.array([0, 0, 0, 0.5, 1])[(corners > 0).sum(0)]
+    area = np.bincount(corners.max(0), enclosed, count + 1)[1:]
+    last = count - 1 - area[::-1].argmax()
+    return _extents(regions)[last : last + 1]
+
+
+def _extents(regions):
+    """First and last column and row of each of the numbered regions, as [r 4]."""
+    found = scipy.ndimage.find_objects(regions)
+    corners = [(across.start, down.start, across.stop - 1, down.stop - 1) for down, across in found]
+    return np.array(corners, int).reshape(-1, 4)
