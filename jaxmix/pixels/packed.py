@@ -52,11 +52,15 @@ def extremes(picture: Packed, channels: int) -> tuple[Int[Array, "c"], Int[Array
 
 def levels_of(x: Array, name: str = "images") -> UInt8[Array, "*b h w c"]:
     """Pictures as 8-bit levels: uint8 as they are, floats from 0 to 1 rounded to the nearest of 256."""
+    x = pictures(x, name)
+    return x if x.dtype == jnp.uint8 else jnp.round(jnp.clip(x.astype(jnp.float32), 0, 1) * 255).astype(jnp.uint8)
+
+
+def pictures(x: Array, name: str = "images") -> Array:
+    """`x` again if it has 1 to 4 channels of uint8 or, as far as is known, of floats from 0 to 1."""
     if not 1 <= x.shape[-1] <= 4:
         raise ValueError(f"{name} have {x.shape[-1]} channels; wanted 1 to 4: these are operations on pictures")
-    if checks.unit(x, name).dtype == jnp.uint8:
-        return x
-    return jnp.round(jnp.clip(x.astype(jnp.float32), 0, 1) * 255).astype(jnp.uint8)
+    return checks.unit(x, name)
 
 
 def like(levels: UInt8[Array, "*b h w c"], x: Array) -> Array:
