@@ -52,7 +52,7 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
         out[n, t] = max over regions r of maps[n] above t, boxes k of overlap(r, boxes[n][k]),   t = 0, step, 2 step ..
 
     A map has at most 256 levels, so regions are looked for at most 255 times however small the step: about 0.1 s on
-    the host for a map of 224 x 224.
+    the host for a map of 224 x 224, 0.03 s for one of 64 x 64.
 
     Args:
         maps: [n h w], floating of any range, or uint8 levels, of the size of the pictures.

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.ndimage  # type: ignore[import-untyped]
 
 _TOUCHING = np.ones((3, 3), bool)
+_SIDES = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
 def every(mask: np.ndarray) -> np.ndarray:
@@ -19,6 +20,9 @@ def every(mask: np.ndarray) -> np.ndarray:
 
     Returns:
         Int [r 4]; one box (0, 0, 0, 0) where the mask is empty.
+
+    Raises:
+        ValueError: a mask that isn't bool [h w].
 
     >>> ring = np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool), 2)
     >>> every(ring).tolist()
@@ -39,6 +43,9 @@ def largest(mask: np.ndarray) -> np.ndarray:
     Returns:
         Int [1 4]; the box (0, 0, 0, 0) where the mask is empty.
 
+    Raises:
+        ValueError: a mask that isn't bool [h w].
+
     >>> largest(np.array([[1, 1, 0, 0, 0], [1, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)).tolist()
     [[0, 0, 2, 2]]
     """
@@ -46,6 +53,9 @@ def largest(mask: np.ndarray) -> np.ndarray:
 
 
 def _boxes(mask, find):
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype != bool:
+        raise ValueError(f"mask has shape {mask.shape} and dtype {mask.dtype}; wanted bool [h w]: call map > threshold")
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if rows.size == 0:
         return np.zeros((1, 4), int)
@@ -58,7 +68,7 @@ def _boxes(mask, find):
 
 def _every(mask):
     height, width = mask.shape
-    outside, _ = scipy.ndimage.label(~mask)
+    outside, _ = scipy.ndimage.label(~mask, _SIDES)
     others = _extents(outside)
     inner = (others[:, :2] > 0).all(1) & (others[:, 2] < width - 1) & (others[:, 3] < height - 1)
     regions, _ = scipy.ndimage.label(mask, _TOUCHING)
@@ -69,7 +79,7 @@ def _largest(mask):
     regions, count = scipy.ndimage.label(mask, _TOUCHING)
     if count == 1:
         return _extents(regions)
-    outside, _ = scipy.ndimage.label(np.pad(~mask, 1, constant_values=True))
+    outside, _ = scipy.ndimage.label(np.pad(~mask, 1, constant_values=True), _SIDES)
     regions, count = scipy.ndimage.label(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
     # The contour encloses a unit square between four centers, and half of one between three.
     corners = np.stack([regions[:-1, :-1], regions[:-1, 1:], regions[1:, :-1], regions[1:, 1:]]).reshape(4, -1)

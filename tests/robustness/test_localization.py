@@ -110,6 +110,14 @@ def test_boxes_of_regions_and_of_the_largest_agree_with_floods_and_walks(height,
     assert localization.largest(mask).tolist() == slow.largest(mask)
 
 
+def test_a_plus_and_a_bar_of_two_by_three_enclose_as_much_so_the_last_is_taken():
+    plus = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)  # four triangles of 1/2
+    bar = np.array([[1, 1, 1], [1, 1, 1], [0, 0, 0]], bool)  # two squares
+    for first, second in ((plus, bar), (bar, plus)):
+        mask = np.concatenate([first, np.zeros((1, 3), bool), second])
+        assert localization.largest(mask).tolist() == slow.largest(mask) == [[0, 4, 2, 6]]
+
+
 def test_best_overlaps_agree_with_the_slow_loops():
     generator = np.random.default_rng(3)
     maps = generator.integers(0, 7, (3, 6, 8)).astype(np.uint8)
@@ -257,6 +265,13 @@ def test_maps_of_another_rank_or_dtype_say_what_was_wanted(maps, message):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("regions", [localization.every, localization.largest])
+def test_a_mask_of_numbers_or_of_another_rank_says_so(regions):
+    for mask in (np.ones((3, 3), np.uint8), np.ones((1, 3, 3), bool)):
+        with pytest.raises(ValueError, match=r"mask has shape .*wanted bool \[h w\]: call map > threshold"):
+            regions(mask)
 
 
 @pytest.mark.parametrize(
