@@ -81,7 +81,9 @@ def test_traced_labels_of_one_class_are_their_own_partners():
     np.testing.assert_array_equal(jax.jit(between.other_class)(jnp.array([4, 5, 4])), [1, 2, 1])
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.0, [1, 0, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 0])])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, [1, 0, 0]), (0.01, [1, 1, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 0])]
+)
 def test_both_classes_in_the_picture_count_and_no_other(share, expected):
     labels = jnp.array([0, 3, 0])  # each has class 0 and 3, but the last, whose partner is of its class
     _, mix = mixup(pictures(), share, partner=jnp.array([1, 0, 0]))

@@ -128,6 +128,11 @@ def test_swapped_sides_and_signs_swap_the_areas():
     np.testing.assert_allclose(detection.auroc(outside, inside), 1 - detection.auroc(inside, outside), **EXACT)
 
 
+def test_odins_script_lets_in_a_score_inside_at_the_threshold_and_turns_away_one_outside():
+    # The grid from 0 to 1 has 0.5 to the bit.
+    assert detection.odin([0.5], [0.5], low=0.0).error == 0
+
+
 def test_odins_script_has_no_fpr_for_few_samples():
     assert np.isnan(detection.odin([0.9, 0.8], [0.3]).fpr95)
     with pytest.raises(ValueError, match="low is 1 and high 0.1; wanted low < high"):
