@@ -1,4 +1,4 @@
-"""Pictures changed by as much as nobody sees, such that a network errs: FGSM and PGD, in pixel ball.
+"""Pictures changed by as much as nobody sees, such that a network errs: FGSM and PGD, in pixel space.
 
 An attack takes a loss, a function from pictures [b h w c] in 0..1 to one number each, with the labels in it:
 

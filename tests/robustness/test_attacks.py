@@ -263,6 +263,20 @@ def test_attacked_pictures_have_no_gradient():
     np.testing.assert_array_equal(slope, 0)
 
 
+def test_a_network_can_be_trained_on_attacked_pictures():
+    x = pictures()
+
+    def attacked(weight):
+        def loss(x):
+            return weight * quadratic(x)
+
+        go = {"step": 0.05, "steps": 2, "random_start": False}
+        return loss(attacks.pgd(key(), loss, attacks.fgsm(loss, x, 0.1), 0.1, **go)).sum()
+
+    # The pictures are taken as they are, so the slope is the loss of weight 1.
+    np.testing.assert_allclose(jax.jit(jax.grad(attacked))(2.0), attacked(2.0) / 2, rtol=1e-6)
+
+
 # Jit, platforms, mistakes.
 
 
