@@ -1,6 +1,6 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
-from jaxmix import blocks, draw, masks, pairs, pixels, saliency, shifts, warps
+from jaxmix import blocks, draw, masks, pairs, pixels, robustness, saliency, shifts, warps
 from jaxmix.choose import one_of, sometimes, split
 from jaxmix.consistency import jsd
 from jaxmix.losses import accuracy, cross_entropy, softmax_bce
@@ -63,6 +63,7 @@ __all__ = [
     "randaugment",
     "randommix",
     "resizemix",
+    "robustness",
     "sage",
     "saliency",
     "saliencymix",

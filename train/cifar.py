@@ -121,20 +121,27 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if config.resume is not None:
             config = resumed(config.resume, arguments)
-        checked(config)
-        if config.deterministic:
-            # Read when JAX first meets its devices. Without it cuDNN may add in another order every time.
-            flags = os.environ.get("XLA_FLAGS", "")
-            if "xla_gpu_deterministic_ops" not in flags:
-                os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
-        dataset = limited(data.load(config.dataset, config.data_dir), config)
-        config = resolved(config, dataset)
-        trainer = build(config, dataset)
-        opened = open_run(config, trainer)
+        return run(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return train(config, trainer, *opened)
+
+
+def run(config: Config) -> int:
+    """Trains what a configuration asks for, or goes on with `config.resume`, which has that configuration.
+
+    Returns the exit code. Raises ValueError for a mistake of the user, before anything is trained.
+    """
+    checked(config)
+    if config.deterministic:
+        # Read when JAX first meets its devices. Without it cuDNN may add in another order every time.
+        flags = os.environ.get("XLA_FLAGS", "")
+        if "xla_gpu_deterministic_ops" not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    dataset = limited(data.load(config.dataset, config.data_dir), config)
+    config = resolved(config, dataset)
+    trainer = build(config, dataset)
+    return train(config, trainer, *open_run(config, trainer))
 
 
 # ---- configuration
@@ -142,12 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def resumed(folder: Path, arguments: list[str]) -> Config:
     """The configuration of the run in `folder`. Raises ValueError if the command line asks for another one."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(
-            f"--resume {folder}: there is no {path}. It wants the folder of a run, such as runs/20260131-120000-..."
-        )
-    saved = _decoded(path)
+    path, saved = folder / "config.json", read_config(folder, option="--resume ")
     asked = tyro.cli(Config, args=arguments, default=saved)
     for field in dataclasses.fields(Config):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
@@ -160,6 +162,31 @@ def resumed(folder: Path, arguments: list[str]) -> Config:
                 f"--{option} is {before} in {path}, but {now} on the command line: a run keeps what it began with."
             )
     return dataclasses.replace(asked, resume=folder)
+
+
+def read_config(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Config:
+    """The configuration of the run in `folder`; its data may lie in another place now.
+
+    Raises ValueError, which begins with the option that named the folder, if there is none, or of another version.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{option}{folder}: there is no {path}. It wants the folder of a run, such as runs/20260131-120000-..."
+        )
+    saved = _decoded(path)
+    return saved if data_dir is None else dataclasses.replace(saved, data_dir=data_dir)
+
+
+def check_data(folder: Path, dataset: data.Dataset, data_dir: Path) -> None:
+    """Raises ValueError unless the data set is the one that the run in `folder` began with."""
+    description, saved = data.describe(dataset), runs.read_json(folder / "dataset.json")
+    changed = [name for name in description if description[name] != saved.get(name)]
+    if changed:
+        raise ValueError(
+            f"{data_dir} holds other pictures than {folder} began with: {', '.join(changed)} differ "
+            f"from its dataset.json. Name the folder of the same data with --data-dir."
+        )
 
 
 def _decoded(path: Path) -> Config:
@@ -180,7 +207,8 @@ def _decoded(path: Path) -> Config:
     return Config(**content)
 
 
-def _encoded(config: Config) -> dict[str, Any]:
+def encoded(config: Config) -> dict[str, Any]:
+    """The configuration as JSON holds it."""
     content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
     return content | {"resume": None}
 
@@ -324,15 +352,9 @@ class Interrupt:
 
 def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, State]:
     """The folder of this run, new or taken up again, its checkpoints, and the state to start from."""
-    state, description = trainer.fresh(), data.describe(trainer.dataset)
+    state = trainer.fresh()
     if config.resume is not None:
-        saved = runs.read_json(config.resume / "dataset.json")
-        changed = [name for name in description if description[name] != saved.get(name)]
-        if changed:
-            raise ValueError(
-                f"{config.data_dir} holds other pictures than {config.resume} began with: {', '.join(changed)} differ "
-                f"from its dataset.json. Name the folder of the same data with --data-dir."
-            )
+        check_data(config.resume, trainer.dataset, config.data_dir)
         checkpoints = runs.Checkpoints(config.resume)
         try:
             # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
@@ -349,9 +371,9 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
             )
         return config.resume, checkpoints, state
     folder = runs.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
-    runs.write_json(folder / "config.json", _encoded(config))
+    runs.write_json(folder / "config.json", encoded(config))
     runs.add_versions(folder, 0)
-    runs.write_json(folder / "dataset.json", description)
+    runs.write_json(folder / "dataset.json", data.describe(trainer.dataset))
     draw_mixed(config, trainer, state, folder / "mixed.png")
     return folder, runs.Checkpoints(folder), state
 

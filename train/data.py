@@ -284,26 +284,38 @@ def _names(path: Path, key: str) -> tuple[str, ...]:
 
 
 def _prepared(folder: Path, classes: int) -> tuple[Parts, tuple[str, ...]]:
-    """What tensorflow-datasets prepared in `folder`, read without TensorFlow and without asking any server."""
+    """What tensorflow-datasets prepared in `folder`: both splits and the names of the classes."""
+    train_images, train_labels = prepared_split(folder, "train")
+    test_images, test_labels = prepared_split(folder, "test")
+    _check(f"{folder} (train)", train_images, train_labels, classes)
+    _check(f"{folder} (test)", test_images, test_labels, classes)
+    return (train_images, train_labels, test_images, test_labels), tuple(_builder(folder).info.features["label"].names)
+
+
+def prepared_split(folder: Path, split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The first pictures and labels of a split that tensorflow-datasets prepared, without TensorFlow or any server."""
+    try:
+        source = _builder(folder).as_data_source(split=split)
+        examples = [(source[i]["image"], source[i]["label"]) for i in range(len(source))[:limit]]
+        return np.stack([image for image, _ in examples]), np.asarray([label for _, label in examples])
+    except Exception as error:
+        raise _unprepared(folder, error) from error
+
+
+def _builder(folder: Path) -> Any:
     try:
         import tensorflow_datasets
 
-        builder = tensorflow_datasets.builder_from_directory(folder)
-        parts: list[np.ndarray] = []
-        for split in ("train", "test"):
-            source = builder.as_data_source(split=split)
-            examples = [(example["image"], example["label"]) for example in source]
-            parts += [np.stack([image for image, _ in examples]), np.asarray([label for _, label in examples])]
-        names = tuple(builder.info.features["label"].names)
+        return tensorflow_datasets.builder_from_directory(folder)
     except Exception as error:
-        raise ValueError(
-            f"{folder} cannot be read ({error}). This takes the package tensorflow-datasets, and files prepared with "
-            "--file_format array_record, the only format that is read without TensorFlow."
-        ) from error
-    train_images, train_labels, test_images, test_labels = parts
-    _check(f"{folder} (train)", train_images, train_labels, classes)
-    _check(f"{folder} (test)", test_images, test_labels, classes)
-    return (train_images, train_labels, test_images, test_labels), names
+        raise _unprepared(folder, error) from error
+
+
+def _unprepared(folder: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{folder} cannot be read ({error}). This takes the package tensorflow-datasets, and files prepared with "
+        "--file_format array_record, the only format that is read without TensorFlow."
+    )
 
 
 def _check(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:

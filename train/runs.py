@@ -89,7 +89,7 @@ class Metrics:
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
         """Goes on after `step`: lines of later steps, written before the run was cut short, are dropped."""
         self.path = folder / "metrics.jsonl"
-        self.lines = [line for line in _lines(self.path) if line["step"] <= step]
+        self.lines = [line for line in read_lines(self.path) if line["step"] <= step]
         replacement = self.path.with_suffix(".new")
         replacement.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
         replacement.replace(self.path)
@@ -116,7 +116,8 @@ class Metrics:
             self.board.close()
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl that are whole; none where there is no file."""
     if not path.exists():
         return []
     found = []
@@ -134,10 +135,11 @@ class Checkpoints:
     A state is written whole or not at all: what a kill leaves half written is never read.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 3) -> None:
+    def __init__(self, folder: Path, *, keep: int = 3, create: bool = True) -> None:
+        """`create` makes the folder if it isn't there."""
         self.folder = (folder / "checkpoints").absolute()
         # Not asynchronous: the next step overwrites the arrays that would still be being written.
-        options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False)
+        options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=create, enable_async_checkpointing=False)
         self._manager = orbax.CheckpointManager(self.folder, options=options)
 
     def latest(self) -> int | None:

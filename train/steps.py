@@ -156,7 +156,7 @@ class Trainer:
         side = min(dataset.train_images.shape[1:3])
         if side < shapes.smallest:
             raise ValueError(f"--model {model} needs {shapes.smallest} pixels a side; {dataset.name} has {side}.")
-        self._graph, self._points = nnx.graphdef(shapes), shapes.points
+        self.graph, self._points = nnx.graphdef(shapes), shapes.points
         self.fresh = partial(jax.jit(fresh, out_shardings=self._replicated), init_key)
         self.train = self._placed(dataset.train_images, dataset.train_labels)
         self.test = self._placed(dataset.test_images, dataset.test_labels)
@@ -206,7 +206,7 @@ class Trainer:
         seen, count = self._seen(images, keys.views)
 
         def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
-            model = nnx.merge(self._graph, params, guidance.statistics, copy=True)
+            model = nnx.merge(self.graph, params, guidance.statistics, copy=True)
             mixing = recipes.Mixing(self.recipe, keys.mix, progress, self._points, guidance.maps, count)
             logits = views.unfold(model(seen, train=True, hidden=mixing, key=keys.dropout), count)
             loss = self.loss(logits[0], labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
@@ -230,7 +230,7 @@ class Trainer:
             return guides.Guidance((), None, state.statistics)
         pixels = pictures.restore(images, self.dataset.mean, self.dataset.std)
         loss = partial(self.loss, label_smoothing=self.label_smoothing)
-        clean = guides.Clean(images, pixels, labels, self._graph, state.params, state.statistics, loss, key)
+        clean = guides.Clean(images, pixels, labels, self.graph, state.params, state.statistics, loss, key)
         return self.recipe.guide(clean)
 
     def _seen(self, images: Float[Array, "b h w c"], key: jax.Array) -> tuple[Float[Array, "b*v h w c"], int]:
@@ -274,7 +274,7 @@ class Trainer:
         return Evaluation(float(loss / counted), float(right / counted), int(counted))
 
     def _tested(self, params: Any, statistics: Any, test: Split, rows: Array, weight: Array, sums: Array) -> Array:
-        model = nnx.merge(self._graph, params, statistics, copy=True)
+        model = nnx.merge(self.graph, params, statistics, copy=True)
         images = pictures.normalize(test.images[rows], self.dataset.mean, self.dataset.std)
         logits, labels = model(images, train=False), test.labels[rows]
         loss, right = self.loss(logits, labels), accuracy(logits, labels)

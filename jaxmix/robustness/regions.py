@@ -6,7 +6,6 @@ last, but at most the last of the picture.
 """
 
 import numpy as np
-import scipy.ndimage  # type: ignore[import-untyped]
 
 _TOUCHING = np.ones((3, 3), bool)
 _SIDES = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
@@ -68,19 +67,19 @@ def _boxes(mask, find):
 
 def _every(mask):
     height, width = mask.shape
-    outside, _ = scipy.ndimage.label(~mask, _SIDES)
+    outside, _ = _labelled(~mask, _SIDES)
     others = _extents(outside)
     inner = (others[:, :2] > 0).all(1) & (others[:, 2] < width - 1) & (others[:, 3] < height - 1)
-    regions, _ = scipy.ndimage.label(mask, _TOUCHING)
+    regions, _ = _labelled(mask, _TOUCHING)
     return np.concatenate([_extents(regions), others[inner] + np.array([-1, -1, 1, 1])])
 
 
 def _largest(mask):
-    regions, count = scipy.ndimage.label(mask, _TOUCHING)
+    regions, count = _labelled(mask, _TOUCHING)
     if count == 1:
         return _extents(regions)
-    outside, _ = scipy.ndimage.label(np.pad(~mask, 1, constant_values=True), _SIDES)
-    regions, count = scipy.ndimage.label(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
+    outside, _ = _labelled(np.pad(~mask, 1, constant_values=True), _SIDES)
+    regions, count = _labelled(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
     # The contour encloses a unit square between four centers, and half of one between three.
     corners = np.stack([regions[:-1, :-1], regions[:-1, 1:], regions[1:, :-1], regions[1:, 1:]]).reshape(4, -1)
     enclosed = np.array([0, 0, 0, 0.5, 1])[(corners > 0).sum(0)]
@@ -91,6 +90,20 @@ def _largest(mask):
 
 def _extents(regions):
     """First and last column and row of each of the numbered regions, as [r 4]."""
-    found = scipy.ndimage.find_objects(regions)
+    found = _slices(regions)
     corners = [(across.start, down.start, across.stop - 1, down.stop - 1) for down, across in found]
     return np.array(corners, int).reshape(-1, 4)
+
+
+def _labelled(mask: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarray, int]:
+    """The number of each pixel's region, 0 outside, and how many there are."""
+    from scipy import ndimage  # here, since it takes a third of a second and most never need it
+
+    return ndimage.label(mask, neighbors)
+
+
+def _slices(regions: np.ndarray) -> list[tuple[slice, slice]]:
+    """Rows and columns of each region."""
+    from scipy import ndimage
+
+    return ndimage.find_objects(regions)

@@ -328,7 +328,7 @@ def test_a_resumed_run_keeps_its_configuration(capsys):
     config = cifar.Config(epochs=3, milestones=(1, 2), steps_per_call=1, data_dir=pathlib.Path("there"))
     folder = pathlib.Path("runs/one")
     folder.mkdir(parents=True)
-    runs.write_json(folder / "config.json", cifar._encoded(config))
+    runs.write_json(folder / "config.json", cifar.encoded(config))
     found = cifar.resumed(folder, ["--resume", str(folder), "--checkpoint-every", "7"])
     assert found == dataclasses.replace(config, resume=folder, checkpoint_every=7)
     automatic = ["--loss", "auto", "--steps-per-call", "0", "--epochs", "None", "--milestones", "None"]
@@ -420,7 +420,7 @@ def test_a_run_is_not_resumed_on_other_pictures(capsys):
 def test_a_configuration_of_another_version_is_refused_with_the_fields_that_differ():
     folder = pathlib.Path("runs/one")
     folder.mkdir(parents=True)
-    content = cifar._encoded(cifar.Config(milestones=()))
+    content = cifar.encoded(cifar.Config(milestones=()))
     del content["flip"]
     runs.write_json(folder / "config.json", content | {"colour": 1})
     with pytest.raises(ValueError, match=r"config\.json is of another version.*unknown: colour; missing: flip"):

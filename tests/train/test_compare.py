@@ -1,0 +1,105 @@
+"""A comparison trains and evaluates what is missing, and its table is the mean and deviation of the runs."""
+
+import json
+import os
+import statistics
+
+import jax
+import pytest
+
+import cifar
+import compare
+
+QUICK = (
+    *("--train.limit-train", "160", "--train.limit-test", "50", "--train.batch-size", "32", "--train.epochs", "1"),
+    *("--test.batch-size", "50"),
+)
+
+
+@pytest.fixture(autouse=True)
+def single(tmp_path, monkeypatch):
+    def one_device():
+        return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+    monkeypatch.setattr("trained.local_mesh", one_device)
+    monkeypatch.setattr(cifar, "local_mesh", one_device)
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
+    return tmp_path
+
+
+def test_only_what_is_new_is_trained_and_the_table_is_of_all(single, monkeypatch, capsys):
+    trained, run = [], cifar.run
+    monkeypatch.setattr(cifar, "run", lambda config: trained.append((config.method, config.seed)) or run(config))
+    asked = ("--out", "grid", "--methods", "none", *QUICK)
+    assert compare.main([*asked, "--seeds", "0"]) == 0
+    assert compare.main([*asked, "--seeds", "0", "1"]) == 0
+    assert trained == [("none", 0), ("none", 1)]
+    assert "trained before" in capsys.readouterr().out
+    found = json.loads((single / "grid" / "table.json").read_text())["runs"]["none"]
+    errors = [found[seed]["clean error, %"] for seed in ("0", "1")]
+    expected = f"{statistics.mean(errors):.2f} ± {statistics.stdev(errors):.2f}"
+    table = (single / "grid" / "table.md").read_text()
+    assert "| none | 2 |" in table and f"| {expected} |" in table
+    lines = (single / "grid" / "runs").glob("none-s1/*/metrics.jsonl")
+    (last,) = [json.loads(line.read_text().splitlines()[-1]) for line in lines]
+    assert 100 * (1 - last["test_accuracy"]) == pytest.approx(errors[1], abs=1e-4)
+
+
+def test_a_run_that_was_cut_short_is_gone_on_with(single, monkeypatch):
+    asked = ("--out", "grid", "--methods", "none", "--seeds", "0", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(cifar, "train", lambda config, trainer, folder, checkpoints, state: checkpoints.close() or 130)
+        assert compare.main([*asked]) == 130
+    before = list((single / "grid" / "runs" / "none-s0").iterdir())
+    assert compare.main([*asked]) == 0
+    assert list((single / "grid" / "runs" / "none-s0").iterdir()) == before and len(before) == 1
+
+
+def test_a_table_of_a_paper_fills_in_what_is_not_given(single):
+    asked = compare.Comparison(single, table="augmix", train=cifar.Config(epochs=1))
+    filled = compare.completed(asked)
+    assert filled.methods[-1] == "augmix" and filled.suite == "clean,corruptions,calibration"
+    assert filled.train.model == "wrn-40-2" and filled.train.epochs == 1 and filled.train.weight_decay == 5e-4
+    own = compare.completed(compare.Comparison(single, table="cutmix", methods=("fmix",), suite="attacks"))
+    assert own.methods == ("fmix",) and own.suite == "attacks" and own.train.milestones == (150, 225)
+
+
+@pytest.mark.parametrize("name", compare.TABLES)
+def test_the_methods_and_settings_of_the_tables_exist(name):
+    import recipes
+    from suites import SUITES
+
+    table = compare.TABLES[name]
+    for method in table.methods:
+        recipes.create(method, table.train["dataset"], 32, table.train["model"])
+    assert set(table.suite.split(",")) <= SUITES.keys()
+    cifar.checked(cifar.Config(**table.train))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--table", "mixup"), "there is no table 'mixup'. There are: augmix, cutmix, sage, puzzlemix"),
+        (("--methods", "none", "none"), "--methods are none, none; wanted one or more, each once"),
+        (("--train.method", "mixup"), "--train.method is set by the comparison"),
+        (("--suite", "fog"), "there is no 'fog'"),
+        (("--methods", "cutmax", *QUICK), "Did you mean 'cutmix'"),
+    ],
+)
+def test_a_mistake_is_one_message(arguments, message, capsys):
+    assert compare.main(["--out", "grid", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_another_training_needs_another_folder(capsys):
+    asked = compare.Comparison("grid", train=cifar.Config(epochs=1))
+    import dataclasses
+    import pathlib
+
+    asked = dataclasses.replace(asked, out=pathlib.Path("grid"))
+    compare.opened(asked)
+    compare.opened(asked)
+    with pytest.raises(ValueError, match=r"holds a comparison of runs with --train.epochs 1"):
+        compare.opened(dataclasses.replace(asked, train=cifar.Config(epochs=2)))

@@ -1,0 +1,190 @@
+"""Figures of an evaluation, as PNG files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.patches import Rectangle
+
+# The eight colors of Okabe and Ito (2008) that people tell apart, without black.
+COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555", "#f0e442"]
+MARKERS = "osD^vP*X"
+STYLE: Any = {
+    "axes.prop_cycle": cycler(color=COLORS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "font.size": 10,
+    "savefig.dpi": 130,
+    "figure.constrained_layout.use": True,
+}
+
+
+def curves(
+    path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, *, top: float = 100
+) -> None:
+    """Named curves, each (places, values), from 0 to `top`."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.5, 3.8))
+        for (name, (places, values)), marker in zip(lines.items(), MARKERS * len(lines), strict=False):
+            axes.plot(places, values, label=name, marker=marker, markersize=4, clip_on=False)
+        axes.set(xlabel=x, ylabel=y, ylim=(0, top))
+        axes.legend(frameon=False)
+        _save(figure, path)
+
+
+def bars(path: Path, values: Mapping[str, float], label: str, chance: float) -> None:
+    """A bar per name, 0 to 100, and a line at what guessing reaches."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.5, 0.6 + 0.4 * len(values)))
+        axes.barh(list(values), list(values.values()), color=COLORS[0], height=0.6)
+        axes.axvline(chance, color="#555555", linestyle="--", linewidth=1)
+        axes.text(chance, -0.62, " guessing", color="#555555", fontsize=8, va="center")
+        for row, value in enumerate(values.values()):
+            axes.text(value + 1, row, f"{value:.1f}", va="center", fontsize=9)
+        axes.set(xlabel=label, xlim=(0, 108), ylim=(len(values) - 0.5, -0.9))
+        axes.set_xticks(range(0, 101, 20))
+        axes.grid(visible=False, axis="y")
+        _save(figure, path)
+
+
+def grouped(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -> None:
+    """Groups of bars, `values[series][group]`: one color per series."""
+    groups = list(dict.fromkeys(group for row in values.values() for group in row))
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(max(5.5, 1.5 + 0.2 * len(groups) * (len(values) + 1)), 4))
+        width = 0.8 / len(values)
+        for place, (name, row) in enumerate(values.items()):
+            where = np.arange(len(groups)) + (place - (len(values) - 1) / 2) * width
+            axes.bar(where, [row.get(group, np.nan) for group in groups], width, label=name)
+        axes.set_xticks(range(len(groups)), groups, rotation=40, ha="right")
+        axes.set_ylabel(label)
+        axes.grid(visible=False, axis="x")
+        figure.legend(frameon=False, loc="outside upper left", ncols=2)
+        _save(figure, path)
+
+
+def grid(path: Path, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, label: str) -> None:
+    """A table of numbers [rows columns] from 0 to 100 as colors, with the numbers on them."""
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(figsize=(2.2 + 0.75 * len(columns), 0.8 + 0.3 * len(rows)))
+        image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            color = "white" if value < 60 else "black"
+            axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=color, fontsize=8)
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_xlabel(x)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        figure.colorbar(image, label=label)
+        _save(figure, path)
+
+
+def reliability(path: Path, bins: Mapping[str, Sequence[float]]) -> None:
+    """Accuracy over confidence, and how many samples are how sure."""
+    edges, number = np.array(bins["edges"]), np.array(bins["number"])
+    some = number > 0
+    width = np.diff(edges)
+    with plt.rc_context(STYLE):
+        figure, (axes, counts) = plt.subplots(
+            2, 1, figsize=(4.6, 5.2), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
+        )
+        accuracy, confidence = np.array(bins["accuracy"]), np.array(bins["confidence"])
+        axes.bar(edges[:-1][some], accuracy[some], width[some], align="edge", color=COLORS[0], label="accuracy")
+        low, high = np.minimum(accuracy, confidence), np.maximum(accuracy, confidence)
+        axes.bar(
+            edges[:-1][some],
+            (high - low)[some],
+            width[some],
+            bottom=low[some],
+            align="edge",
+            facecolor="none",
+            edgecolor=COLORS[5],
+            hatch="///",
+            linewidth=0,
+            label="gap to the mean confidence",
+        )
+        axes.plot([0, 1], [0, 1], color="#555555", linestyle="--", linewidth=1)
+        axes.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        figure.legend(frameon=False, loc="outside upper center", ncols=2)
+        counts.bar(edges[:-1], number / number.sum(), width, align="edge", color="#a0a0a0")
+        counts.set(xlabel="confidence", ylabel="share of samples")
+        _save(figure, path)
+
+
+def sheet(path: Path, pictures: Sequence[Sequence[np.ndarray]], rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Pictures [h w c] in rows and columns with titles."""
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(
+            len(rows), len(columns), figsize=(1.6 + 0.9 * len(columns), 0.4 + 0.9 * len(rows)), squeeze=False
+        )
+        for line, title, shown in zip(axes, rows, pictures, strict=True):
+            for place, (one, picture) in enumerate(zip(line, shown, strict=True)):
+                _picture(one, picture)
+                if place == 0:
+                    one.set_ylabel(title, rotation=0, ha="right", va="center")
+        for one, title in zip(axes[0], columns, strict=True):
+            one.set_title(title, fontsize=9)
+        _save(figure, path)
+
+
+def boxes(
+    path: Path,
+    pictures: np.ndarray,
+    overlays: np.ndarray,
+    marked: np.ndarray,
+    found: Sequence[np.ndarray],
+    titles: Sequence[str],
+) -> None:
+    """Pictures and their maps, with the boxes that people drew (white) and those found (orange), six a row."""
+    count, across = len(titles), min(6, len(titles))
+    lines = -(-count // across)
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(2 * lines, across, figsize=(1.7 * across, 3.5 * lines), squeeze=False)
+        for one in axes.flat:
+            one.axis("off")
+        for place, title in enumerate(titles):
+            line, column = divmod(place, across)
+            for one, picture in ((axes[2 * line, column], pictures), (axes[2 * line + 1, column], overlays)):
+                _picture(one, picture[place])
+                _box(one, marked[place], "white")
+                _box(one, found[place], COLORS[1])
+            axes[2 * line, column].set_title(title, fontsize=9)
+        handles: list[Any] = [
+            Rectangle((0, 0), 1, 1, facecolor="#777777", edgecolor=color, linewidth=1.5)
+            for color in ("white", COLORS[1])
+        ]
+        figure.legend(handles, ["drawn by people", "found"], frameon=False, loc="outside lower center", ncols=2)
+        _save(figure, path)
+
+
+def _picture(axes: Any, picture: np.ndarray) -> None:
+    axes.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _box(axes: Any, box: np.ndarray, color: str) -> None:
+    x0, y0, x1, y1 = box
+    place = {"xy": (x0 - 0.5, y0 - 0.5), "width": x1 - x0 + 1, "height": y1 - y0 + 1, "fill": False}
+    axes.add_patch(Rectangle(**place, edgecolor="black", linewidth=2.6))
+    axes.add_patch(Rectangle(**place, edgecolor=color, linewidth=1.4))
+
+
+def _save(figure: Any, path: Path) -> None:
+    # Whole or not at all: an interrupt leaves no half of a picture.
+    part = path.with_suffix(".part.png")
+    figure.savefig(part)
+    part.replace(path)
+    plt.close(figure)

@@ -1,0 +1,202 @@
+"""Pictures that only an evaluation reads: published corruptions, boxes, backgrounds. Nothing here downloads.
+
+CIFAR-10-C            FOLDER/fog.npy uint8 [5 n h w c], one severity after the other, .., and FOLDER/labels.npy
+tensorflow-datasets   FOLDER/cifar10_corrupted/fog_1/VERSION/, .., prepared in the array_record format
+ImageNet-C            FOLDER/fog/1/CLASS/*.JPEG, ..
+boxes                 FOLDER/val/CLASS/*.jpg and FOLDER/val_boxes.csv, with the columns file, x0, y0, x1, y1
+ImageNet-9            FOLDER/mixed_same/val/CLASS/*.JPEG, ..
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import data
+from jaxmix.robustness import corruptions
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+VARIANTS = (
+    "original",
+    "only_bg_b",
+    "only_bg_t",
+    "no_fg",
+    "only_fg",
+    "mixed_same",
+    "mixed_rand",
+    "mixed_next",
+)
+
+
+class Published:
+    """Corrupted pictures as their authors published them.
+
+    names: of the corruptions that are there
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
+        """Pictures are to have the shape [h w c]. Raises ValueError if none of the layouts is found."""
+        self.folder, self.shape, self.classes = folder, shape, classes
+        everything = (*corruptions.MAIN, *corruptions.EXTRA)
+        layouts = {
+            self._array: [name for name in everything if (folder / f"{name}.npy").is_file()],
+            self._prepared: [name for name in everything if [*self._places(name, 1)]],
+            self._tree: [name for name in everything if (folder / name / "1").is_dir()],
+        }
+        self._read, self.names = max(layouts.items(), key=lambda layout: len(layout[1]))
+        if not self.names:
+            raise ValueError(
+                f"--corrupted {folder} has no corrupted pictures. It looked for fog.npy and labels.npy (CIFAR-10-C, "
+                "as published), cifar10_corrupted/fog_1/*/dataset_info.json (prepared by tensorflow-datasets) and "
+                "fog/1/CLASS/*.JPEG (ImageNet-C), and the like for the other corruptions."
+            )
+
+    def read(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """The first pictures of a corruption at a severity from 1 to 5, uint8 [n h w c], and their labels."""
+        images, labels = self._read(name, severity, limit)
+        if images.dtype != np.uint8 or images.shape[1:] != self.shape or len(images) != len(labels):
+            raise ValueError(
+                f"{self.folder}: {name} {severity} has {len(labels)} labels and pictures {images.dtype} "
+                f"{list(images.shape)}; the network takes uint8 {list(self.shape)}."
+            )
+        return images, labels
+
+    def _array(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            images = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            labels = np.load(self.folder / "labels.npy", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.folder}: {name}.npy or labels.npy can't be read: {error}") from error
+        if len(images) % 5 or len(labels) not in (len(images), len(images) // 5):
+            raise ValueError(
+                f"{self.folder}: {name}.npy has {len(images)} pictures and labels.npy {len(labels)} labels; wanted "
+                "five severities of as many pictures, one after the other."
+            )
+        count = len(images) // 5
+        rows = slice((severity - 1) * count, (severity - 1) * count + min(limit or count, count))
+        own = labels[rows] if len(labels) == len(images) else labels[:limit]
+        return np.asarray(images[rows]), own.astype(np.int32)
+
+    def _places(self, name: str, severity: int) -> list[Path]:
+        return sorted(self.folder.glob(f"*_corrupted/{name}_{severity}/*/dataset_info.json"))
+
+    def _prepared(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+        places = self._places(name, severity)
+        if not places:
+            raise ValueError(f"{self.folder} has {name} prepared at severity 1, but not at {severity}.")
+        return data.prepared_split(places[-1].parent, "test", limit)
+
+    def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+        images, labels, _ = tree(self.folder / name / str(severity), self.shape, self.classes, limit)
+        return images, labels
+
+
+class Located(NamedTuple):
+    """Pictures with one box each.
+
+    images: uint8 [n h w c], of the network's size
+    labels: class ids
+    originals: uint8 [n H W c], of their own size
+    boxes: Int [n 4], (x0, y0, x1, y1) in pixels of the originals: the first and the last column and row
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    originals: np.ndarray
+    boxes: np.ndarray
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Height and width of the originals."""
+        height, width = self.originals.shape[1:3]
+        return height, width
+
+    def frames(self, height: int, width: int) -> np.ndarray:
+        """The boxes in pictures of another size, (x0, y0, x1, y1) with x1 and y1 one beyond the last, whole pixels."""
+        scale = np.array([width, height, width, height]) / np.array([*self.sizes[::-1], *self.sizes[::-1]])
+        start = np.floor(self.boxes[:, :2] * scale[:2])
+        end = np.ceil((self.boxes[:, 2:] + 1) * scale[2:])
+        return np.concatenate([start, end], 1).astype(np.int32)
+
+
+def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limit: int | None) -> Located:
+    """The pictures of FOLDER/val with their boxes in FOLDER/val_boxes.csv.
+
+    Raises ValueError: files that are missing or broken, another number of classes than the network has.
+    """
+    table = folder / "val_boxes.csv"
+    if not table.is_file() or not (folder / "val").is_dir():
+        raise ValueError(f"--boxes {folder} has no val/CLASS/*.jpg with a val_boxes.csv (file,x0,y0,x1,y1).")
+    try:
+        with table.open(newline="") as file:
+            boxes = {row["file"]: [int(row[name]) for name in ("x0", "y0", "x1", "y1")] for row in csv.DictReader(file)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{table} isn't a table with the columns file, x0, y0, x1, y1: {error!r}") from error
+    images, labels, paths = tree(folder / "val", shape, classes, limit)
+    names = [path.relative_to(folder / "val").as_posix() for path in paths]
+    missing = [name for name in names if name not in boxes]
+    if missing:
+        raise ValueError(f"{table} has no box for {len(missing)} pictures, such as {missing[0]}.")
+    size = picture_size(paths[0])
+    originals = np.stack([_read(path, (*size, shape[2])) for path in paths])
+    return Located(images, labels, originals, np.array([boxes[name] for name in names]))
+
+
+def variants(
+    folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, pictures and labels of each variant of ImageNet-9 that is in the folder."""
+    there = [name for name in VARIANTS if (folder / name / "val").is_dir()]
+    if not there:
+        raise ValueError(f"--variants {folder} has none of {', '.join(VARIANTS)} with val/CLASS/*.JPEG in it.")
+    for name in there:
+        images, labels, _ = tree(folder / name / "val", shape, classes, None)
+        yield name, images, labels
+
+
+def tree(
+    folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limit: int | None
+) -> tuple[np.ndarray, np.ndarray, list[Path]]:
+    """Pictures of FOLDER/CLASS/*.jpg, resized to the shape [h w c], with their labels and files.
+
+    Classes are numbered in the order of their names. Of more pictures than the limit, evenly many of each class.
+    """
+    folders = sorted(place for place in folder.iterdir() if place.is_dir())
+    if len(folders) != len(classes):
+        raise ValueError(f"{folder} has {len(folders)} classes; the network knows {len(classes)}.")
+    found = [
+        (path, label)
+        for label, place in enumerate(folders)
+        for path in sorted(place.iterdir())
+        if path.suffix.lower() in SUFFIXES
+    ]
+    if not found:
+        raise ValueError(f"{folder} has no pictures CLASS/*.jpg, *.jpeg or *.png.")
+    if limit is not None and limit < len(found):
+        found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
+    labels = np.array([label for _, label in found], np.int32)
+    return np.stack([_read(path, shape) for path, _ in found]), labels, [path for path, _ in found]
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture."""
+    import PIL.Image
+
+    with PIL.Image.open(path) as picture:
+        return picture.height, picture.width
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A picture as uint8 of the shape [h w c], each pixel the mean of what it covers."""
+    import PIL.Image
+
+    height, width, channels = shape
+    try:
+        with PIL.Image.open(path) as picture:
+            plain = picture.convert("L" if channels == 1 else "RGB")
+            resized = plain.resize((width, height), PIL.Image.Resampling.BOX)
+    except OSError as error:
+        raise ValueError(f"{path} can't be read as a picture: {error}") from error
+    return np.asarray(resized).reshape(shape)

@@ -1,0 +1,57 @@
+"""Pictures between two classes (CutMix, section 4.4): right is either class."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import figures
+from jaxmix.robustness import between
+from results import Section
+from suites.base import Options, Parts, Shown, Suite, nothing, percent
+from trained import Trained, unit
+
+KINDS = {"mixup": between.mixup, "cutmix": between.cutmix}
+SHARES = [tenths / 10 for tenths in range(11)]
+
+
+def compute(trained: Trained, section: Section, options: Options) -> None:
+    """The error at eleven shares of the partner, the next picture of another class in a shuffled batch."""
+    order = np.random.default_rng(options.seed).permutation(len(trained.images))
+    images, labels = trained.images[order], trained.labels[order]
+    for kind, mix in KINDS.items():
+
+        def hits(x, label, share, mix=mix):
+            mixed, how = mix(unit(x), share, partner=between.other_class(label))
+            return between.hit(trained.network(mixed), label, how)
+
+        jitted = jax.jit(hits)
+        for share in SHARES:
+
+            def error(jitted=jitted, share=share, kind=kind) -> float:
+                title = f"between, {kind} {share}"
+                found = trained.over(lambda *rows: jitted(*rows, np.float32(share)), images, labels, title=title)
+                return float(1 - found.mean())
+
+            section.once(f"{kind} {share}", error)
+
+
+def show(parts: Parts) -> Shown:
+    """A row per share, and the mean over shares of each kind."""
+    summary: dict[str, float | None] = {
+        f"between classes by {kind}, mean error, %": 100 * float(np.mean([parts[f"{kind} {s}"] for s in SHARES]))
+        for kind in KINDS
+    }
+    rows = [(f"{share:.1f}", *(percent(parts[f"{kind} {share}"]) for kind in KINDS)) for share in SHARES]
+    notes = ("Wrong is a prediction of neither class that has a share of the picture.",)
+    return Shown(summary, ("share of the other picture", *(f"{kind}: error, %" for kind in KINDS)), rows, notes)
+
+
+def draw(parts: Parts, folder: Path) -> list[str]:
+    """Two curves."""
+    curves = {kind: (SHARES, [100 * parts[f"{kind} {share}"] for share in SHARES]) for kind in KINDS}
+    figures.curves(folder / "between.png", curves, "share of the other picture", "error, %")
+    return ["between.png"]
+
+
+SUITE = Suite("Between two classes", nothing, compute, show, draw)

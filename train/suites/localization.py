@@ -1,0 +1,107 @@
+"""Does the network look where the object is? Class activation maps against boxes that people drew."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import figures
+import sets
+from jaxmix import draw as drawing
+from jaxmix import saliency
+from jaxmix.robustness import localization
+from results import Section
+from suites.base import MissingError, Options, Parts, Shown, Suite, percent
+from trained import Trained, unit
+
+OVERLAPS = (0.3, 0.5, 0.7)
+THRESHOLD = 0.15
+SHOWN = 12
+
+
+def settings(options: Options) -> dict[str, Any]:
+    """Where the boxes are."""
+    return {"boxes": str(options.boxes)}
+
+
+def compute(trained: Trained, section: Section, options: Options) -> None:
+    """All metrics, for maps of the true class at the pictures' own size; and a figure of some."""
+    if options.boxes is None:
+        raise MissingError("it needs pictures with boxes: --boxes FOLDER.")
+
+    def found() -> dict[str, Any]:
+        assert options.boxes is not None
+        located = sets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
+        height, width = located.sizes
+        jitted = jax.jit(
+            lambda x, label: localization.levels(
+                localization.score_maps(
+                    saliency.cam(trained.maps(unit(x)), jnp.asarray(trained.kernel), label), height, width
+                )
+            )
+        )
+        maps = trained.over(jitted, located.images, located.labels, title="class activation maps")
+        right = trained.logits(located.images, "localization").argmax(1) == located.labels
+        _draw(section.folder / "cam.png", located, maps, right, trained.dataset.names)
+        marked = np.zeros(maps.shape, np.uint8)
+        for mask, (x0, y0, x1, y1) in zip(marked, located.boxes, strict=True):
+            mask[y0 : y1 + 1, x0 : x1 + 1] = 1
+        accuracy = localization.max_box_accuracy(maps, located.boxes, iou=OVERLAPS)
+        (first,) = localization.max_box_accuracy(maps, located.boxes, iou=(0.5,), regions=localization.largest)
+        return {
+            "pictures": len(maps),
+            "classification accuracy": float(right.mean()),
+            **{f"MaxBoxAccV2 at {d}": float(a) for d, a in zip(OVERLAPS, accuracy, strict=True)},
+            "MaxBoxAccV2": float(accuracy.mean()),
+            "MaxBoxAcc": float(first),
+            "Top-1 Loc": localization.top_1_accuracy(maps, located.boxes, right, threshold=THRESHOLD),
+            "GT-known Loc": localization.top_1_accuracy(
+                maps, located.boxes, np.ones(len(maps), bool), threshold=THRESHOLD
+            ),
+            "PxAP of the boxes": localization.pixel_average_precision(maps.astype(np.float32) / 255, marked),
+            "a box in the middle, MaxBoxAccV2": _center(located, height, width),
+        }
+
+    section.once("metrics", found)
+
+
+def _center(located: sets.Located, height: int, width: int) -> float:
+    """What the same map for all pictures reaches, a pyramid in the middle: what is found without looking."""
+    y, x = np.abs(np.linspace(-1, 1, height)), np.abs(np.linspace(-1, 1, width))
+    pyramid = 1 - np.maximum(y[:, None], x[None])
+    maps = np.broadcast_to((255 * pyramid).astype(np.uint8), (len(located.boxes), height, width))
+    return float(localization.max_box_accuracy(maps, located.boxes, iou=OVERLAPS).mean())
+
+
+def _draw(path: Path, located: sets.Located, maps: np.ndarray, right: np.ndarray, names: tuple[str, ...]) -> None:
+    chosen = np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).astype(int)
+    boxes = localization.region_boxes(maps[chosen], threshold=THRESHOLD)
+    titles = [f"{names[located.labels[i]]}: {'right' if right[i] else 'wrong'}" for i in chosen]
+    pictures = drawing.overlay(located.originals[chosen], maps[chosen])
+    figures.boxes(path, located.originals[chosen], pictures, located.boxes[chosen], [box[0] for box in boxes], titles)
+
+
+def show(parts: Parts) -> Shown:
+    """A row per metric."""
+    found = parts["metrics"]
+    rows = [(name, percent(value)) for name, value in found.items() if name != "pictures"]
+    notes = (
+        f"{found['pictures']:,} pictures with boxes. Maps are those of the true class; Top-1 and GT-known Loc cut them "
+        f"at {THRESHOLD} of their highest level and want an overlap of 0.5; PxAP takes the boxes for the objects. The "
+        "last row is one and the same pyramid for all pictures.",
+    )
+    summary: dict[str, float | None] = {
+        "MaxBoxAccV2, %": 100 * found["MaxBoxAccV2"],
+        "Top-1 Loc, %": 100 * found["Top-1 Loc"],
+    }
+    return Shown(summary, ("metric", "%"), rows, notes)
+
+
+def draw(parts: Parts, folder: Path) -> list[str]:
+    """The figure that `compute` has made."""
+    return ["cam.png"] if (folder / "cam.png").exists() else []
+
+
+SUITE = Suite("Localization", settings, compute, show, draw)
