@@ -1,6 +1,7 @@
 """Evaluation: the numbers are those of the saved logits, nothing is computed twice, and what is missing says so."""
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -238,6 +239,47 @@ def test_broken_published_files_say_so(tmp_path):
     np.save(tmp_path / "labels.npy", np.zeros(2, np.int64))
     with pytest.raises(ValueError, match=r"the network takes uint8 \[8, 8, 1\]"):
         published.read("fog", 1, None)
+
+
+@pytest.mark.filterwarnings("ignore")  # of tensorflow-datasets and what it imports
+def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("array_record")
+
+    class Cifar10Corrupted(tfds.core.GeneratorBasedBuilder):
+        name = "cifar10_corrupted"
+        pkg_dir_path = tmp_path
+        VERSION = tfds.core.Version("1.0.0")
+        BUILDER_CONFIGS = tuple(
+            tfds.core.BuilderConfig(name=f"fog_{severity}", version="1.0.0") for severity in range(1, 6)
+        )
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(32, 32, 3), encoding_format="png"),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, download_manager):
+            return {"test": self._generate_examples()}
+
+        def _generate_examples(self):
+            for number in range(4):
+                file = io.BytesIO()
+                PIL.Image.fromarray(np.full((32, 32, 3), 10 * number, np.uint8)).save(file, "PNG")
+                file.seek(0)
+                yield number, {"image": file, "label": number}
+
+    for severity in (1, 2):
+        builder = Cifar10Corrupted(config=f"fog_{severity}", data_dir=tmp_path, file_format="array_record")
+        builder.download_and_prepare()
+    published = sets.Published(tmp_path, (32, 32, 3), CLASSES)
+    images, labels = published.read("fog", 2, 3)
+    assert published.names == ["fog"] and images.shape == (3, 32, 32, 3)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], 10 * labels)
+    with pytest.raises(ValueError, match=r"has fog prepared at severity 1, but not at 5"):
+        published.read("fog", 5, None)
 
 
 # ---- boxes and backgrounds
