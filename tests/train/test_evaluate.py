@@ -98,6 +98,12 @@ def test_the_numbers_are_those_of_the_saved_logits(run, capsys):
     assert "clean: clean error" in capsys.readouterr().out
 
 
+def test_rows_come_back_in_their_order_whatever_the_batch_size(run):
+    trained, rows = Trained(run, batch_size=60), np.arange(130, dtype=np.float32)
+    np.testing.assert_array_equal(trained.over(lambda x, y: 2 * x + y, rows, rows), 3 * rows)
+    np.testing.assert_array_equal(trained.over(lambda x: 2 * x, rows[:7]), 2 * rows[:7])
+
+
 def test_nothing_is_computed_twice_unless_it_depends_on_what_changed(run, monkeypatch, capsys):
     asked = []
     logits = Trained.logits
@@ -292,15 +298,15 @@ def boxed(tmp_path):
     with (place / "val_boxes.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "x0", "y0", "x1", "y1"])
-        rows.writerows([f"{label}/{number}.png", 2, 0, 13, 7] for label in CLASSES for number in range(2))
+        rows.writerows([f"{label}/{number}.png", 2, 0, 12, 8] for label in CLASSES for number in range(2))
     return place
 
 
 def test_boxes_are_those_of_the_pictures_and_of_smaller_ones(boxed):
     located = sets.located(boxed, (8, 8, 1), CLASSES, None)
     assert located.images.shape == (20, 8, 8, 1) and located.originals.shape == (20, 16, 16, 1)
-    assert located.boxes[3].tolist() == [2, 0, 13, 7]
-    assert located.frames(8, 8)[3].tolist() == [1, 0, 7, 4]
+    assert located.boxes[3].tolist() == [2, 0, 12, 8]
+    assert located.frames(8, 8)[3].tolist() == [1, 0, 7, 5]
     assert (located.images[:, :4] == 255).all()
     with pytest.raises(ValueError, match=r"has 10 classes; the network knows 3"):
         sets.located(boxed, (8, 8, 1), CLASSES[:3], None)
