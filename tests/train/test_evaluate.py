@@ -16,6 +16,7 @@ import evaluate
 import results
 import sets
 import suites
+from jaxmix import robustness
 from suites import attacks, corruptions
 from trained import Trained
 
@@ -324,6 +325,12 @@ def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     assert found["pictures"] == 20 and found["MaxBoxAccV2 at 0.3"] >= found["MaxBoxAccV2 at 0.7"]
     assert found["Top-1 Loc"] <= min(found["GT-known Loc"], found["classification accuracy"])
     assert 0 < found["PxAP of the boxes"] <= 1
+    trained, located = Trained(run), sets.located(boxed, (8, 8, 1), CLASSES, None)
+    features = trained.features(located.images)
+    maps = np.einsum("nabd,dn->nab", features, trained.kernel[:, located.labels])
+    maps = robustness.localization.score_maps(maps, 16, 16)
+    accuracy = robustness.localization.max_box_accuracy(maps, located.boxes)
+    assert [found[f"MaxBoxAccV2 at {d}"] for d in (0.3, 0.5, 0.7)] == pytest.approx(accuracy, abs=0.051)  # a picture
     parts = report(run)["backgrounds"]["parts"]
     assert list(parts) == [
         *("Original", "Only-BG-B", "Only-BG-T", "Only-FG", "Mixed-Same", "Mixed-Rand", "Mixed-Next", "challenge"),
