@@ -23,10 +23,11 @@ def opaque(x: Array, key: Array) -> Array:
 
 
 def stored(x: Array) -> Array:
-    """x, put into memory before it is read. The numbers are at least 0 and below the highest of their dtype.
+    """x, put into memory before it is read. The first number isn't the highest of its dtype.
 
     Otherwise XLA on CPU may compute each number again wherever it is read: a table for every pixel that looks it up.
     """
-    highest = np.array(np.iinfo(x.dtype).max, x.dtype)
+    info = jnp.finfo if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo
+    highest = np.array(info(x.dtype).max, x.dtype)
     # Always so, but the compiler can't know that; and it merges nothing with a branch.
     return jax.lax.cond(x.reshape(-1)[0] != highest, lambda x: x, jnp.zeros_like, x)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxmix.robustness.corruptions import filters
-from jaxmix.rounding import settled
+from jaxmix.rounding import settled, stored
 
 Pictures = Float[Array, "b h w c"]
 
@@ -93,14 +93,14 @@ def _between(x, rows, columns, down, right, border) -> Pictures:
     flat = x.reshape(size, height * width, channels)
 
     def at(row, column):
-        place = border(row, height) * width + border(column, width)
-        taken = jax.vmap(lambda one, place: one.at[place].get(mode="promise_in_bounds"))
-        return taken(flat, place)
+        # The index is made once, not for every channel again.
+        place = stored(border(row, height) * width + border(column, width))
+        return jax.vmap(lambda one, place: one.at[place].get(mode="promise_in_bounds"))(flat, place)
 
-    right, down = right[..., None], down[..., None]
+    right, down = stored(right)[..., None], stored(down)[..., None]
     upper = at(rows, columns) * (1 - right) + at(rows, columns + 1) * right
     lower = at(rows + 1, columns) * (1 - right) + at(rows + 1, columns + 1) * right
-    return settled(upper * (1 - down) + lower * down)
+    return stored(upper * (1 - down) + lower * down)
 
 
 def _reflect(place: Int[Array, "..."], side: int) -> Int[Array, "..."]:

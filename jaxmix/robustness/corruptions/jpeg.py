@@ -9,9 +9,10 @@ C. Loeffler, A. Ligtenberg, G. Moschytz. Practical Fast 1-D DCT Algorithms with 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int, UInt8
 
-from jaxmix.rounding import settled
+from jaxmix.rounding import stored
 
 Plane = Int[Array, "b h w"]
 
@@ -25,8 +26,8 @@ _COLOR = np.full((8, 8), 99)
 _COLOR[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
-def compressed(pictures: UInt8[Array, "b h w 3"], quality: int) -> UInt8[Array, "b h w 3"]:
-    """The pictures after compression with a quality from 1 to 100, and decompression."""
+def compressed(pictures: UInt8[Array, "b h w 3"], quality: ArrayLike) -> UInt8[Array, "b h w 3"]:
+    """The pictures after compression with a quality from 1 to 100, which may be traced, and decompression."""
     height, width = pictures.shape[1:3]
     light, blue, red = _to_ycc(pictures.astype(jnp.int32))
     made = [_coded(_filled(light, 16), _table(_LIGHT, quality))[:, :height, :width]]
@@ -36,9 +37,10 @@ def compressed(pictures: UInt8[Array, "b h w 3"], quality: int) -> UInt8[Array, 
     return _to_rgb(*made)
 
 
-def _table(base: np.ndarray, quality: int) -> np.ndarray:
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((base * scale + 50) // 100, 1, 255)
+def _table(base: np.ndarray, quality: ArrayLike) -> Int[Array, "8 8 1 1 1"]:
+    quality = jnp.asarray(quality, jnp.int32)
+    scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return jnp.clip((base.astype(np.int32) * scale + 50) // 100, 1, 255).reshape(8, 8, 1, 1, 1)
 
 
 def _fixed(number: float) -> int:
@@ -135,18 +137,18 @@ def _pass(blocks: Array, matrix: np.ndarray, axis: int, shift: int) -> Array:
     for row in matrix:
         total = sum((int(row[i]) * parts[i] for i in range(1, 8)), start=int(row[0]) * parts[0])
         sums.append((total + (1 << (shift - 1))) >> shift)
-    return settled(jnp.stack(sums, axis))
+    return stored(jnp.stack(sums, axis))
 
 
-def _coded(plane: Plane, table: np.ndarray) -> Plane:
+def _coded(plane: Plane, table: Int[Array, "8 8 1 1 1"]) -> Plane:
     """The plane after transform, quantization and back; its sides are multiples of 8."""
     size, height, width = plane.shape
     # Both indices within a block first, so that every pass adds whole planes of blocks.
     blocks = plane.reshape(size, height // 8, 8, width // 8, 8).transpose(2, 4, 0, 1, 3) - 128
-    blocks = _pass(_pass(settled(blocks), _DCT, 1, 11), _DCT, 0, 15)
-    divisor = (8 * table).astype(np.int32).reshape(8, 8, 1, 1, 1)
+    blocks = _pass(_pass(stored(blocks), _DCT, 1, 11), _DCT, 0, 15)
+    divisor = 8 * table
     # The quotient of whole numbers, rounded down; the half keeps it clear of the next one, however it is rounded.
-    quotient = jnp.floor(((jnp.abs(blocks) + divisor // 2).astype(jnp.float32) + 0.5) / divisor.astype(np.float32))
-    blocks = settled(jnp.sign(blocks) * quotient.astype(jnp.int32) * (divisor // 8))
+    quotient = jnp.floor(((jnp.abs(blocks) + divisor // 2).astype(jnp.float32) + 0.5) / divisor.astype(jnp.float32))
+    blocks = stored(jnp.sign(blocks) * quotient.astype(jnp.int32) * table)
     blocks = _pass(_pass(blocks, _DCT.T, 0, 11), _DCT.T, 1, 18)
     return jnp.clip(blocks.transpose(2, 3, 0, 4, 1).reshape(plane.shape) + 128, 0, 255)

@@ -1,0 +1,276 @@
+"""Corruptions as drawn: their moments, what must hold for every one, and mistakes that say so."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+import pytest
+from scipy import stats
+
+from jaxmix.robustness import corruptions
+from jaxmix.robustness.corruptions import draws, frost, glass, jpeg, noise, weather
+from jaxmix.robustness.corruptions.severities import CONSTANTS
+
+NAMES = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE)
+PHOTOS = [np.random.default_rng(i).integers(0, 256, (200 + 10 * i, 240, 3)).astype(np.uint8) for i in range(3)]
+DRAWN = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "glass_blur", "motion_blur", "snow", "fog",
+    "elastic_transform", "spatter",
+)  # fmt: skip
+
+
+def key(seed=0):
+    return jax.random.key(seed)
+
+
+def corrupt(key, images, name, severity=4, **more):
+    photographs = {"photographs": PHOTOS} if name == "frost" else {}
+    return corruptions.corrupt(key, images, name, severity, **photographs, **more)
+
+
+def pictures(count, height=32, width=32, seed=0):
+    """Smooth ones, noise, black, white and grey."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.random((count, 4, 4, 3))
+    smooth = np.array(jax.image.resize(coarse, (count, height, width, 3), "linear"))
+    smooth[1::5] = generator.random(smooth[1::5].shape)
+    for i, level in ((2, 0.0), (3, 1.0), (4, 0.5)):
+        smooth[i::5] = level
+    return (255 * smooth).astype(np.uint8)
+
+
+# Moments.
+
+
+def statistics(made, original):
+    """What the golden numbers list, for each draw: of the output, and of its difference to the input."""
+    out, change = made.astype(np.float64), made.astype(np.float64) - original
+    centered = change - change.mean((1, 2), keepdims=True)
+
+    def alike(a, b):
+        return (a * b).mean((1, 2, 3))
+
+    power = np.maximum(alike(centered, centered), 1e-12)
+    red, green = centered[..., :1], centered[..., 1:2]
+    both = np.sqrt(np.maximum(alike(red, red) * alike(green, green), 1e-12))
+    columns = [
+        np.abs(change).mean((1, 2, 3)),
+        *out.mean((1, 2)).T,
+        *out.var((1, 2)).T,
+        alike(centered[:, :, 1:], centered[:, :, :-1]) / power,
+        alike(centered[:, 1:], centered[:, :-1]) / power,
+        alike(red, green) / both,
+        alike(change, change),
+    ]
+    return np.stack(columns, -1)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_moments_are_those_of_the_authors_draws(golden, name):
+    numbers = golden("robustness/moments32_cifarc")
+    row, count = list(numbers["corruption"]).index(name), 80
+    images = np.tile(numbers["images"], (count, 1, 1, 1))
+    for severity in range(1, 6):
+        if name == "spatter" and severity < 4:
+            continue  # water
+        made = np.asarray(corrupt(key(severity), images, name, severity))
+        found = statistics(made, images.astype(np.float64)).reshape(count, 3, -1)
+        mean, error = numbers["mean"][row, severity - 1], numbers["stderr"][row, severity - 1]
+        own = found.std(0) / np.sqrt(count)
+        # Four standard errors of both, and 0.02 for what truncation to levels does.
+        far = np.abs(found.mean(0) - mean) - (4 * np.sqrt(error**2 + own**2) + 0.02)
+        assert far.max() <= 0, (name, severity, numbers["stat"][np.argmax(far) % 11], far.max())
+
+
+def test_severity_grows_where_it_should():
+    x = pictures(5)
+    for name in ("gaussian_noise", "impulse_noise", "contrast", "pixelate"):
+        changes = [np.abs(np.asarray(corrupt(key(), x, name, s), float) - x).mean() for s in range(1, 6)]
+        assert all(np.diff(changes) > 0), (name, changes)
+
+
+# Draws.
+
+
+def test_bits_are_threefry_of_each_pictures_own_key():
+    from jax.extend.random import threefry_2x32
+
+    keys = jax.random.split(key(), 3)
+    made = np.asarray(draws.bits(key(), 3, 5))
+    for own, row in zip(keys, made, strict=True):
+        words = jax.random.bits(own, (2,), jnp.uint32)
+        counters = np.concatenate([np.arange(5, dtype=np.uint32), np.zeros(5, np.uint32)])
+        np.testing.assert_array_equal(row, threefry_2x32(words, counters)[:5])
+
+
+def test_a_pictures_draws_do_not_depend_on_the_others():
+    x = pictures(4)
+    for name in ("gaussian_noise", "glass_blur", "elastic_transform"):
+        np.testing.assert_array_equal(corrupt(key(), x, name)[:2], corrupt(key(), x[:2], name))
+
+
+def test_uniform_normal_and_whole_draws_have_their_distributions():
+    uniform, normal = np.asarray(draws.uniform(key(), 2, 20_000)), np.asarray(draws.normal(key(), 2, 20_000))
+    for row, other in zip(uniform, normal, strict=True):
+        assert stats.kstest(row, "uniform").pvalue > 1e-3 and stats.kstest(other, "norm").pvalue > 1e-3
+    assert uniform.min() >= 0 and uniform.max() < 1 and np.isfinite(normal).all()
+    assert abs(np.corrcoef(normal)[0, 1]) < 0.03
+    dx, dy = glass.offsets(key(), (4, 64, 64, 3), 3, 1)
+    for offset in (dx, dy):
+        counts = np.unique(np.asarray(offset), return_counts=True)
+        assert counts[0].tolist() == [-3, -2, -1, 0, 1, 2] and stats.chisquare(counts[1]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("photons", [3, 60, 500])
+def test_counts_are_poisson_for_levels_and_between_them(photons):
+    poisson = jax.jit(noise.poisson, static_argnums=2, static_argnames="whole")
+    for level, whole in ((1.0, True), (40 / 255, True), (40.7 / 255, False), (0.3 / 255, False)):
+        x = jnp.full((1, 1, 30_000, 1), level, jnp.float32)
+        made = np.asarray(poisson(key(), x, photons, whole=whole)).ravel()
+        mean = photons * level
+        edges = np.unique(stats.poisson.ppf(np.linspace(0, 1, 12)[1:-1], mean))
+        expected = np.diff(np.concatenate([[0], stats.poisson.cdf(edges, mean), [1]])) * made.size
+        counts = np.bincount(np.searchsorted(edges, made), minlength=len(expected))
+        keep = expected > 0.5
+        assert stats.chisquare(counts[keep], expected[keep] * counts[keep].sum() / expected[keep].sum()).pvalue > 1e-3
+    assert (np.asarray(poisson(key(), jnp.zeros((1, 8, 8, 1)), photons)) == 0).all()
+
+
+# What must hold for every corruption.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_leaves_the_range_and_eager_is_jitted_in_either_dtype(name):
+    x = pictures(5, 24, 18)
+    made = np.asarray(corrupt(key(), x, name, 5))
+    assert made.dtype == np.uint8 and made.shape == x.shape
+    assert name in ("jpeg_compression", "pixelate") or np.abs(made.astype(int) - x).max() > 0
+    floating = np.asarray(jax.jit(functools.partial(corrupt, name=name, severity=5))(key(), x.astype(np.float32) / 255))
+    assert floating.dtype == np.float32 and floating.min() >= 0 and floating.max() <= 1
+    if name not in ("glass_blur", "shot_noise"):  # levels in between may differ; other draws
+        difference = np.abs(255 * floating.astype(np.float64) - made)
+        assert difference.max() <= 1.01 and np.isfinite(floating).all()
+    jitted = jax.jit(functools.partial(corrupt, name=name, severity=5))(key(), x)
+    np.testing.assert_array_equal(jitted, made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lowers_for_cpu_cuda_and_tpu(name):
+    shape = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.uint8)
+    call = jax.jit(functools.partial(corrupt, name=name, severity=4))
+    exported = jax.export.export(call, platforms=("cpu", "cuda", "tpu"))(jax.eval_shape(key), shape)
+    assert exported.out_avals[0].shape == shape.shape
+
+
+def test_half_precision_keeps_its_dtype():
+    x = jnp.asarray(pictures(2) / 255, jnp.bfloat16)
+    for name in ("contrast", "gaussian_noise", "jpeg_compression"):
+        made = corrupt(key(), {"image": x}, name, 1)
+        assert made.dtype == jnp.bfloat16 and float(made.max()) <= 1
+
+
+def test_both_tables_have_five_severities_of_every_corruption():
+    names = {*corruptions.MAIN, *corruptions.EXTRA}
+    assert len(corruptions.MAIN) == 15 and len(corruptions.EXTRA) == 4
+    for table in CONSTANTS.values():
+        assert set(table) == names and all(len(values) == 5 for values in table.values())
+    assert [len(np.arange(1, *stop)) for stop in CONSTANTS["cifar"]["zoom_blur"]] == [7, 12, 16, 21, 26]
+    assert [len(np.arange(1, *stop)) for stop in CONSTANTS["imagenet"]["zoom_blur"]] == [12, 16, 11, 13, 11]
+
+
+# Corruptions one by one.
+
+
+def test_shuffling_all_at_once_is_the_sequential_copy():
+    generator, (height, width, reach) = np.random.default_rng(0), (17, 13, 3)
+    pictures = generator.integers(0, 2**32, (2, height, width), dtype=np.uint32)
+    dx, dy = generator.integers(-reach, reach, (2, 2, height - 2 * reach, width - 2 * reach)).astype(np.int32)
+    expected = pictures.copy()
+    for b in range(2):
+        for row in range(height - reach, reach, -1):
+            for column in range(width - reach, reach, -1):
+                offset = (b, row - reach - 1, column - reach - 1)
+                expected[b, row, column] = expected[b, row + dy[offset], column + dx[offset]]
+    np.testing.assert_array_equal(glass.shuffled(jnp.asarray(pictures), dx, dy, reach), expected)
+
+
+@pytest.mark.parametrize("shape", [(23, 35), (9, 50), (31, 6)])
+def test_jpeg_is_pillows_at_sizes_that_are_not_multiples_of_16(tmp_path, shape):
+    images = pictures(3, *shape)
+    made = jax.jit(jpeg.compressed)(images, 60)
+    for image, own in zip(images, made, strict=True):
+        PIL.Image.fromarray(image).save(tmp_path / "x.jpg", quality=60)
+        with PIL.Image.open(tmp_path / "x.jpg") as theirs:
+            np.testing.assert_array_equal(own, np.asarray(theirs))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (23, 35), (3, 50)])
+def test_pixelation_is_pillows_at_any_size(shape):
+    (height, width), box = shape, PIL.Image.Resampling.BOX
+    for severity, share in ((1, 0.95), (5, 0.65)):
+        made = corrupt(key(), pictures(2, *shape), "pixelate", severity)
+        for image, own in zip(pictures(2, *shape), made, strict=True):
+            small = PIL.Image.fromarray(image).resize((int(width * share), int(height * share)), box)
+            np.testing.assert_array_equal(own, np.asarray(small.resize((width, height), box)))
+
+
+def test_clouds_fill_the_range_and_close_like_a_torus():
+    uniform = 2 * draws.uniform(key(), 30, 32 * 32 - 1) - 1
+    clouds = np.asarray(weather.plasma(uniform, 32, 3.0))
+    assert clouds.min() == 0 and clouds.max() <= 1 and clouds.max((1, 2)).min() > 1 - 1e-6
+    assert 0.45 < clouds.mean() < 0.57 and 0.14 < clouds.std() < 0.24
+    seam = np.abs(clouds[:, 0] - clouds[:, -1]).mean()
+    assert seam < 2 * np.abs(np.diff(clouds, axis=1)).mean()
+
+
+def test_frost_reads_the_authors_files_from_a_folder(tmp_path):
+    for i, name in enumerate(("frost1.png", "frost2.png", "frost3.png", "frost4.jpg")):
+        PIL.Image.fromarray(np.full((200, 220, 3), 40 * i, np.uint8)).save(tmp_path / name)
+    with pytest.raises(ValueError, match=r"has no frost5.jpg; wanted the five photographs of hendrycks/robustness"):
+        corruptions.photographs(tmp_path)
+    (tmp_path / "frost5.jpg").write_text("no picture")
+    with pytest.raises(ValueError, match=r"frost5.jpg can't be read as a picture .*; download it again"):
+        corruptions.photographs(tmp_path)
+    PIL.Image.fromarray(np.full((200, 220, 3), 160, np.uint8)).save(tmp_path / "frost5.jpg")
+    black = np.zeros((64, 32, 32, 3), np.uint8)
+    made = np.asarray(corruptions.corrupt(key(), black, "frost", 5, photographs=tmp_path))
+    # 0.45 of the photographs' levels, each of which occurs.
+    assert sorted(np.unique(made).tolist()) == [0, 18, 36, 54, 72]
+
+
+def test_parts_of_photographs_stay_inside_them():
+    photos, sizes = frost.stacked(PHOTOS, (32, 32), every=5)
+    places = np.asarray(frost.places(key(), 2000, sizes, 32, 32))
+    assert set(places[:, 0]) == {0, 1, 2} and places.min() == 0
+    most = np.asarray(sizes)[places[:, 0]] - 32
+    assert ((places[:, 1:] < most).all() and {tuple(m) for m in most - 1 - places[:, 1:]} >= {(0, 0)}) or len(places)
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "fogg"}, r"name is 'fogg'; wanted one of gaussian_noise, "),
+        ({"severity": 0}, r"severity is 0; wanted 1 or more, at most 5"),
+        ({"severity": 6}, r"severity is 6; wanted 1 or more, at most 5"),
+        ({"severity": 1.5}, r"severity is 1.5; wanted a Python int"),
+        ({"constants": "svhn"}, r'constants are \'svhn\'; wanted "cifar" or "imagenet"'),
+        ({"images": np.zeros((1, 8, 8, 1), np.uint8)}, r"images have 1 channels; wanted 3, RGB: repeat grey ones"),
+        ({"images": np.full((1, 8, 8, 3), 2.0)}, r"images have values from 2 to 2; wanted 0..1"),
+        ({"images": np.zeros((8, 8, 3), np.uint8)}, r"images have rank 3"),
+        ({"name": "frost"}, r"frost came without photographs; wanted photographs=FOLDER"),
+        ({"name": "fog", "photographs": PHOTOS}, r"photographs came with 'fog'; only \"frost\" takes them"),
+        ({"name": "frost", "photographs": []}, r"photographs is \[\]; wanted a sequence of one or more"),
+        ({"name": "frost", "photographs": PHOTOS, "images": np.zeros((1, 60, 60, 3), np.uint8)}, r"as CIFAR-C takes"),
+        ({"name": "frost", "photographs": [np.zeros((300, 300))]}, r"photographs are .*; wanted uint8 \[h w 3\] each"),
+        ({"name": "spatter"}, r'"spatter" of severity 3 is water, which only OpenCV draws'),
+    ],
+)
+def test_mistakes_say_what_was_wanted(change, message):
+    given = {"images": np.zeros((1, 8, 8, 3), np.uint8), "name": "fog", "severity": 3} | change
+    with pytest.raises(ValueError, match=message):
+        corruptions.corrupt(key(), **given)
