@@ -123,39 +123,40 @@ def test_fog_is_the_authors_for_their_draws(golden, size):
 
 
 def near_but_for_flips(made, expected, *, most, share):
-    """Within float32, but for this share of values, which a rounding moved by up to so many levels."""
-    difference = np.abs(np.asarray(made, np.float64) - expected)
+    """Within float32, but for this share of the values, which a rounding moved by up to so many levels."""
+    difference = np.abs(np.stack(made).astype(np.float64) - np.stack(expected))
     assert difference.max() <= most and (difference > 1e-4).mean() <= share
 
 
-@pytest.mark.parametrize("size", ["32"])
+@pytest.mark.parametrize("size", ["32", "224"])
 def test_the_elastic_transform_is_opencvs_for_the_authors_draws(golden, size):
-    numbers = golden(f"robustness/rnd{size}_elastic_transform")
+    numbers, made = golden(f"robustness/rnd{size}_elastic_transform"), []
     for severity in range(1, 6):
         units = SIDE[size_of(size)]
         amplitude, sigma, jitter = (units * value for value in constant("elastic_transform", severity, size_of(size)))
         warp = jax.jit(functools.partial(elastic.elastic, amplitude=amplitude, sigma=sigma))
         if size == "32":
-            images, corners = numbers["images"], np.float32(jitter) * numbers["u_jitter"][severity - 1]
-            fields = np.moveaxis(numbers["u_disp"][severity - 1], 1, -1)
-            made, expected = clipped(warp(floats(images), corners, fields)), numbers["out_f32"][severity - 1]
-            plain = elastic.warped(floats(images), elastic.inverse(corners, 32, 32))
-            near_but_for_flips(clipped(plain)[:3], 255.0 * numbers["warped_f32"][severity - 1], most=7, share=1e-3)
+            images, corners = floats(numbers["images"]), np.float32(jitter) * numbers["u_jitter"][severity - 1]
+            made.append(clipped(warp(images, corners, np.moveaxis(numbers["u_disp"][severity - 1], 1, -1))))
+            plain = clipped(elastic.warped(images, elastic.inverse(corners, 32, 32))[:3])
+            near_but_for_flips(plain, 255.0 * numbers["warped_f32"][severity - 1], most=7, share=1e-3)
         else:
             corners = np.float32(jitter) * numbers["u_jitter"][severity - 1 : severity]
-            made = clipped(warp(floats(numbers["image"][None]), corners, np.moveaxis(numbers["u_disp"], 0, -1)[None]))
-            made, expected = made[0, ::4, ::4], numbers["out_f32_sub4"][severity - 1]
-        near_but_for_flips(made, expected, most=7, share=1e-3)
+            image, fields = floats(numbers["image"][None]), np.moveaxis(numbers["u_disp"], 0, -1)[None]
+            made.append(clipped(warp(image, corners, fields))[0, ::4, ::4])
+    near_but_for_flips(made, numbers["out_f32" if size == "32" else "out_f32_sub4"], most=7, share=1e-3)
 
 
 def test_the_inverse_of_the_elastic_warp_is_that_of_the_authors_matrix(golden):
     numbers = golden("robustness/rnd32_elastic_transform")
     for severity in range(1, 6):
         jitter = 32 * constant("elastic_transform", severity, "cifar")[2]
-        made = np.asarray(elastic.inverse(np.float32(jitter) * numbers["u_jitter"][severity - 1], 32, 32), np.float64)
+        matrix = elastic.inverse(np.float32(jitter) * numbers["u_jitter"][severity - 1], 32, 32)
+        made = (np.asarray(matrix.whole, np.float64) + np.asarray(matrix.rest, np.float64)) / 1024
         for own, theirs in zip(made, numbers["M"][severity - 1], strict=True):
             forward = np.vstack([theirs, [0, 0, 1]])
-            np.testing.assert_allclose(own, (np.linalg.inv(forward) - np.eye(3))[:2], rtol=0, atol=2e-6)  # float32
+            # A point that moves to 24 in float32 is up to 1e-6 off.
+            np.testing.assert_allclose(own, (np.linalg.inv(forward) - np.eye(3))[:2], rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(("size", "severity"), [("32", s) for s in range(1, 6)] + [("224", s) for s in (1, 2, 5)])
@@ -193,15 +194,12 @@ def test_snow_is_the_authors_for_their_flakes_and_angles(golden, size):
         values = constant("snow", severity, size_of(size))
         if size == "32":
             z, angle = numbers["z"][severity - 1], numbers["angle"][severity - 1]
-            made, expected = fall(floats(numbers["images"]), z, angle, values), numbers["out_f32"][severity - 1]
-            made = clipped(made)
+            made = clipped(fall(floats(numbers["images"]), z, angle, values))
+            expected = numbers["out_f32"][severity - 1]
         else:
             z, angle = numbers["z"][None], numbers["angle"][severity - 1 : severity]
-            made, expected = (
-                fall(floats(numbers["image"][None]), z, angle, values),
-                numbers["out_f32_sub4"][severity - 1],
-            )
-            made = clipped(made)[0, ::4, ::4]
+            made = clipped(fall(floats(numbers["image"][None]), z, angle, values))[0, ::4, ::4]
+            expected = numbers["out_f32_sub4"][severity - 1]
         near_but_for_flips(made, expected, most=2, share=5e-4)
 
 

@@ -22,6 +22,7 @@ from jaxmix.robustness.corruptions import (
     tones,
     weather,
 )
+from jaxmix.rounding import stored
 
 
 class Case(NamedTuple):
@@ -71,7 +72,7 @@ def _motion(case: Case) -> Array:
 def _snow(case: Case) -> Array:
     flakes, angle = jax.random.split(case.key)
     size, height, width, _ = case.images.shape
-    normals = draws.normal(flakes, size, height, width)
+    normals = stored(draws.normal(flakes, size, height, width))
     return weather.snow(case.x, normals, motion.angle(draws.uniform(angle, size), -135, -45), case.values)
 
 

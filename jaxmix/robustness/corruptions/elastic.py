@@ -1,5 +1,7 @@
 """The elastic transform: an affine warp in OpenCV's fixed point, then small displacements of every pixel."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,48 +41,74 @@ def elastic(x: Pictures, corners: Float[Array, "b 3 2"], fields: Float[Array, "b
     return _between(x, rows, columns, share[..., 1], share[..., 0], _symmetric)
 
 
-def inverse(corners: Float[Array, "b 3 2"], height: int, width: int) -> Float[Array, "b 2 3"]:
-    """The matrix that takes a place (x, y, 1) of the warped picture to where it is read, less the one that stays there.
+class Matrix(NamedTuple):
+    """From a place (x, y, 1) to how far from it the picture is read, in 1/1024 pixel: a whole number and a rest.
 
-    The points are c + q (1, 1), c + q (1, -1) and c - q (1, 1), c the middle and q a third of the shorter side. All is
-    reckoned as a difference from standing still: the numbers are then small, and so are their roundings.
+    So a place is right to a millionth of a pixel in float32, and rounds as in the authors' float64.
     """
-    reach = min(height, width) // 3
+
+    whole: Int[Array, "b 2 3"]
+    rest: Float[Array, "b 2 3"]
+
+
+def inverse(corners: Float[Array, "b 3 2"], height: int, width: int) -> Matrix:
+    """The inverse of the warp that moves the points c + q (1, 1), c + q (1, -1) and c - q (1, 1) by `corners`.
+
+    c is the middle and q a third of the shorter side.
+    """
+    reach = max(min(height, width) // 3, 1)
     # The authors count the middle as (h // 2, w // 2) also where x comes first.
     center = np.array([height // 2, width // 2])
     points = np.stack([center + reach, center + np.array([reach, -reach]), center - reach])[None].astype(np.float32)
     # Moved points are stored in float32, and so moved by a little less or more.
     moved = settled(jnp.asarray(points) + corners.astype(jnp.float32)) - points
-    x, y = moved[..., 0], moved[..., 1]
-    first, second, long = points[0, 1, 0], points[0, 1, 1], np.float32(2 * reach)
-    # How much farther a step to the right (a, c) and a step downwards (b, d) takes.
-    a, c = (x[:, 1] - x[:, 2]) / long, (y[:, 1] - y[:, 2]) / long
-    b, d = (x[:, 0] - x[:, 1]) / long, (y[:, 0] - y[:, 1]) / long
-    # The inverse of (1 + a, b; c, 1 + d), less 1 on its diagonal.
-    scale = 1 / ((1 + a) * (1 + d) - b * c)
-    a, b, c, d = (b * c - a * (1 + d)) * scale, -b * scale, -c * scale, (b * c - d * (1 + a)) * scale
+    # The warp is 1 + E; its columns are what a step of 2 q to the right, or downwards, becomes.
+    step = jnp.stack([moved[:, 1] - moved[:, 2], moved[:, 0] - moved[:, 1]], -1)
+    near, far = _inverse(step, 2 * reach)
     # The second point goes back to where it came from.
-    across, down = x[:, 1], y[:, 1]
-    start_x = -(a * (first + across) + b * (second + down)) - across
-    start_y = -(c * (first + across) + d * (second + down)) - down
-    return jnp.stack([jnp.stack([a, b, start_x], -1), jnp.stack([c, d, start_y], -1)], 1)
+    place = moved[:, 1] + points[:, 1]
+    pixel = jnp.floor(place)
+    part = jnp.floor(1024 * moved[:, 1])
+    start = part.astype(jnp.int32) + (near * pixel.astype(jnp.int32)[:, None]).sum(2)
+    rest = (
+        1024 * moved[:, 1] - part + (near.astype(jnp.float32) * (place - pixel)[:, None] + far * place[:, None]).sum(2)
+    )
+    return Matrix(jnp.concatenate([near, -start[..., None]], 2), jnp.concatenate([far, -rest[..., None]], 2))
 
 
-def warped(x: Pictures, matrix: Float[Array, "b 2 3"]) -> Pictures:
-    """Bilinear reading in OpenCV's fixed point: places in 1/1024, then in 1/32 pixel; mirrored about border pixels.
+def _inverse(step: Float[Array, "b 2 2"], long: int) -> tuple[Int[Array, "b 2 2"], Float[Array, "b 2 2"]]:
+    """1024 times the inverse of 1 + step / long, less 1: whole numbers K near it, and what they lack."""
+    error = step / np.float32(long)
+    a, b, c, d = error[:, 0, 0], error[:, 0, 1], error[:, 1, 0], error[:, 1, 1]
+    adjoint = jnp.stack([jnp.stack([b * c - a * (1 + d), -b], -1), jnp.stack([-c, b * c - d * (1 + a)], -1)], 1)
+    near = jnp.round(1024 * adjoint / ((1 + a) * (1 + d) - b * c)[:, None, None]).astype(jnp.int32)
+    # R = 1 - (1 + step / long) (1 + K / 1024) is almost nothing: its large parts cancel out as whole numbers.
+    coarse = jnp.round(64 * step)
+    fine, coarse = step - coarse / 64, coarse.astype(jnp.int32)
+    large = 1024 * coarse + 64 * long * near + _product(coarse, near)
+    share = near.astype(jnp.float32) / 1024
+    small = fine + _product(fine, share)
+    rest = -(large.astype(jnp.float32) / 65536 + small) / np.float32(long)
+    rest = rest + _product(rest, rest + _product(rest, rest))
+    return near, 1024 * (rest + _product(share, rest))
 
-    The matrix is as from `inverse`, less 1 on its diagonal.
-    """
+
+def _product(a: Array, b: Array) -> Array:
+    return a[:, :, :1] * b[:, :1] + a[:, :, 1:] * b[:, 1:]
+
+
+def warped(x: Pictures, matrix: Matrix) -> Pictures:
+    """Bilinear reading in OpenCV's fixed point: places in 1/1024, then in 1/32 pixel; mirrored about border pixels."""
     height, width = x.shape[1:3]
-    columns = jnp.arange(width, dtype=jnp.float32)[None]
-    rows = jnp.arange(height, dtype=jnp.float32)[None]
+    columns, rows = (jnp.arange(side, dtype=jnp.int32)[None] for side in (width, height))
 
     def place(k):
-        a, b, c = (matrix[:, k, i, None] for i in range(3))
-        across = jnp.round(settled(a * columns) * 1024)[:, None]
-        along = jnp.round((settled(b * rows) + c) * 1024)[:, :, None]
-        here = jax.lax.broadcasted_iota(jnp.int32, (1, height, width), 2 - k)
-        return 1024 * here + across.astype(jnp.int32) + along.astype(jnp.int32) + 16 >> 5
+        whole, rest = (part[:, k, :, None] for part in matrix)
+        across = whole[:, 0] * columns + jnp.round(rest[:, 0] * columns.astype(jnp.float32)).astype(jnp.int32)
+        down = jnp.round(rest[:, 1] * rows.astype(jnp.float32) + rest[:, 2]).astype(jnp.int32)
+        down = whole[:, 1] * rows + whole[:, 2] + down
+        here = 1024 * jax.lax.broadcasted_iota(jnp.int32, (1, height, width), 2 - k)
+        return here + across[:, None] + down[:, :, None] + 16 >> 5
 
     right, down = place(0), place(1)
     shares = [(fixed & 31).astype(jnp.float32) / 32 for fixed in (down, right)]

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmix.robustness.corruptions import blurs, levels, motion
-from jaxmix.rounding import settled
+from jaxmix.rounding import settled, stored
 
 Pictures = Float[Array, "b h w 3"]
 
@@ -29,9 +29,10 @@ def snow(x: Pictures, normals: Float[Array, "b h w"], degrees: Float[Array, "b"]
     field = blurs.zoomed((np.float32(mean) + np.float32(deviation) * normals)[..., None], factor)
     layer = levels.truncated(jnp.where(field < np.float32(threshold), 0, field))
     flakes = motion.motion(layer, degrees, radius, sigma).astype(jnp.float32) / 255
-    grey = sum(_GREY[k] * x[..., k : k + 1] for k in range(3))
-    pale = jnp.maximum(x, grey * 1.5 + 0.5)
-    return np.float32(share) * x + np.float32(1 - share) * pale + flakes + flakes[:, ::-1, ::-1]
+    # One number a pixel, made once and not for every channel again.
+    grey = stored(sum((_GREY[k] * x[..., k : k + 1] for k in (1, 2)), start=_GREY[0] * x[..., :1]))
+    veil = stored(flakes + flakes[:, ::-1, ::-1])
+    return np.float32(share) * x + np.float32(1 - share) * jnp.maximum(x, grey * 1.5 + 0.5) + veil
 
 
 def fog(x: Pictures, clouds: Float[Array, "b h w"], strength: float) -> Pictures:
