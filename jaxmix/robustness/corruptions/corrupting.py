@@ -31,7 +31,7 @@ def corrupt(
     report results on; the authors' draws can't be had again, and ImageNet-C's were saved as JPEG of quality 85 on top.
 
     Args:
-        key: PRNG key. Every picture has a key of its own, and no other corruption than noise takes many numbers of it.
+        key: PRNG key. Every picture has its own, so that its draws don't depend on the others.
         images: [b h w 3], RGB, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not normalized.
         name: one of `MAIN` (the 15 that an mCE counts), `EXTRA` (4 to validate with) or `LIKE` (our substitutes);
             static.

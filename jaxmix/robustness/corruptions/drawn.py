@@ -36,8 +36,8 @@ class Case(NamedTuple):
 
     @property
     def x(self) -> Float[Array, "b h w 3"]:
-        """The pictures in 0..1."""
-        return packed.unit(self.images)
+        """The pictures in 0..1, also where a traced number isn't."""
+        return jnp.clip(packed.unit(self.images), 0, 1)
 
     @property
     def whole(self) -> Array:

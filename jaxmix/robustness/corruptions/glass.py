@@ -58,21 +58,21 @@ def shuffled(pictures: UInt32[Array, "b h w"], dx: Array, dy: Array, reach: int)
     inner = (slice(None), slice(reach + 1, height - reach + 1), slice(reach + 1, width - reach + 1))
     place = jnp.broadcast_to(here, pictures.shape).at[inner].add(dy * width + dx).reshape(size, -1)
     if reach > 1:
-        place = _followed(place, np.asarray(_inside(height, width, reach)))
+        place = _followed(place, _inside(height, width, reach))
     return jnp.take_along_axis(pictures.reshape(size, -1), place, 1, mode="promise_in_bounds").reshape(pictures.shape)
 
 
 def _inside(height: int, width: int, reach: int) -> np.ndarray:
+    """Which pixels are far enough from the border to be copied to."""
     inside = np.zeros((height, width), bool)
     inside[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1] = True
     return inside.reshape(-1)
 
 
 def _followed(place: Int[Array, "b p"], inside: np.ndarray) -> Int[Array, "b p"]:
-    """Where each pixel's offsets end."""
+    """Where each pixel's offsets end: at a pixel that isn't copied to before."""
     here = jnp.arange(len(inside), dtype=jnp.int32)[None]
-    later = place > here
-    copied = later & jnp.asarray(inside).at[place].get(mode="promise_in_bounds")
+    copied = (place > here) & jnp.asarray(inside).at[place].get(mode="promise_in_bounds")
     link = jnp.where(copied, place, here)
 
     def further(link):

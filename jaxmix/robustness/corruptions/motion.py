@@ -12,7 +12,7 @@ from jaxmix.robustness.corruptions import levels
 
 def motion(
     pictures: UInt8[Array, "b h w c"], degrees: Float[Array, "b"], radius: int, sigma: float
-) -> UInt8[Array, ""]:
+) -> UInt8[Array, "b h w c"]:
     """Every picture blurred to one side, in 16-bit levels, truncated.
 
         out[y, x] = sum over i of k[i] in[clip(y - dy_i), clip(x - dx_i)],   k[i] ~ exp(-i^2 / 2 sigma^2), sum 1,

@@ -51,9 +51,8 @@ def poisson(key: Array, x: Pictures, photons: float, *, whole: bool = False) -> 
     places = int(math.log2(table.shape[1]))
     bits = draws.bits(table_key, *x.shape)
     column = (bits >> np.uint32(32 - places)).astype(jnp.int32)
-    entry = (
-        jnp.asarray(table.reshape(-1)).at[level.astype(jnp.int32) * 2**places + column].get(mode="promise_in_bounds")
-    )
+    row = jnp.clip(level.astype(jnp.int32), 0, 255)
+    entry = jnp.asarray(table.reshape(-1)).at[row * 2**places + column].get(mode="promise_in_bounds")
     kept = ((bits >> np.uint32(10 - places)) & np.uint32(2**22 - 1)) < (entry >> np.uint32(10))
     count = jnp.where(kept, column, (entry & np.uint32(1023)).astype(jnp.int32))
     if whole:

@@ -44,10 +44,8 @@ def _boxes(side: int, to: int) -> tuple[np.ndarray, np.ndarray]:
     weights = ((offset > -0.5) & (offset <= 0.5) & (places < last[:, None])).astype(np.float64)
     # A first pixel outside of the box is left out.
     skipped = weights.argmax(1)
-    first, weights = (
-        first + skipped,
-        np.stack([np.roll(row, -skip) for row, skip in zip(weights, skipped, strict=True)]),
-    )
+    first = first + skipped
+    weights = np.stack([np.roll(row, -skip) for row, skip in zip(weights, skipped, strict=True)])
     weights /= weights.sum(1, keepdims=True)
     used = int((weights > 0).sum(1).max())
     return first, np.floor(weights[:, :used] * 2**_BITS + 0.5).astype(np.int32)
