@@ -56,12 +56,18 @@ def zoomed(x: Pictures, factor: float) -> Pictures:
     """
     for axis in (1, 2):
         side = x.shape[axis]
-        kept = math.ceil(side / factor)
+        start, kept = middle(side, factor)
         made = round(kept * factor)
         place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
         first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int64)
         share = (place - first).astype(np.float32).reshape([1, *[side if a == axis else 1 for a in (1, 2)], 1])
-        first = first + (side - kept) // 2
+        first = first + start
         following = np.minimum(first + 1, side - 1)
         x = settled(jnp.take(x, first, axis) * (1 - share) + jnp.take(x, following, axis) * share)
     return x
+
+
+def middle(side: int, factor: float) -> tuple[int, int]:
+    """The first of the rows or columns that `zoomed` reads, and how many they are."""
+    kept = math.ceil(side / factor)
+    return (side - kept) // 2, kept

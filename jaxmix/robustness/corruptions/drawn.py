@@ -71,8 +71,11 @@ def _motion(case: Case) -> Array:
 
 def _snow(case: Case) -> Array:
     flakes, angle = jax.random.split(case.key)
-    size, height, width, _ = case.images.shape
-    normals = stored(draws.normal(flakes, size, height, width))
+    size, *sides, _ = case.images.shape
+    # Only the middle of the field is read, magnified: only that is drawn.
+    inner = [blurs.middle(side, case.values[2]) for side in sides]
+    around = [(start, side - start - kept) for side, (start, kept) in zip(sides, inner, strict=True)]
+    normals = jnp.pad(stored(draws.normal(flakes, size, *[kept for _, kept in inner])), ((0, 0), *around))
     return weather.snow(case.x, normals, motion.angle(draws.uniform(angle, size), -135, -45), case.values)
 
 
