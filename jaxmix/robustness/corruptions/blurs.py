@@ -54,15 +54,16 @@ def zoomed(x: Pictures, factor: float) -> Pictures:
 
     ceil(h / factor) rows become round(ceil(h / factor) factor), of which the middle h are kept; columns alike.
     """
-    for axis in (1, 2):
-        side = x.shape[axis]
-        start, kept = middle(side, factor)
+    sides = x.shape[1:3]
+    (top, rows), (left, columns) = (middle(side, factor) for side in sides)
+    x = x[:, top : top + rows, left : left + columns]
+    for axis, side in zip((1, 2), sides, strict=True):
+        kept = x.shape[axis]
         made = round(kept * factor)
         place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
         first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int64)
         share = (place - first).astype(np.float32).reshape([1, *[side if a == axis else 1 for a in (1, 2)], 1])
-        first = first + start
-        following = np.minimum(first + 1, side - 1)
+        following = np.minimum(first + 1, kept - 1)
         x = settled(jnp.take(x, first, axis) * (1 - share) + jnp.take(x, following, axis) * share)
     return x
 
