@@ -21,6 +21,7 @@ import tyro
 
 import cifar
 import evaluate
+import recipes
 import runs
 from evaluate import Evaluation
 from results import Results
@@ -93,9 +94,13 @@ class Comparison:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 2 for a wrong command, 1 if a run failed, 130 if cut short."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     asked = tyro.cli(Comparison, args=arguments, description=__doc__)
     try:
-        asked = completed(asked)
+        if asked.table is not None:
+            # Once more, with the table's setting in place of what isn't given.
+            asked = tyro.cli(Comparison, args=arguments, default=setting(asked.table, asked.out))
+        checked(asked)
         wanted = evaluate.chosen(_evaluation(asked))
         opened(asked)
         return compare(asked, wanted)
@@ -107,32 +112,29 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def completed(asked: Comparison) -> Comparison:
-    """The comparison with the setting of its table filled in. Raises ValueError for one that makes no sense."""
+def setting(name: str, out: Path) -> Comparison:
+    """The comparison of a paper's table. Raises ValueError if there is none of that name."""
+    if name not in TABLES:
+        raise ValueError(f"there is no table {name!r}. There are: {', '.join(TABLES)}.")
+    table = TABLES[name]
+    return Comparison(out, methods=table.methods, suite=table.suite, table=name, train=cifar.Config(**table.train))
+
+
+def checked(asked: Comparison) -> None:
+    """Raises ValueError for a comparison that makes no sense, before anything is trained."""
     defaults = cifar.Config()
     for name in ("method", "seed", "resume", "runs_dir"):
         if getattr(asked.train, name) != getattr(defaults, name):
             raise ValueError(
                 f"--train.{name.replace('_', '-')} is set by the comparison: use --methods, --seeds, --out."
             )
-    if asked.table is not None:
-        if asked.table not in TABLES:
-            raise ValueError(f"there is no table {asked.table!r}. There are: {', '.join(TABLES)}.")
-        table, plain = TABLES[asked.table], Comparison(asked.out)
-        missing = {
-            name: value for name, value in table.train.items() if getattr(asked.train, name) == getattr(defaults, name)
-        }
-        asked = dataclasses.replace(
-            asked,
-            methods=table.methods if asked.methods == plain.methods else asked.methods,
-            suite=table.suite if asked.suite == plain.suite else asked.suite,
-            train=dataclasses.replace(asked.train, **missing),
-        )
     for name in ("methods", "seeds"):
         given = getattr(asked, name)
         if not given or len(set(given)) < len(given):
             raise ValueError(f"--{name} are {', '.join(map(str, given)) or 'none'}; wanted one or more, each once.")
-    return asked
+    for method in asked.methods:
+        recipes.create(method, asked.train.dataset, 32, asked.train.model)
+    cifar.checked(asked.train)
 
 
 def opened(asked: Comparison) -> None:
@@ -158,9 +160,13 @@ def compare(asked: Comparison, wanted: list[str]) -> int:
     cells = [(method, seed) for seed in asked.seeds for method in asked.methods]
     for number, (method, seed) in enumerate(cells, 1):
         print(f"\n[{number}/{len(cells)}] {method}, seed {seed}", flush=True)
-        code, folder = trained(asked, method, seed)
-        if code == 0:
-            code = evaluate.evaluate(folder, wanted, _evaluation(asked))
+        try:
+            code, folder = trained(asked, method, seed)
+            if code == 0:
+                code = evaluate.evaluate(folder, wanted, _evaluation(asked))
+        except ValueError as error:
+            print(f"error: {method}, seed {seed}: {error}", file=sys.stderr)
+            code = 1
         if code == 130:
             raise KeyboardInterrupt
         failed = max(failed, code)
@@ -181,7 +187,10 @@ def trained(asked: Comparison, method: str, seed: int) -> tuple[int, Path]:
         return code, found
     config = dataclasses.replace(cifar.read_config(found, asked.train.data_dir), resume=found)
     lines = runs.read_lines(found / "metrics.jsonl")
-    if lines and lines[-1]["epoch"] == config.epochs:
+    checkpoints = runs.Checkpoints(found, create=False)
+    latest = checkpoints.latest()
+    checkpoints.close()
+    if lines and lines[-1]["epoch"] == config.epochs and latest == lines[-1]["step"]:
         print(f"  trained before: {found}")
         return 0, found
     return cifar.run(config), found
@@ -209,7 +218,9 @@ def write_table(asked: Comparison) -> str:
     rows = []
     for method, by_seed in found.items():
         columns = [[row[name] for row in by_seed.values() if name in row] for name in measures]
-        rows.append((method, str(len(by_seed)), *map(spread, columns)))
+        fewer = [f" (n = {len(column)})" if 0 < len(column) < len(by_seed) else "" for column in columns]
+        cells = [spread(column) + note for column, note in zip(columns, fewer, strict=True)]
+        rows.append((method, str(len(by_seed)), *cells))
     train = asked.train
     text = "\n".join(
         [

@@ -55,7 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     code = 0
     try:
         for folder in asked.runs:
-            code = max(code, evaluate(folder, wanted, asked))
+            try:
+                code = max(code, evaluate(folder, wanted, asked))
+            except ValueError as error:
+                code = _failed(error)
         if asked.compare:
             compare(asked.compare, asked.out)
     except ValueError as error:
@@ -102,13 +105,9 @@ def evaluate(folder: Path, wanted: list[str], asked: Evaluation) -> int:
         f"{folder.name}: {trained.config.model}, {trained.config.method}, {trained.step} steps; "
         f"{len(trained.images):,} test pictures of {trained.config.dataset}"
     )
-    common = {
-        "step": trained.step,
-        "pictures": len(trained.images),
-        "crc32": trained.checksum,
-        "batch_size": trained.batch_size,
-        "seed": asked.seed,
-    }
+    tested = {"step": trained.step, "pictures": len(trained.images), "crc32": trained.checksum, "seed": asked.seed}
+    results.content["run"]["tested"] = tested
+    common = tested | {"batch_size": trained.batch_size}
     code = 0
     left_out: dict[str, str] = {}
     for name in wanted:
@@ -117,6 +116,8 @@ def evaluate(folder: Path, wanted: list[str], asked: Evaluation) -> int:
         begun, known = time.perf_counter(), len(section.parts)
         try:
             suite.compute(trained, section, asked)
+            shown = suite.show(section.parts)
+            section.finish(shown.summary)
         except MissingError as error:
             left_out[name] = str(error)
             print(f"  {name}: left out; {error}", file=sys.stderr)
@@ -127,8 +128,6 @@ def evaluate(folder: Path, wanted: list[str], asked: Evaluation) -> int:
             print(f"  {name}: failed; {error}", file=sys.stderr)
             code = 1
             continue
-        shown = suite.show(section.parts)
-        section.finish(shown.summary)
         took = "from before" if known == len(section.parts) else f"{time.perf_counter() - begun:.0f} s"
         print(f"  {name}: {_in_words(shown.summary)} ({took})", flush=True)
     report = write_report(results, left_out)
@@ -137,7 +136,7 @@ def evaluate(folder: Path, wanted: list[str], asked: Evaluation) -> int:
 
 
 def write_report(results: Results, left_out: dict[str, str]) -> Path:
-    """report.md and the figures, of all suites that were ever finished."""
+    """report.md and the figures, of all suites that were finished on the same pictures and step."""
     folder, complete = results.path.parent, results.complete()
     run = results.content["run"]
     text = [
@@ -159,34 +158,43 @@ def write_report(results: Results, left_out: dict[str, str]) -> Path:
     if left_out:
         text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in left_out.items()), ""]
     path = folder / "report.md"
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(text))
     return path
 
 
 def compare(folders: tuple[Path, ...], out: Path) -> None:
     """Writes the numbers of several runs side by side, and a figure of their errors by corruption."""
-    reports = {}
+    reports = []
     for folder in folders:
         path = folder / "evaluation" / "report.json"
         if not path.is_file():
             raise ValueError(f"--compare {folder}: there is no {path}; evaluate that run first.")
-        reports[folder.name] = Results(path)
-    names = titles([report.content["run"] for report in reports.values()])
+        reports.append(Results(path))
+    names = titles([report.content["run"] for report in reports])
+    complete = [report.complete() for report in reports]
     summaries = [
-        {name: value for section in report.complete().values() for name, value in section["summary"].items()}
-        for report in reports.values()
+        {name: value for section in sections.values() for name, value in section["summary"].items()}
+        for sections in complete
     ]
     measures = list(dict.fromkeys(name for summary in summaries for name in summary))
     rows = [(measure, *(_number(summary.get(measure)) for summary in summaries)) for measure in measures]
     out.mkdir(parents=True, exist_ok=True)
     lines = ["# Comparison", "", *markdown(("", *names), rows), ""]
+    differing = [
+        name
+        for name in ("pictures", "crc32", "seed")
+        if len({report.content["run"].get("tested", {}).get(name) for report in reports}) > 1
+    ]
+    if differing:
+        lines += [f"These runs were not tested alike: {', '.join(differing)} of the test pictures differ.", ""]
     errors = {
         name: {
             corruption: 100 * sum(row) / len(row)
-            for corruption, row in suites.corruptions.by_corruption(report.complete()["corruptions"]["parts"]).items()
+            for corruption, row in suites.corruptions.by_corruption(sections["corruptions"]["parts"]).items()
         }
-        for name, report in zip(names, reports.values(), strict=True)
-        if "corruptions" in report.complete()
+        for name, sections in zip(names, complete, strict=True)
+        if "corruptions" in sections
     }
     if errors:
         figures.grouped(out / "corruptions.png", errors, "error, mean of five severities, %")
@@ -197,13 +205,18 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
 
 
 def titles(described: list[dict[str, Any]]) -> list[str]:
-    """A short name for each run: what differs between them; numbers where nothing does."""
-    keys = [key for key in described[0] if key != "folder" and len({str(run[key]) for run in described}) > 1]
-    found = [
-        ", ".join(f"{key} {run[key]}" if key in ("seed", "step", "epochs") else str(run[key]) for key in keys)
-        for run in described
-    ]
-    return found if len(set(found)) == len(found) else [run["folder"] for run in described]
+    """A short name for each run: what differs between them, and a number where that isn't enough."""
+    keys = [key for key in ("dataset", "model", "method", "epochs", "seed", "step") if _differ(described, key)]
+    plain = [str(run["folder"]) if not keys else ", ".join(_named(key, run[key]) for key in keys) for run in described]
+    return [name if plain.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(plain, 1)]
+
+
+def _differ(described: list[dict[str, Any]], key: str) -> bool:
+    return len({str(run[key]) for run in described}) > 1
+
+
+def _named(key: str, value: Any) -> str:
+    return str(value) if key in ("dataset", "model", "method") else f"{key} {value}"
 
 
 def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

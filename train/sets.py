@@ -15,9 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 import data
-from jaxmix.robustness import corruptions
+from jaxmix.robustness import corruptions, localization
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+# Names that tensorflow-datasets has for two of the corruptions, and the split with labels of each of its sets.
+PREPARED = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
+SPLITS = {"cifar10_corrupted": "test", "imagenet2012_corrupted": "validation"}
 VARIANTS = (
     "original",
     "only_bg_b",
@@ -39,6 +42,7 @@ class Published:
     def __init__(self, folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
         """Pictures are to have the shape [h w c]. Raises ValueError if none of the layouts is found."""
         self.folder, self.shape, self.classes = folder, shape, classes
+        self._set = "cifar10_corrupted" if len(classes) == 10 else "imagenet2012_corrupted"
         everything = (*corruptions.MAIN, *corruptions.EXTRA)
         layouts = {
             self._array: [name for name in everything if (folder / f"{name}.npy").is_file()],
@@ -80,13 +84,13 @@ class Published:
         return np.asarray(images[rows]), own.astype(np.int32)
 
     def _places(self, name: str, severity: int) -> list[Path]:
-        return sorted(self.folder.glob(f"*_corrupted/{name}_{severity}/*/dataset_info.json"))
+        return sorted(self.folder.glob(f"{self._set}/{PREPARED.get(name, name)}_{severity}/*/dataset_info.json"))
 
     def _prepared(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         places = self._places(name, severity)
         if not places:
             raise ValueError(f"{self.folder} has {name} prepared at severity 1, but not at {severity}.")
-        return data.prepared_split(places[-1].parent, "test", limit)
+        return data.prepared_split(places[-1].parent, SPLITS[self._set], limit)
 
     def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         images, labels, _ = tree(self.folder / name / str(severity), self.shape, self.classes, limit)
@@ -98,7 +102,7 @@ class Located(NamedTuple):
 
     images: uint8 [n h w c], of the network's size
     labels: class ids
-    originals: uint8 [n H W c], of their own size
+    originals: uint8 [n H W c], of the first one's own size
     boxes: Int [n 4], (x0, y0, x1, y1) in pixels of the originals: the first and the last column and row
     """
 
@@ -135,13 +139,15 @@ def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limi
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{table} isn't a table with the columns file, x0, y0, x1, y1: {error!r}") from error
     images, labels, paths = tree(folder / "val", shape, classes, limit)
+    sizes = np.array([picture_size(path) for path in paths])
     names = [path.relative_to(folder / "val").as_posix() for path in paths]
     missing = [name for name in names if name not in boxes]
     if missing:
         raise ValueError(f"{table} has no box for {len(missing)} pictures, such as {missing[0]}.")
-    size = picture_size(paths[0])
+    size = sizes[0]
     originals = np.stack([_read(path, (*size, shape[2])) for path in paths])
-    return Located(images, labels, originals, np.array([boxes[name] for name in names]))
+    own = np.array([boxes[name] for name in names])
+    return Located(images, labels, originals, localization.resize_boxes(own, sizes, size))
 
 
 def variants(
@@ -178,6 +184,21 @@ def tree(
         found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
     labels = np.array([label for _, label in found], np.int32)
     return np.stack([_read(path, shape) for path, _ in found]), labels, [path for path, _ in found]
+
+
+def strange(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The pictures x_test of an npz file, or x where it has no x_test, uint8 [n h w c]."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images = arrays["x_test" if "x_test" in arrays.files else "x"]
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} can't be read as an npz file with uint8 pictures x_test or x: {error}") from error
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
+        raise ValueError(
+            f"{path} has pictures {images.dtype} {list(images.shape)}; wanted uint8 {['n', *shape]}: resize them."
+        )
+    return images
 
 
 def picture_size(path: Path) -> tuple[int, int]:

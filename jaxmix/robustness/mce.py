@@ -121,7 +121,8 @@ def _base(rows: Mapping[str, np.ndarray], normalizer: Normalizer) -> dict[str, f
 
 
 def _rows(errors: Errors, substitutes: bool) -> dict[str, np.ndarray]:
-    names = [name if name in errors or not substitutes else f"{name}_like" for name in MAIN]
+    replaced = {name for name in MAIN if substitutes and name not in errors and f"{name}_like" in errors}
+    names = [f"{name}_like" if name in replaced else name for name in MAIN]
     if missing := [name for name in names if name not in errors]:
         there = [name for name in LIKE if name in errors]
         hint = f" ({', '.join(there)} count only with substitutes=True)" if there and not substitutes else ""

@@ -1,7 +1,9 @@
 """A comparison trains and evaluates what is missing, and its table is the mean and deviation of the runs."""
 
+import dataclasses
 import json
 import os
+import pathlib
 import statistics
 
 import jax
@@ -57,13 +59,17 @@ def test_a_run_that_was_cut_short_is_gone_on_with(single, monkeypatch):
     assert list((single / "grid" / "runs" / "none-s0").iterdir()) == before and len(before) == 1
 
 
-def test_a_table_of_a_paper_fills_in_what_is_not_given(single):
-    asked = compare.Comparison(single, table="augmix", train=cifar.Config(epochs=1))
-    filled = compare.completed(asked)
+def test_a_table_of_a_paper_fills_in_what_is_not_given(monkeypatch):
+    asked = []
+    monkeypatch.setattr(compare, "compare", lambda found, wanted: asked.append(found) or 0)
+    assert compare.main(["--out", "one", "--table", "augmix", "--train.epochs", "1"]) == 0
+    own = ("--methods", "none", "mixup", "--suite", "clean", "--train.dataset", "digits", "--train.batch-size", "128")
+    assert compare.main(["--out", "other", "--table", "cutmix", *own]) == 0
+    filled, changed = asked
     assert filled.methods[-1] == "augmix" and filled.suite == "clean,corruptions,calibration"
     assert filled.train.model == "wrn-40-2" and filled.train.epochs == 1 and filled.train.weight_decay == 5e-4
-    own = compare.completed(compare.Comparison(single, table="cutmix", methods=("fmix",), suite="attacks"))
-    assert own.methods == ("fmix",) and own.suite == "attacks" and own.train.milestones == (150, 225)
+    assert changed.methods == ("none", "mixup") and changed.suite == "clean" and changed.train.milestones == (150, 225)
+    assert changed.train.dataset == "digits" and changed.train.batch_size == 128
 
 
 @pytest.mark.parametrize("name", compare.TABLES)
@@ -85,20 +91,31 @@ def test_the_methods_and_settings_of_the_tables_exist(name):
         (("--methods", "none", "none"), "--methods are none, none; wanted one or more, each once"),
         (("--train.method", "mixup"), "--train.method is set by the comparison"),
         (("--suite", "fog"), "there is no 'fog'"),
-        (("--methods", "cutmax", *QUICK), "Did you mean 'cutmix'"),
+        (("--methods", "none", "cutmax", *QUICK), "Did you mean 'cutmix'"),
+        (("--train.epochs", "0"), "--epochs is 0"),
     ],
 )
 def test_a_mistake_is_one_message(arguments, message, capsys):
     assert compare.main(["--out", "grid", *arguments]) == 2
-    assert message in capsys.readouterr().err
+    assert message in capsys.readouterr().err and not pathlib.Path("grid").exists()
+
+
+def test_a_run_that_fails_does_not_stop_the_others(single, monkeypatch, capsys):
+    train = compare.trained
+
+    def trained(asked, method, seed):
+        if method == "mixup":
+            raise ValueError("no luck")
+        return train(asked, method, seed)
+
+    monkeypatch.setattr(compare, "trained", trained)
+    assert compare.main(["--out", "grid", "--methods", "mixup", "none", "--seeds", "0", *QUICK]) == 1
+    assert "error: mixup, seed 0: no luck" in capsys.readouterr().err
+    assert "| none | 1 |" in (single / "grid" / "table.md").read_text()
 
 
 def test_another_training_needs_another_folder(capsys):
-    asked = compare.Comparison("grid", train=cifar.Config(epochs=1))
-    import dataclasses
-    import pathlib
-
-    asked = dataclasses.replace(asked, out=pathlib.Path("grid"))
+    asked = compare.Comparison(pathlib.Path("grid"), train=cifar.Config(epochs=1))
     compare.opened(asked)
     compare.opened(asked)
     with pytest.raises(ValueError, match=r"holds a comparison of runs with --train.epochs 1"):

@@ -68,7 +68,9 @@ def ask(run, suite, *options):
 
 
 def report(run):
-    return json.loads((run / "evaluation" / "report.json").read_text())["suites"]
+    """The sections that were asked for last."""
+    found = json.loads((run / "evaluation" / "report.json").read_text())["suites"]
+    return {name: sections[-1] for name, sections in found.items() if sections}
 
 
 def test_the_numbers_are_those_of_the_saved_logits(run, capsys):
@@ -157,7 +159,9 @@ def test_pictures_between_classes_and_strange_ones(run):
     between = report(run)["between"]["parts"]
     clean = 1 - json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
     for kind in ("mixup", "cutmix"):
-        assert between[f"{kind} 0.0"] == pytest.approx(clean, abs=1e-6)
+        assert between[f"{kind} 0.0"] == {"error": pytest.approx(clean, abs=1e-6), "share": 0.0}
+    # Of 8 x 8 pixels the middle 4 x 4 are a quarter, and 6 x 6 just over a half.
+    assert [between[f"cutmix {share}"]["share"] for share in (0.3, 0.5)] == [0.25, 0.5625]
     detection = report(run)["detection"]["parts"]
     assert set(detection) == {"uniform noise", "Gaussian noise", "Rademacher noise", "blobs"}
     for part in detection.values():
@@ -190,7 +194,8 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
     for chosen in (options, suites.Options(corrupted=place)):
         section = results.Results(tmp_path / f"{len(parts)}.json").suite("corruptions", {})
         corruptions.compute(trained, section, chosen)
-        parts.append({name: value for name, value in section.parts.items() if name != corruptions.SEEN})
+        errors = {name: section.parts[name] for name in section.parts if name[-1] in "12345"}
+        parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
     assert parts[0]["contrast 5"] > parts[0]["contrast 1"]
     assert (tmp_path / "corrupted.png").is_file()
@@ -258,7 +263,7 @@ def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
         pkg_dir_path = tmp_path
         VERSION = tfds.core.Version("1.0.0")
         BUILDER_CONFIGS = tuple(
-            tfds.core.BuilderConfig(name=f"fog_{severity}", version="1.0.0") for severity in range(1, 6)
+            tfds.core.BuilderConfig(name=name, version="1.0.0") for name in ("fog_1", "fog_2", "frosted_glass_blur_1")
         )
 
         def _info(self):
@@ -278,12 +283,12 @@ def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
                 file.seek(0)
                 yield number, {"image": file, "label": number}
 
-    for severity in (1, 2):
-        builder = Cifar10Corrupted(config=f"fog_{severity}", data_dir=tmp_path, file_format="array_record")
+    for config in ("fog_1", "fog_2", "frosted_glass_blur_1"):  # its name for glass_blur
+        builder = Cifar10Corrupted(config=config, data_dir=tmp_path, file_format="array_record")
         builder.download_and_prepare()
     published = sets.Published(tmp_path, (32, 32, 3), CLASSES)
     images, labels = published.read("fog", 2, 3)
-    assert published.names == ["fog"] and images.shape == (3, 32, 32, 3)
+    assert published.names == ["glass_blur", "fog"] and images.shape == (3, 32, 32, 3)
     np.testing.assert_array_equal(images[:, 0, 0, 0], 10 * labels)
     with pytest.raises(ValueError, match=r"has fog prepared at severity 1, but not at 5"):
         published.read("fog", 5, None)
@@ -311,6 +316,9 @@ def test_boxes_are_those_of_the_pictures_and_of_smaller_ones(boxed):
     assert (located.images[:, :4] == 255).all()
     with pytest.raises(ValueError, match=r"has 10 classes; the network knows 3"):
         sets.located(boxed, (8, 8, 1), CLASSES[:3], None)
+    large = PIL.Image.open(boxed / "val" / "1" / "1.png").resize((32, 32))
+    large.save(boxed / "val" / "1" / "1.png")
+    assert sets.located(boxed, (8, 8, 1), CLASSES, None).boxes[3].tolist() == [1, 0, 6, 4]  # as in 16 x 16
     (boxed / "val_boxes.csv").write_text("file,x0,y0,x1,y1\n0/0.png,0,0,1,1\n")
     with pytest.raises(ValueError, match=r"no box for 19 pictures, such as 0/1.png"):
         sets.located(boxed, (8, 8, 1), CLASSES, None)
@@ -334,7 +342,9 @@ def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     parts = report(run)["backgrounds"]["parts"]
     assert list(parts) == [
         *("Original", "Only-BG-B", "Only-BG-T", "Only-FG", "Mixed-Same", "Mixed-Rand", "Mixed-Next", "challenge"),
+        *("challenged", "figures"),
     ]
+    assert parts["challenged"] == 20
     assert parts["challenge"] <= parts["Original"] + 0.5
     for figure in ("cam", "backgrounds"):
         assert (run / "evaluation" / f"{figure}.png").is_file()
@@ -345,6 +355,7 @@ def test_the_variants_of_a_folder_give_the_gap(run, tmp_path):
         picture_tree(tmp_path / "in9" / name / "val")
     assert ask(run, "backgrounds", "--variants", str(tmp_path / "in9")) == 0
     section = report(run)["backgrounds"]
+    assert "backgrounds.png" not in (run / "evaluation" / "report.md").read_text()
     assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["parts"]) == 3
 
 
@@ -399,15 +410,79 @@ def test_a_file_that_is_no_report_is_not_overwritten(run, capsys):
     assert (run / "evaluation" / "report.json").read_text() == "[]"
 
 
+def test_what_was_found_with_other_settings_is_kept_and_never_shown_beside_it(run, boxed):
+    assert ask(run, "clean,localization", "--boxes", str(boxed)) == 0
+    assert ask(run, "clean,localization") == 1  # no boxes this time
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "## Localization" in text and report(run)["localization"]["complete"]
+    assert ask(run, "clean", "--limit", "30") == 0
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "| 30 |" in text and "## Localization" not in text
+    assert ask(run, "clean") == 0
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "| 60 |" in text and "## Localization" in text
+
+
+def test_a_suite_that_was_never_run_and_cannot_be_leaves_a_report(run):
+    assert ask(run, "localization") == 1
+    assert "## Left out" in (run / "evaluation" / "report.md").read_text()
+
+
+def test_a_wrong_folder_does_not_stop_the_other_runs(run, capsys):
+    assert evaluate.main(["nowhere", str(run), "--suite", "clean"]) == 2
+    printed = capsys.readouterr()
+    assert "there is no nowhere" in printed.err and "clean: clean error" in printed.out
+
+
+def test_pictures_that_share_no_class_have_no_gap(run, boxed):
+    assert ask(run, "backgrounds", "--boxes", str(boxed), "--limit", "10") == 0
+    section = report(run)["backgrounds"]
+    assert section["parts"]["Mixed-Same"] is None and section["summary"] == {"BG-Gap, points": None}
+    assert section["parts"]["challenged"] == 10
+
+
+def test_strange_pictures_come_from_any_number_of_files(run, tmp_path):
+    for number, name in enumerate(("one", "other")):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "lsun.npz", x=np.full((5 + number, 8, 8), 99, np.uint8))
+    files = [str(tmp_path / name / "lsun.npz") for name in ("one", "other")]
+    assert ask(run, "detection", "--outside", *files) == 0
+    assert [report(run)["detection"]["parts"][file]["pictures"] for file in files] == [5, 6]
+    np.savez(tmp_path / "wrong.npz", x=np.zeros((5, 9, 8), np.uint8))
+    assert ask(run, "detection", "--outside", str(tmp_path / "wrong.npz")) == 1
+
+
+def test_grey_pictures_get_as_much_noise_as_the_constants_say(run):
+    grey = np.full((50, 8, 8, 1), 128, np.uint8)
+    trained = Trained(run, batch_size=50)
+    noisy = corruptions._corrupted(trained, grey, suites.Options(), "gaussian_noise", 5)
+    assert noisy.shape == grey.shape and noisy.std() == pytest.approx(0.1 * 255, rel=0.1)
+
+
+def test_some_of_the_15_corruptions_have_no_mean(run, tmp_path):
+    place = tmp_path / "published"
+    place.mkdir()
+    np.save(place / "fog.npy", np.zeros((300, 8, 8, 1), np.uint8))
+    np.save(place / "labels.npy", np.zeros(60, np.int64))
+    assert ask(run, "corruptions,clean", "--corrupted", str(place)) == 0
+    assert report(run)["corruptions"]["summary"] == {"corruption error, mean of 15, %": None}
+    assert "1 of the 15 corruptions" in (run / "evaluation" / "report.md").read_text()
+
+
 def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
     assert ask(run, "clean") == 0
     other = shutil.copytree(run, tmp_path / "other")
     content = json.loads((other / "evaluation" / "report.json").read_text())
     content["run"]["method"] = "mixup"
-    content["suites"]["clean"]["summary"]["clean error, %"] = 12.345
-    content["suites"]["corruptions"] = {
-        "settings": {}, "complete": True, "summary": {}, "parts": {f"fog {s}": 0.1 for s in range(1, 6)},
-    }  # fmt: skip
+    content["suites"]["clean"][0]["summary"]["clean error, %"] = 12.345
+    content["suites"]["corruptions"] = [
+        {
+            "settings": content["run"]["tested"],
+            "complete": True,
+            "summary": {},
+            "parts": {f"fog {s}": 0.1 for s in range(1, 6)},
+        }
+    ]
     (other / "evaluation" / "report.json").write_text(json.dumps(content))
     capsys.readouterr()
     assert evaluate.main(["--compare", str(run), str(other)]) == 0

@@ -17,6 +17,8 @@ from suites.base import MissingError, Options, Parts, Shown, Suite, percent
 from trained import Trained, unit
 
 CHALLENGED = 200
+# Parts that are no accuracies.
+FIGURES, CHALLENGED_NUMBER = "figures", "challenged"
 
 
 def settings(options: Options) -> dict[str, Any]:
@@ -39,8 +41,13 @@ def _accuracy(trained: Trained, images: np.ndarray, labels: np.ndarray, name: st
     return float((trained.logits(images, name).argmax(1) == labels).mean())
 
 
-def _made_accuracy(trained: Trained, make: Callable[[], Any], labels: np.ndarray, name: str) -> float:
-    return _accuracy(trained, np.asarray(make()), labels, name)
+def _made_accuracy(
+    trained: Trained, make: Callable[[], Any], labels: np.ndarray, valid: np.ndarray, name: str
+) -> float | None:
+    """Over the pictures that have a background of the kind; None if none has."""
+    if not valid.any():
+        return None
+    return _accuracy(trained, np.asarray(make())[valid], labels[valid], name)
 
 
 def _made(trained: Trained, section: Section, options: Options) -> None:
@@ -59,25 +66,33 @@ def _made(trained: Trained, section: Section, options: Options) -> None:
         "Mixed-Rand": backgrounds.random_class(keys[1], ids),
         "Mixed-Next": backgrounds.next_class(keys[2], ids, len(trained.dataset.names)),
     }
+    everything = np.ones(len(images), bool)
     made = {
-        "Original": lambda: images,
-        "Only-BG-B": lambda: backgrounds.only_background_black(images, box),
-        "Only-BG-T": lambda: tiled,
-        "Only-FG": lambda: backgrounds.only_foreground(images, masks),
+        "Original": (lambda: images, everything),
+        "Only-BG-B": (lambda: backgrounds.only_background_black(images, box), everything),
+        "Only-BG-T": (lambda: tiled, everything),
+        "Only-FG": (lambda: backgrounds.only_foreground(images, masks), everything),
     } | {
-        name: (lambda index=index: backgrounds.mixed(images, masks, tiled[np.asarray(index)]))
-        for name, (index, _) in partners.items()
+        name: (lambda index=index: backgrounds.mixed(images, masks, tiled[np.asarray(index)]), np.asarray(valid))
+        for name, (index, valid) in partners.items()
     }
-    for name, make in made.items():
-        section.once(name, partial(_made_accuracy, trained, make, labels, name))
+    for name, (make, valid) in made.items():
+        section.once(name, partial(_made_accuracy, trained, make, labels, valid, name))
     section.once("challenge", lambda: _challenge(trained, images, masks, labels, tiled))
-    first = [i for i in range(len(images)) if masks[i].mean() < 0.7][:6]
-    figures.sheet(
-        section.folder / "backgrounds.png",
-        [[np.asarray(make())[i] for i in first] for make in made.values()],
-        list(made),
-        [trained.dataset.names[labels[i]] for i in first],
-    )
+    section.once(CHALLENGED_NUMBER, lambda: min(CHALLENGED, len(images)))
+
+    def figure() -> list[str]:
+        small = [i for i in range(len(images)) if masks[i].mean() < 0.7] or list(range(len(images)))
+        first = small[:6]
+        figures.sheet(
+            section.folder / "backgrounds.png",
+            [[np.asarray(make())[i] for i in first] for make, _ in made.values()],
+            list(made),
+            [trained.dataset.names[labels[i]] for i in first],
+        )
+        return ["backgrounds.png"]
+
+    section.once(FIGURES, figure)
 
 
 def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: np.ndarray, tiled: np.ndarray) -> float:
@@ -96,23 +111,26 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
 def show(parts: Parts) -> Shown:
     """A row per variant, and the gap."""
-    rows = [(name, percent(value)) for name, value in parts.items()]
-    named = {name.split(",")[0].lower().replace("-", "_"): value for name, value in parts.items()}
-    gap = named["mixed_same"] - named["mixed_rand"] if {"mixed_same", "mixed_rand"} <= named.keys() else None
+    found = {name: value for name, value in parts.items() if name not in (FIGURES, CHALLENGED_NUMBER)}
+    rows = [(name, percent(value)) for name, value in found.items()]
+    named = {name.split(",")[0].lower().replace("-", "_"): value for name, value in found.items()}
+    same, random = named.get("mixed_same"), named.get("mixed_rand")
+    gap = None if same is None or random is None else same - random
     rows.append(("BG-Gap (Mixed-Same less Mixed-Rand)", percent(gap)))
     summary: dict[str, float | None] = {"BG-Gap, points": None if gap is None else 100 * gap}
     notes = ["Accuracy, not error."]
     if "challenge" in parts:
         notes.append(
             "Foregrounds are all that lies in the box, not silhouettes, so figures aren't those of ImageNet-9. "
-            f"Challenge: {CHALLENGED} foregrounds, each right before all of as many backgrounds."
+            f"Challenge: {parts[CHALLENGED_NUMBER]} foregrounds, each right before all of as many backgrounds. "
+            "Mixed-Same counts the pictures that share their class with another."
         )
     return Shown(summary, ("pictures", "accuracy, %"), rows, tuple(notes))
 
 
 def draw(parts: Parts, folder: Path) -> list[str]:
     """The sheet that `compute` has made."""
-    return ["backgrounds.png"] if (folder / "backgrounds.png").exists() else []
+    return list(parts.get(FIGURES, []))
 
 
 SUITE = Suite("Backgrounds", settings, compute, show, draw)

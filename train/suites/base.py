@@ -25,7 +25,7 @@ class Options:
     frost: Path | None = None
     """Folder with photographs of frost, for that corruption; without it there is none, only frost_like."""
     outside: tuple[Path, ...] = ()
-    """npz files with pictures of other things (x_test): what the network should find strange."""
+    """npz files with pictures of other things (an array x_test or x): what the network should find strange."""
     boxes: Path | None = None
     """Folder with val/CLASS/*.jpg and val_boxes.csv (file,x0,y0,x1,y1), for localization and backgrounds; CLASS in the
     order of the classes of the run."""

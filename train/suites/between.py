@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import figures
@@ -23,15 +24,16 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
 
         def hits(x, label, share, mix=mix):
             mixed, how = mix(unit(x), share, partner=between.other_class(label))
-            return between.hit(trained.network(mixed), label, how)
+            return jnp.stack([between.hit(trained.network(mixed), label, how), how.weight[:, 1]], 1)
 
         jitted = jax.jit(hits)
         for share in SHARES:
 
-            def error(jitted=jitted, share=share, kind=kind) -> float:
+            def error(jitted=jitted, share=share, kind=kind) -> dict[str, float]:
                 title = f"between, {kind} {share}"
                 found = trained.over(lambda *rows: jitted(*rows, np.float32(share)), images, labels, title=title)
-                return float(1 - found.mean())
+                hit, pasted = found.mean(0)
+                return {"error": float(1 - hit), "share": float(pasted)}
 
             section.once(f"{kind} {share}", error)
 
@@ -39,17 +41,33 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
 def show(parts: Parts) -> Shown:
     """A row per share, and the mean over shares of each kind."""
     summary: dict[str, float | None] = {
-        f"between classes by {kind}, mean error, %": 100 * float(np.mean([parts[f"{kind} {s}"] for s in SHARES]))
+        f"between classes by {kind}, mean error, %": 100
+        * float(np.mean([parts[f"{kind} {s}"]["error"] for s in SHARES]))
         for kind in KINDS
     }
-    rows = [(f"{share:.1f}", *(percent(parts[f"{kind} {share}"]) for kind in KINDS)) for share in SHARES]
-    notes = ("Wrong is a prediction of neither class that has a share of the picture.",)
-    return Shown(summary, ("share of the other picture", *(f"{kind}: error, %" for kind in KINDS)), rows, notes)
+    rows = [
+        (
+            f"{share:.1f}",
+            percent(parts[f"mixup {share}"]["error"]),
+            f"{parts[f'cutmix {share}']['share']:.3f}",
+            percent(parts[f"cutmix {share}"]["error"]),
+        )
+        for share in SHARES
+    ]
+    notes = (
+        "Wrong is a prediction of neither class that has a share of the picture. CutMix pastes whole pixels around the "
+        "middle, so its share is not quite the one asked for.",
+    )
+    header = ("share of the other picture", "mixup: error, %", "share pasted", "cutmix: error, %")
+    return Shown(summary, header, rows, notes)
 
 
 def draw(parts: Parts, folder: Path) -> list[str]:
     """Two curves."""
-    curves = {kind: (SHARES, [100 * parts[f"{kind} {share}"] for share in SHARES]) for kind in KINDS}
+    found = {kind: [parts[f"{kind} {share}"] for share in SHARES] for kind in KINDS}
+    curves = {
+        kind: ([part["share"] for part in row], [100 * part["error"] for part in row]) for kind, row in found.items()
+    }
     figures.curves(folder / "between.png", curves, "share of the other picture", "error, %")
     return ["between.png"]
 

@@ -17,7 +17,8 @@ from trained import Trained, error
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
-SEEN = "what"
+# Parts that are no errors.
+SEEN, FIGURES = "what", "figures"
 
 
 def settings(options: Options) -> dict[str, Any]:
@@ -37,15 +38,19 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
             return error(trained.logits(images, f"{name} {severity}"), labels)
 
         section.once(f"{name} {severity}", errors)
-    sheet = section.folder / "corrupted.png"
-    if not sheet.exists() and not options.corrupted:
-        names = _names(options)
-        figures.sheet(
-            sheet,
-            [[_corrupted(trained, trained.images[:1], options, name, s)[0] for s in SEVERITIES] for name in names],
-            names,
-            [f"severity {severity}" for severity in SEVERITIES],
-        )
+    if not options.corrupted:
+        section.once(FIGURES, lambda: _sheet(trained, section.folder, options))
+
+
+def _sheet(trained: Trained, folder: Path, options: Options) -> list[str]:
+    names = _names(options)
+    figures.sheet(
+        folder / "corrupted.png",
+        [[_corrupted(trained, trained.images[:1], options, name, s)[0] for s in SEVERITIES] for name in names],
+        names,
+        [f"severity {severity}" for severity in SEVERITIES],
+    )
+    return ["corrupted.png"]
 
 
 def _names(options: Options) -> tuple[str, ...]:
@@ -67,7 +72,7 @@ def _computed(trained: Trained, options: Options) -> Iterator[tuple[str, int, An
 
 
 def _corrupted(trained: Trained, images: np.ndarray, options: Options, name: str, severity: int) -> np.ndarray:
-    """The pictures corrupted; grey ones as three equal channels, of which the mean is taken."""
+    """The pictures corrupted; grey ones as three equal channels, of which the first or the mean is taken."""
     number = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE).index(name)
     key = jax.random.fold_in(jax.random.key(options.seed), 5 * number + severity)
     grey = images.shape[-1] == 1
@@ -81,7 +86,11 @@ def _corrupted(trained: Trained, images: np.ndarray, options: Options, name: str
             constants=_constants(trained),
             photographs=options.frost if name == "frost" else None,
         )
-        return jnp.rint(found.astype(jnp.float32).mean(-1, keepdims=True)).astype(jnp.uint8) if grey else found
+        if not grey:
+            return found
+        if name.endswith("noise"):  # the mean of three would have less of it
+            return found[..., :1]
+        return jnp.rint(found.astype(jnp.float32).mean(-1, keepdims=True)).astype(jnp.uint8)
 
     rows = np.arange(len(images), dtype=np.int32)
     return trained.over(corrupt, images, rows, title=f"making {name} {severity}")
@@ -107,17 +116,21 @@ def show(parts: Parts) -> Shown:
     """A row per corruption, and the mean of the 15."""
     found = by_corruption(parts)
     rows = [(name, *map(percent, row), percent(float(np.mean(row)))) for name, row in found.items()]
-    substituted = "frost" not in found
+    substituted = "frost_like" in found and "frost" not in found
     kind = "15 with frost_like" if substituted else "15"
+    known = [name for name in corruptions.MAIN if name in found or (substituted and name == "frost")]
+    whole = len(known) == len(corruptions.MAIN)
     summary: dict[str, float | None] = {
-        f"corruption error, mean of {kind}, %": _mean(found, None, substituted),
+        f"corruption error, mean of {kind}, %": _mean(found, None, substituted) if whole else None,
     }
     notes = [
         f"{parts[SEEN]['pictures']:,} test pictures, corruptions {parts[SEEN]['source']}, with the constants of "
         f"{'CIFAR-C' if parts[SEEN]['constants'] == 'cifar' else 'ImageNet-C'}. The mean is not normalized by another "
         "network's errors, as is usual on CIFAR-C."
     ]
-    if parts[SEEN]["constants"] == "imagenet":
+    if not whole:
+        notes.append(f"There is no mean: these are {len(known)} of the 15 corruptions.")
+    elif parts[SEEN]["constants"] == "imagenet":
         name = f"mCE of {kind}, normalized by AlexNet, %"
         summary[name] = _mean(found, mce.ALEXNET, substituted)
         notes.append(f"{name}: {summary[name] or float('nan'):.2f}.")
@@ -128,7 +141,8 @@ def show(parts: Parts) -> Shown:
         )
     names = [name for name in found if name.removesuffix("_like") in corruptions.MAIN]
     means = [float(np.mean([found[name][place] for name in names])) for place in range(len(SEVERITIES))]
-    rows.insert(len(names), (f"mean of {kind}", *map(percent, means), percent(float(np.mean(means)))))
+    if whole:
+        rows.insert(len(names), (f"mean of {kind}", *map(percent, means), percent(float(np.mean(means)))))
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
     return Shown(summary, header, rows, tuple(notes))
 
@@ -139,7 +153,7 @@ def _mean(found: dict[str, list[float]], normalizer: mce.Normalizer | None, subs
 
 def by_corruption(parts: Parts) -> dict[str, list[float]]:
     """Errors at the five severities by corruption, the 15 first."""
-    names = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in parts if name != SEEN))
+    names = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in parts if name not in (SEEN, FIGURES)))
     names.sort(key=lambda name: name.removesuffix("_like") not in corruptions.MAIN)
     return {name: [parts[f"{name} {severity}"] for severity in SEVERITIES] for name in names}
 
@@ -149,7 +163,7 @@ def draw(parts: Parts, folder: Path) -> list[str]:
     found = by_corruption(parts)
     errors = 100 * np.array(list(found.values()))
     figures.grid(folder / "corruptions.png", errors, list(found), [f"{s}" for s in SEVERITIES], "severity", "error, %")
-    return ["corruptions.png", *(["corrupted.png"] if (folder / "corrupted.png").exists() else [])]
+    return ["corruptions.png", *parts.get(FIGURES, [])]
 
 
 SUITE = Suite("Corruptions", settings, compute, show, draw)

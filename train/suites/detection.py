@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import data
 import figures
 import jaxmix.robustness.outliers as noise
+import sets
 from jaxmix.robustness import detection
 from results import Section
 from suites.base import MissingError, Options, Parts, Shown, Suite, percent
@@ -62,19 +62,14 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
         def of_file(path: Path = path) -> dict[str, float]:
             return metrics(_confidence(trained.logits(_read(path, trained), path.name)))
 
-        section.once(path.name, of_file)
+        section.once(str(path), of_file)
 
 
 def _read(path: Path, trained: Trained) -> np.ndarray:
     try:
-        images = data.load("npz", path).test_images
+        return sets.strange(path, trained.images.shape[1:])
     except ValueError as error:
         raise MissingError(f"--outside: {error}") from error
-    if images.shape[1:] != trained.images.shape[1:]:
-        raise MissingError(
-            f"--outside {path} has pictures {images.shape[1:]}; wanted {trained.images.shape[1:]}: resize them."
-        )
-    return images
 
 
 def _confidence(logits: np.ndarray) -> np.ndarray:
@@ -97,7 +92,8 @@ def show(parts: Parts) -> Shown:
 
 def draw(parts: Parts, folder: Path) -> list[str]:
     """A bar per set."""
-    figures.bars(folder / "detection.png", {name: 100 * part["AUROC"] for name, part in parts.items()}, "AUROC, %", 50)
+    shares = {name if len(name) <= 30 else f"...{name[-27:]}": 100 * part["AUROC"] for name, part in parts.items()}
+    figures.bars(folder / "detection.png", shares, "AUROC, %", 50)
     return ["detection.png"]
 
 

@@ -38,13 +38,12 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
         located = sets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
         height, width = located.sizes
         jitted = jax.jit(
-            lambda x, label: localization.levels(
-                localization.score_maps(
-                    saliency.cam(trained.maps(unit(x)), jnp.asarray(trained.kernel), label), height, width
-                )
+            lambda x, label: localization.score_maps(
+                saliency.cam(trained.maps(unit(x)), jnp.asarray(trained.kernel), label), height, width
             )
         )
-        maps = trained.over(jitted, located.images, located.labels, title="class activation maps")
+        scores = trained.over(jitted, located.images, located.labels, title="class activation maps")
+        maps = np.asarray(localization.levels(scores))
         right = trained.logits(located.images, "localization").argmax(1) == located.labels
         _draw(section.folder / "cam.png", located, maps, right, trained.dataset.names)
         marked = np.zeros(maps.shape, np.uint8)
@@ -62,7 +61,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
             "GT-known Loc": localization.top_1_accuracy(
                 maps, located.boxes, np.ones(len(maps), bool), threshold=THRESHOLD
             ),
-            "PxAP of the boxes": localization.pixel_average_precision(maps.astype(np.float32) / 255, marked),
+            "PxAP of the boxes": localization.pixel_average_precision(scores, marked),
             "a box in the middle, MaxBoxAccV2": _center(located, height, width),
         }
 
@@ -120,7 +119,7 @@ def show(parts: Parts) -> Shown:
 
 def draw(parts: Parts, folder: Path) -> list[str]:
     """The figure that `compute` has made."""
-    return ["cam.png"] if (folder / "cam.png").exists() else []
+    return ["cam.png"]
 
 
 SUITE = Suite("Localization", settings, compute, show, draw)
