@@ -92,7 +92,7 @@ def test_a_step_follows_the_gradient_of_the_paper():
     seen = jnp.concatenate([(view - mean[0]) / std[0] for view in made])  # in the authors' order; digits are grey
 
     def objective(params):
-        model = nnx.merge(learner._graph, params, state.statistics, copy=True)
+        model = nnx.merge(learner.graph, params, state.statistics, copy=True)
         p = jax.nn.softmax(model(seen, train=True).reshape(3, B, 10))
         mixture = (p[0] + p[1] + p[2]) / 3
         divergence = sum((q * jnp.log(q / mixture)).sum() / B for q in p) / 3
