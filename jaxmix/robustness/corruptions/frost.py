@@ -20,7 +20,15 @@ Photos = Sequence[UInt8[np.ndarray, "h w 3"]]
 
 def frost(x: Float[Array, "b h w 3"], layer: Float[Array, "b h w 3"], share: float, frosted: float) -> Array:
     """`share x + frosted layer`, both in 0..1, not yet clipped."""
-    return np.float32(share) * x + np.float32(frosted) * layer
+    # In hundredths of levels, which are whole numbers for 8-bit pictures: then it is rounded only once, at the end.
+    own, other = (np.float32(round(100 * weight)) for weight in (share, frosted))
+    return (own * _levels(x) + other * _levels(layer)) / 25500
+
+
+def _levels(x: Array) -> Array:
+    """255 x, the very level where x is one divided by 255."""
+    near = jnp.round(255 * x)
+    return jnp.where(jnp.abs(255 * x - near) < 1e-4, near, 255 * x)
 
 
 def photographs(folder: str | pathlib.Path) -> Photos:
