@@ -83,7 +83,7 @@ def _made(trained: Trained, section: Section, options: Options) -> None:
 
     def figure() -> list[str]:
         small = [i for i in range(len(images)) if masks[i].mean() < 0.7] or list(range(len(images)))
-        first = small[:6]
+        first = [small[i] for i in np.linspace(0, len(small) - 1, min(6, len(small))).astype(int)]
         figures.sheet(
             section.folder / "backgrounds.png",
             [[np.asarray(make())[i] for i in first] for make, _ in made.values()],
