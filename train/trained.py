@@ -17,6 +17,7 @@ import cifar
 import data
 import pictures
 import runs
+from jaxmix.pixels.packed import unit
 from steps import local_mesh
 
 
@@ -90,11 +91,6 @@ class Trained:
             rows = np.arange(start, start + self.batch_size) % count
             found.append(np.asarray(function(*(jax.device_put(array[rows], self._rows) for array in arrays))))
         return np.concatenate(found)[:count]
-
-
-def unit(images: Array) -> Float[Array, "b h w c"]:
-    """Pictures as float32 in 0..1."""
-    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images.astype(jnp.float32)
 
 
 def error(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -29,7 +29,7 @@ def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0)
     scores, ids = samples.rows("logits", logits, labels)
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature is {temperature}; wanted a number above 0")
-    return _softmax(scores / temperature).max(1), scores.argmax(1) == ids
+    return softmax(scores / temperature).max(1), scores.argmax(1) == ids
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -97,12 +97,13 @@ def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high:
         return float(np.clip(1.0, low, high))
     while high - low > 1e-6 * low:
         middle = (low + high) / 2
-        too_sure = (_softmax(scores / middle) * scores).sum() > 0
+        too_sure = (softmax(scores / middle) * scores).sum() > 0
         low, high = (middle, high) if too_sure else (low, middle)
     return float((low + high) / 2)
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities [n k] of logits [n k]."""
     exponent = np.exp(scores - scores.max(1, keepdims=True))
     return exponent / exponent.sum(1, keepdims=True)
 

@@ -10,10 +10,11 @@ import numpy as np
 
 import figures
 import jaxmix
+from jaxmix.pixels.packed import unit
 from jaxmix.robustness import attacks
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, percent
-from trained import Trained, error, unit
+from trained import Trained, error
 
 STEPS = 10
 LEVELS = (1, 2, 4, 8)  # of 255

@@ -11,10 +11,11 @@ import numpy as np
 
 import figures
 import sets
+from jaxmix.pixels.packed import unit
 from jaxmix.robustness import backgrounds
 from results import Section
 from suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from trained import Trained, unit
+from trained import Trained
 
 CHALLENGED = 200
 # Parts that are no accuracies.

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import figures
+from jaxmix.pixels.packed import unit
 from jaxmix.robustness import between
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing, percent
-from trained import Trained, unit
+from trained import Trained
 
 KINDS = {"mixup": between.mixup, "cutmix": between.cutmix}
 SHARES = [tenths / 10 for tenths in range(11)]

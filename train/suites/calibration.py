@@ -44,9 +44,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
 
 def _metrics(logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, float]:
     sure, right = probabilities.top_label(logits, labels, temperature=temperature)
-    scaled = logits.astype(np.float64) / temperature
-    shares = np.exp(scaled - scaled.max(1, keepdims=True))
-    shares /= shares.sum(1, keepdims=True)
+    shares = probabilities.softmax(logits.astype(np.float64) / temperature)
     found = {name: metric(sure, right) for name, metric in METRICS.items()}
     if len(sure) >= 200:  # with fewer that loop has no bin left
         found["RMS, last bin dropped"] = calibration.rms_error(sure, right, drop_last_bin=True)

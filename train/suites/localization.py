@@ -13,10 +13,11 @@ import figures
 import sets
 from jaxmix import draw as drawing
 from jaxmix import saliency
+from jaxmix.pixels.packed import unit
 from jaxmix.robustness import localization
 from results import Section
 from suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from trained import Trained, unit
+from trained import Trained
 
 OVERLAPS = (0.3, 0.5, 0.7)
 THRESHOLD = 0.15

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 
 import figures
+from jaxmix.pixels.packed import unit
 from jaxmix.robustness import occlusion
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing, percent
-from trained import Trained, error, unit
+from trained import Trained, error
 
 KINDS = {"center": occlusion.center, "border": occlusion.border}
 

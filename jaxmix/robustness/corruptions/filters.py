@@ -1,5 +1,7 @@
 """Weighted sums of shifted pictures [b h w c]: separable Gaussians and small kernels."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +12,11 @@ from jaxmix.rounding import stored
 # Longer rows of taps become a matrix: one product then takes less time than the sum.
 _LONGEST = 101
 
+# What lies beyond the border, as numpy.pad names it.
+Border = Literal["edge", "reflect", "symmetric"]
 
-def gaussian(x: Float[Array, "b h w c"], sigma: float, *, truncate: float = 4.0, mode: str = "edge") -> Array:
+
+def gaussian(x: Float[Array, "b h w c"], sigma: float, *, truncate: float = 4.0, mode: Border = "edge") -> Array:
     """Separable Gaussian of radius int(truncate sigma + 1/2), weights exp(-t^2 / 2 sigma^2) of sum 1."""
     radius = int(truncate * sigma + 0.5)
     if radius == 0:
@@ -23,10 +28,10 @@ def gaussian(x: Float[Array, "b h w c"], sigma: float, *, truncate: float = 4.0,
     return x
 
 
-def _along(x: Array, taps: np.ndarray, axis: int, mode: str) -> Array:
+def _along(x: Array, taps: np.ndarray, axis: int, mode: Border) -> Array:
     side, radius = x.shape[axis], len(taps) // 2
     if len(taps) > _LONGEST:
-        places = np.pad(np.arange(side), radius, mode=mode)  # type: ignore[call-overload]
+        places = np.pad(np.arange(side), radius, mode=mode)
         matrix = np.zeros((side, side))
         for t, tap in enumerate(taps):
             np.add.at(matrix, (np.arange(side), places[t : t + side]), tap)
@@ -36,7 +41,7 @@ def _along(x: Array, taps: np.ndarray, axis: int, mode: str) -> Array:
     return kernel_sum(x, kernel, mode)
 
 
-def kernel_sum(x: Float[Array, "b h w c"], kernel: np.ndarray, mode: str) -> Float[Array, "b h w c"]:
+def kernel_sum(x: Float[Array, "b h w c"], kernel: np.ndarray, mode: Border) -> Float[Array, "b h w c"]:
     """`out[y, x] = sum over u, v of kernel[u, v] x[y + u - n // 2, x + v - m // 2]`, n, m odd."""
     size, height, width, channels = x.shape
     reach = [side // 2 for side in kernel.shape]
