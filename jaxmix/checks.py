@@ -106,9 +106,10 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
         return pairs.following(size)
-    if np.shape(partner) != (size,) or not jnp.issubdtype(jnp.result_type(partner), jnp.integer):
+    partner = partner if hasattr(partner, "dtype") else np.asarray(partner)
+    if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(
-            f"partner has shape {np.shape(partner)} and dtype {jnp.result_type(partner)}; "
+            f"partner has shape {partner.shape} and dtype {partner.dtype}; "
             f"wanted one integer index per sample, shape ({size},)"
         )
     values = concrete(partner)

@@ -361,6 +361,7 @@ def test_a_wrong_batch_says_what_came_and_what_was_wanted(method, mistake):
 
 BAD_PARTNERS = {
     "too few": (jnp.array([0, 1]), r"partner has shape \(2,\).*one integer index per sample, shape \(5,\)"),
+    "a list too short": ([1, 0], r"partner has shape \(2,\) and dtype int64; wanted one integer index per sample"),
     "no integers": (jnp.zeros(5), r"dtype float32.*one integer index per sample"),
     "out of range": (np.array([0, 1, 2, 3, 5]), r"indices from 0 to 5; wanted indices of the batch, 0 to 4"),
 }

@@ -33,7 +33,11 @@ def sharded(x, mesh):
 
 @functools.cache
 def on_one_device(method):
-    return jax.tree.map(np.asarray, jax.jit(method)(jax.random.key(3), pictures()))
+    return mixed_on_one_device(method, pictures())
+
+
+def mixed_on_one_device(method, batch):
+    return jax.tree.map(np.asarray, jax.jit(method)(jax.random.key(3), batch))
 
 
 @every_method
@@ -45,6 +49,21 @@ def test_a_sharded_batch_is_mixed_as_on_one_device(method, kind):
     np.testing.assert_allclose(mix.mask, expected_mix.mask, atol=2e-6)
     np.testing.assert_allclose(images, expected, atol=2e-6)
     assert images.sharding.spec[0] == "data"
+
+
+@every_kind_of_mesh
+def test_large_maps_which_may_be_searched_at_half_their_size_are_so_on_a_sharded_batch(kind):
+    mesh, maps = mesh_of(kind), jax.random.uniform(jax.random.key(7), (16, 132, 130))
+
+    def method(key, maps):
+        return jaxmix.sage(key, maps[..., None], maps)
+
+    images, mix = jax.jit(method)(jax.random.key(3), sharded(maps, mesh))
+    expected, expected_mix = mixed_on_one_device(method, maps)
+    np.testing.assert_allclose(mix.mask, expected_mix.mask, atol=2e-6)
+    np.testing.assert_allclose(images, expected, atol=2e-6)
+    program = jax.jit(jaxmix.per_device(method, mesh))
+    assert not COLLECTIVE.search(program.lower(jax.random.key(3), sharded(maps, mesh)).compile().as_text())
 
 
 @every_kind_of_mesh

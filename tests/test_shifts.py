@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from reference import sage as slow
 
-from jaxmix import shifts
-from jaxmix.shifts import correlation, interpolation, spectral
+from jaxmix import saliency, shifts
+from jaxmix.shifts import correlation, halving, interpolation, spectral
 
 SIZES = [(5, 4), (1, 6), (6, 1), (1, 1)]
 SEARCHES = {"rolled": shifts.rolled, "fourier": shifts.fourier}
@@ -182,6 +182,34 @@ def test_fourier_finds_the_best_of_all_shifts(size, number, missed):
     assert missed >= 0
 
 
+@pytest.mark.parametrize("kind", [blobs, mixture, noise], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("smoothed", [True, False], ids=["smoothed", "raw"])
+def test_fourier_finds_the_best_of_all_shifts_of_large_maps_with_detail_and_without(kind, smoothed):
+    own, other = pairs(7, 3, 132, 140, (kind,))
+    if smoothed:
+        own, other = (np.asarray(saliency.smooth(maps, sigma=1.5, size=9)) for maps in (own, other))
+    small = np.asarray(halving.unseen(own, other)) < 1e-5
+    assert small.all() if smoothed or kind is blobs else not small.any()
+    assert losses(own, other).max() < 1e-6
+
+
+def test_maps_with_an_odd_side_are_not_halved():
+    own, other = (np.asarray(saliency.smooth(maps)) for maps in pairs(9, 3, 131, 140, (noise,)))
+    assert losses(own, other).max() < 1e-6
+
+
+def test_one_pair_with_detail_is_enough_for_a_search_at_full_size():
+    rough, smooth = pairs(9, 2, 132, 140, (noise,)), pairs(9, 2, 132, 140, (blobs,))
+    both = [np.concatenate(maps) for maps in zip(rough, smooth, strict=True)]
+    own, other = (np.float32(maps / (2 * maps.sum((1, 2), keepdims=True))) for maps in both)
+    assert losses(own, other).max() < 1e-6
+    # Half their size would have cost much.
+    half = searches["fourier"](None, halving.halved(own), halving.halved(other))
+    near = best(own, other, halving.around(half, 132, 140))
+    loss = score(own, other, searches["rolled"](None, own, other)) - score(own, other, near)
+    assert loss[:2].max() > 1e-4 and loss[2:].max() < 1e-6
+
+
 @every_search
 def test_moving_the_other_map_moves_the_best_shift_back(name):
     own, other = np.zeros((2, 1, 12, 10), np.float32)
@@ -299,7 +327,7 @@ def test_the_larger_maps_go_through_ffts(monkeypatch):
     used = []
     for name in ("by_products", "by_ffts"):
         monkeypatch.setattr(correlation, name, lambda own, *rest, name=name: used.append(name))
-    for size in ((96, 96), (96, 97), (224, 224)):
+    for size in ((128, 128), (96, 129), (224, 224)):
         correlation.correlate(np.zeros((1, *size)), None, None)
     assert used == ["by_products", "by_ffts", "by_ffts"]
     for least in (1, 2, 11, 13, 63, 127, 447, 1021):
@@ -309,6 +337,45 @@ def test_the_larger_maps_go_through_ffts(monkeypatch):
             while rest % prime == 0:
                 rest //= prime
         assert length >= least and rest == 1
+
+
+def test_halved_maps_are_means_of_four_pixels():
+    maps = np.random.default_rng(5).random((2, 6, 4)).astype(np.float32)
+    made = np.asarray(halving.halved(maps))
+    assert made.shape == (2, 3, 2)
+    for i, j in np.ndindex(made.shape[1:]):
+        expected = maps[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].sum((1, 2)) / 4
+        np.testing.assert_allclose(made[:, i, j], expected, rtol=1e-6)
+
+
+def test_nine_shifts_lie_around_one_of_halved_maps_and_inside_the_frame():
+    made = halving.around(jnp.array([[3, -2], [-4, 4]]), 9, 9).tolist()
+    assert made[0] == [[dy, dx] for dy in (5, 6, 7) for dx in (-5, -4, -3)]
+    assert made[1] == [[dy, dx] for dy in (-8, -8, -7) for dx in (7, 8, 8)]
+
+
+def test_what_half_the_size_hides_is_as_large_as_noise_in_single_pixels_makes_it():
+    generator = np.random.default_rng(10)
+    level, spread, shape = 0.5 / 40**2, 0.2, (300, 40, 40)
+    own, other = (level * (1 + spread * generator.standard_normal(shape)) for _ in range(2))
+
+    def both(a, b):
+        return 2 * (a * b / (a + b)).sum((1, 2))
+
+    # What comes of the details of both together.
+    part = both(own, other) - both(own, level) - both(level, other) + both(level, level + 0 * other)
+    estimates = np.asarray(halving.unseen(np.float32(own), np.float32(other)))
+    # Of normal noise E d^4 is 3 (E d^2)^2, which makes the norm sqrt(3) times as large.
+    assert math.sqrt(3) * part.std() == pytest.approx(estimates.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 7), (5, 0), (19, 14), (8, 8)], ids=str)
+def test_no_single_pixel_is_overlooked_and_no_slope_taken_for_one(place):
+    pixel = np.full((1, 20, 15), 1e-4, np.float32)
+    slope = np.float32(np.add.outer(np.arange(20), 2 * np.arange(15)))[None] / 1e4 + 1e-4
+    pixel[0, *place] = 0.1
+    assert halving.unseen(pixel, pixel)[0] > 1e-2
+    assert halving.unseen(pixel, slope)[0] < 1e-5 and halving.unseen(0 * pixel, pixel)[0] == 0
 
 
 def test_interpolation_is_exact_at_the_nodes_and_errs_by_the_product_elsewhere():

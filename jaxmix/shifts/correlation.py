@@ -19,10 +19,10 @@ def correlate(
 ) -> Float[Array, "y b x"]:
     """Nearly `sum over i, j of a b / (a + b)` for all shifts, where a and b are what own and the moved other are there.
 
-    Up to 96 pixels the transforms are products with matrices: on CPU they take half the time of FFTs at 32 pixels, and
-    three quarters at 64 and 96, but twice as long at 224, for their cost grows with the cube of the side.
+    Up to 128 pixels the transforms are products with matrices: on CPU they take half the time of FFTs at 32 pixels, and
+    three quarters from 64 to 128, but twice as long at 224, for their cost grows with the cube of the side.
     """
-    return (by_products if max(own.shape[1:]) <= 96 else by_ffts)(own, other, nodes)
+    return (by_products if max(own.shape[1:]) <= 128 else by_ffts)(own, other, nodes)
 
 
 def _summed(spectrum: Callable, own: Array, other: Array, nodes: Array, axis: int):

@@ -49,23 +49,30 @@ def score(own: ArrayLike, other: ArrayLike, shift: ArrayLike) -> Float[Array, "b
     size = own.shape[0]
     if shift.shape != (size, 2):
         raise ValueError(f"shift has shape {shift.shape}; wanted one (dy, dx) for each of {size} pairs, [{size} 2]")
-    return own.sum((1, 2)) + _gain(own, _framed(other), shift)
+    return own.sum((1, 2)) + _gain(own, _twice(other), shift)
 
 
-def _framed(other):
-    """With as many zeros around as a shift can bring into the frame."""
-    height, width = other.shape[1:]
-    return jnp.pad(other, ((0, 0), (height - 1, height - 1), (width - 1, width - 1)))
+def _twice(other):
+    """With itself below and to the right, so that any shift that rolls the content around is a slice."""
+    return jnp.tile(other, (1, 2, 2))
 
 
-def _gain(own, framed, shift):
+def _gain(own, twice, shift):
     """By how much a score exceeds the sum of own: the sum of `M own + (1 - M) moved - own`, with one division."""
-    height, width = own.shape[1:]
-    corner = jnp.array([[height - 1, width - 1]], jnp.int32) - shift
-    moved = jax.vmap(lambda x, at: jax.lax.dynamic_slice(x, (at[0], at[1]), (height, width)))(framed, corner)
+    sides = np.array(own.shape[1:], np.int32)[None]
+    corner = sides - shift % sides
+    moved = jax.vmap(lambda x, at: jax.lax.dynamic_slice(x, (at[0], at[1]), own.shape[1:]))(twice, corner)
     gain = moved * ((moved - own) / jnp.maximum(moved + own, _NOTHING))
-    # Summed by a product, since a sum along the last axis is not vectorized on CPU.
-    return jnp.matmul(gain, jnp.ones(width, jnp.float32), precision="highest").sum(1)
+    # What was rolled around is not in the frame. Sums are products, since a sum along the last axis is not vectorized
+    # on CPU.
+    row, column = (_in_frame(side, by).astype(jnp.float32) for side, by in zip(own.shape[1:], shift.T, strict=True))
+    return jnp.einsum("bh,bhw,bw->b", row, gain, column, precision="highest")
+
+
+def _in_frame(side, shift):
+    """Which places of each picture are filled after a shift."""
+    source = jnp.arange(side, dtype=jnp.int32)[None] - shift[:, None]
+    return (source >= 0) & (source < side)
 
 
 def best(own: ArrayLike, other: ArrayLike, shifts: ArrayLike) -> Int[Array, "b 2"]:
@@ -85,10 +92,10 @@ def best(own: ArrayLike, other: ArrayLike, shifts: ArrayLike) -> Int[Array, "b 2
 
 @jax.jit
 def _best(own, other, shifts):
-    framed = _framed(other)
+    twice = _twice(other)
 
     def compare(found, shift):
-        value = _gain(own, framed, shift)
+        value = _gain(own, twice, shift)
         better = value > found[0]
         return (jnp.where(better, value, found[0]), jnp.where(better[:, None], shift, found[1])), None
 

@@ -9,9 +9,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import checks
+from jaxmix.shifts import halving
 from jaxmix.shifts.correlation import correlate
 from jaxmix.shifts.exact import best, two
 from jaxmix.shifts.interpolation import nodes as nodes_of
+
+# Up to this many pixels a side nothing is gained by a search at half the size. Above, the part of the scores that can't
+# be seen there has to be so small that it doesn't matter.
+_SMALL, _UNIMPORTANT = 128, 1e-5
 
 
 def fourier(
@@ -23,6 +28,11 @@ def fourier(
 
     Interpolation (`jaxmix.shifts.interpolation`) makes a sum of products of the last term, so that a few
     cross-correlations give v of every shift, good to about 1e-3. The shifts that look best are scored exactly.
+
+    Maps with even sides of more than 128 pixels are searched at half their size, which takes a quarter of the time, and
+    of the nine shifts that the best one there stands for the best is taken. But if any pair of the batch has such
+    detail in single pixels that a score might change by 1e-5, they are searched as they are. Maps smoothed as SAGE's
+    have none. (Of an odd side the last row would be half empty, a detail of its own.)
 
     Args:
         key: not used.
@@ -48,7 +58,19 @@ def fourier(
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _fourier(own, other, nodes, rescore):
-    return best(own, other, top(approximate(own, other, nodes), rescore))
+    height, width = own.shape[1:]
+
+    def at_once(own, other):
+        return best(own, other, top(approximate(own, other, nodes), rescore))
+
+    def from_half(own, other):
+        coarse = _fourier(halving.halved(own), halving.halved(other), nodes, rescore)
+        return best(own, other, halving.around(coarse, height, width))
+
+    if min(height, width) <= _SMALL or height % 2 or width % 2:
+        return at_once(own, other)
+    smooth = (halving.unseen(own, other) < _UNIMPORTANT).all()
+    return jax.lax.cond(smooth, from_half, at_once, own, other)
 
 
 def approximate(own: Float[Array, "b h w"], other: Float[Array, "b h w"], nodes: int) -> Float[Array, "y b x"]:

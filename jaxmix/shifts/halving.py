@@ -1,0 +1,47 @@
+"""Maps at half their size, and what of a score can't be seen there."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+_NOTHING = 1e-20
+
+
+def halved(maps: Float[Array, "b h w"]) -> Float[Array, "b n m"]:
+    """Means over 2 x 2 pixels of maps with even sides."""
+    size, height, width = maps.shape
+    return maps.reshape(size, height // 2, 2, width // 2, 2).mean((2, 4))
+
+
+def around(shift: Int[Array, "b 2"], height: int, width: int) -> Int[Array, "b n 2"]:
+    """The nine shifts of whole maps that one of halved maps stands for, row by row."""
+    near = np.stack(np.meshgrid(*[np.arange(-1, 2, dtype=np.int32)] * 2, indexing="ij"), -1).reshape(1, 9, 2)
+    farthest = np.array([[[height - 1, width - 1]]], np.int32)
+    return jnp.clip(2 * shift[:, None] + near, -farthest, farthest)
+
+
+def unseen(own: Float[Array, "b h w"], other: Float[Array, "b h w"]) -> Float[Array, "b"]:
+    """At least the standard deviation, over the shifts, of the part of scores that comes from detail in single pixels.
+
+    Details d and e of maps a and b change `2 sum of a b / (a + b)` by `2 sum of d e * 2 a b / (a + b)^3`. With signs
+    by chance and `a b / (a + b)^3 <= 1 / (8 sqrt(a b))` the variance is at most a quarter of the sum of d^2/a e^2/b,
+    and that at most the product of the two norms, whatever the shift.
+    """
+    return jnp.sqrt(_roughness(own) * _roughness(other)) / 2
+
+
+def _roughness(maps):
+    """The norm of d^2 / a; the mean square of that down and that across.
+
+    d is the second difference, scaled to be the standard deviation of noise without correlation, for slopes are no
+    detail; and a is the mean of a pixel, counted twice, and the two beside it.
+    """
+
+    def square(before, here, after):
+        part = jnp.square(before - 2 * here + after) / jnp.maximum(before + 2 * here + after, _NOTHING)
+        # Summed by a product, since a sum along the last axis is not vectorized on CPU.
+        return jnp.matmul(jnp.square(part * (4 / 6)), jnp.ones(part.shape[2]), precision="highest").sum(1)
+
+    down = square(maps[:, :-2], maps[:, 1:-1], maps[:, 2:])
+    across = square(maps[:, :, :-2], maps[:, :, 1:-1], maps[:, :, 2:])
+    return jnp.sqrt((down + across) / 2)
