@@ -106,7 +106,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
         return pairs.following(size)
-    partner = partner if hasattr(partner, "dtype") else np.asarray(partner)
+    partner = partner if isinstance(partner, jax.Array) else np.asarray(partner)
     if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(
             f"partner has shape {partner.shape} and dtype {partner.dtype}; "

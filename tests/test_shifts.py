@@ -204,7 +204,7 @@ def test_one_pair_with_detail_is_enough_for_a_search_at_full_size():
     own, other = (np.float32(maps / (2 * maps.sum((1, 2), keepdims=True))) for maps in both)
     assert losses(own, other).max() < 1e-6
     # Half their size would have cost much.
-    half = searches["fourier"](None, halving.halved(own), halving.halved(other))
+    half = searches["fourier"](None, halving.halved(own), halving.halved(other))[:, None]
     near = best(own, other, halving.around(half, 132, 140))
     loss = score(own, other, searches["rolled"](None, own, other)) - score(own, other, near)
     assert loss[:2].max() > 1e-4 and loss[2:].max() < 1e-6
@@ -349,9 +349,10 @@ def test_halved_maps_are_means_of_four_pixels():
 
 
 def test_nine_shifts_lie_around_one_of_halved_maps_and_inside_the_frame():
-    made = halving.around(jnp.array([[3, -2], [-4, 4]]), 9, 9).tolist()
-    assert made[0] == [[dy, dx] for dy in (5, 6, 7) for dx in (-5, -4, -3)]
-    assert made[1] == [[dy, dx] for dy in (-8, -8, -7) for dx in (7, 8, 8)]
+    made = halving.around(jnp.array([[[3, -2], [-4, 4]], [[0, 0], [0, 1]]]), 9, 9).tolist()
+    assert made[0][:9] == [[dy, dx] for dy in (5, 6, 7) for dx in (-5, -4, -3)]
+    assert made[0][9:] == [[dy, dx] for dy in (-8, -8, -7) for dx in (7, 8, 8)]
+    assert made[1][9:] == [[dy, dx] for dy in (-1, 0, 1) for dx in (1, 2, 3)]
 
 
 def test_what_half_the_size_hides_is_as_large_as_noise_in_single_pixels_makes_it():

@@ -3,13 +3,15 @@
 What loops is jitted, so that also a call that isn't under the caller's own jit compiles it once.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, placement
+from jaxmix import checks
 
 # No share that matters is smaller: it guards divisions.
 _NOTHING = 1e-16
@@ -87,20 +89,18 @@ def best(own: ArrayLike, other: ArrayLike, shifts: ArrayLike) -> Int[Array, "b 2
     size = own.shape[0]
     if shifts.ndim != 3 or shifts.shape[::2] != (size, 2) or shifts.shape[1] == 0:
         raise ValueError(f"shifts have shape {shifts.shape}; wanted some (dy, dx) for each pair, [{size} n 2]")
-    return _best(own, other, shifts)
+    return ranked(own, other, shifts, 1)[:, 0]
 
 
-@jax.jit
-def _best(own, other, shifts):
+@functools.partial(jax.jit, static_argnums=3)
+def ranked(
+    own: Float[Array, "b h w"], other: Float[Array, "b h w"], shifts: Int[Array, "b n 2"], number: int
+) -> Int[Array, "b k 2"]:
+    """The given number of shifts of highest score, the best first, and the first of equals."""
     twice = _twice(other)
-
-    def compare(found, shift):
-        value = _gain(own, twice, shift)
-        better = value > found[0]
-        return (jnp.where(better, value, found[0]), jnp.where(better[:, None], shift, found[1])), None
-
-    nothing = jnp.full(own.shape[0], -jnp.inf, jnp.float32), jnp.zeros_like(shifts[:, 0])
-    return jax.lax.scan(compare, placement.varying(own, nothing), jnp.moveaxis(shifts, 1, 0))[0][1]
+    gains = jax.lax.map(lambda shift: _gain(own, twice, shift), jnp.moveaxis(shifts, 1, 0))
+    at = jax.lax.top_k(gains.T, min(number, shifts.shape[1]))[1]
+    return jnp.take_along_axis(shifts, at[..., None], 1)
 
 
 def sampled(key: Array, own: ArrayLike, other: ArrayLike, *, share: float = 0.01) -> Int[Array, "b 2"]:

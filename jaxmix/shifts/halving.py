@@ -13,11 +13,11 @@ def halved(maps: Float[Array, "b h w"]) -> Float[Array, "b n m"]:
     return maps.reshape(size, height // 2, 2, width // 2, 2).mean((2, 4))
 
 
-def around(shift: Int[Array, "b 2"], height: int, width: int) -> Int[Array, "b n 2"]:
-    """The nine shifts of whole maps that one of halved maps stands for, row by row."""
-    near = np.stack(np.meshgrid(*[np.arange(-1, 2, dtype=np.int32)] * 2, indexing="ij"), -1).reshape(1, 9, 2)
-    farthest = np.array([[[height - 1, width - 1]]], np.int32)
-    return jnp.clip(2 * shift[:, None] + near, -farthest, farthest)
+def around(shifts: Int[Array, "b n 2"], height: int, width: int) -> Int[Array, "b m 2"]:
+    """The nine shifts of whole maps that each one of halved maps stands for, row by row."""
+    near = np.stack(np.meshgrid(*[np.arange(-1, 2, dtype=np.int32)] * 2, indexing="ij"), -1).reshape(1, 1, 9, 2)
+    farthest = np.array([height - 1, width - 1], np.int32).reshape(1, 1, 1, 2)
+    return jnp.clip(2 * shifts[:, :, None] + near, -farthest, farthest).reshape(len(shifts), -1, 2)
 
 
 def unseen(own: Float[Array, "b h w"], other: Float[Array, "b h w"]) -> Float[Array, "b"]:
