@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 import models
+from models import convolution
 from models.layers import Conv, dropout
 
 SMALL = ("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8", "densenet-7-4")
@@ -205,3 +206,35 @@ def test_a_dense_layer_puts_its_channels_after_those_it_saw():
     out = model.stages[0][0](x, False)
     np.testing.assert_array_equal(out[..., :8], x)
     assert out.shape == (2, 8, 8, 12)
+
+
+@pytest.mark.parametrize(("stride", "groups", "size"), [(1, 1, 70), (2, 1, 64), (1, 2, 33)])
+def test_the_gradient_by_a_kernel_may_be_summed_by_parts(monkeypatch, stride, groups, size):
+    x = jax.random.normal(jax.random.key(0), (size, 6, 5, 4))
+    layer = Conv(4, 6, 3, stride=stride, groups=groups, rngs=nnx.Rngs(0))
+    graph, kernel = nnx.split(layer)
+
+    def loss(x, kernel):
+        return jnp.square(nnx.merge(graph, kernel)(x)).sum()
+
+    def gradients():
+        made = jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, kernel)
+        return jax.jit(jax.value_and_grad(loss, (0, 1)))(x, kernel), str(made).count("conv_general_dilated[")
+
+    whole, number = gradients()
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    jax.clear_caches()
+    made, parts = gradients()
+    assert parts == number + -(-size // convolution.PART) - 1 > number
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5 * float(jnp.abs(b).max())), made, whole
+    )
+    assert made[0] == whole[0]  # only that gradient is computed in another way
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(jnp.float32, 32), (jnp.bfloat16, 64)])
+def test_small_batches_and_bfloat16_are_convolved_whole(monkeypatch, dtype, size):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(convolution, "by_parts", None)
+    layer = Conv(4, 6, 3, rngs=nnx.Rngs(0), dtype=dtype)
+    jax.grad(lambda x: layer(x).astype(jnp.float32).sum())(jnp.ones((size, 6, 5, 4)))

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from models.convolution import convolve
+
 DType = Any
 # What a network calls at each of its mixing points: hidden(point, features [b h w d]) -> features of the same shape.
 Hidden = Callable[[int, jax.Array], jax.Array]
@@ -64,6 +66,7 @@ class Conv(nnx.Conv):
             feature_group_count=groups,
             use_bias=False,
             dtype=dtype,
+            conv_general_dilated=convolve,
             kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
             rngs=rngs,
         )
