@@ -7,8 +7,8 @@ Contenders run interleaved in one process, in random order, round after round; r
 the drift of a busy machine cancels. All get 8-bit pictures: theirs Pillow images one by one, ours the batch, to the
 same kind of result. AugMix's severity is 3, RandAugment's 2 operations of magnitude 9; timm fills with grey and takes
 bilinear and bicubic warps, torchvision nearest ones and black, as they do by default. What timm does not by default is
-the whole RandAugment: it leaves out every other operation, by chance. Here all do as many operations as the papers say;
-its default, which is half of the work, is a contender of its own.
+the whole RandAugment: it leaves out each operation with probability 1/2. Here "timm" does them all, as the paper says;
+"timm, half" is its default.
 """
 
 import functools

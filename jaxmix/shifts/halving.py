@@ -13,19 +13,19 @@ def halved(maps: Float[Array, "b h w"]) -> Float[Array, "b n m"]:
     return maps.reshape(size, height // 2, 2, width // 2, 2).mean((2, 4))
 
 
-def around(shifts: Int[Array, "b n 2"], height: int, width: int) -> Int[Array, "b m 2"]:
-    """The nine shifts of whole maps that each one of halved maps stands for, row by row."""
+def around(shifts: Int[Array, "b n 2"]) -> Int[Array, "b m 2"]:
+    """Each shift and its eight neighbours, row by row. All are in the frame if the shifts and its sides are even."""
     near = np.stack(np.meshgrid(*[np.arange(-1, 2, dtype=np.int32)] * 2, indexing="ij"), -1).reshape(1, 1, 9, 2)
-    farthest = np.array([height - 1, width - 1], np.int32).reshape(1, 1, 1, 2)
-    return jnp.clip(2 * shifts[:, :, None] + near, -farthest, farthest).reshape(len(shifts), -1, 2)
+    return (shifts[:, :, None] + near).reshape(len(shifts), -1, 2)
 
 
 def unseen(own: Float[Array, "b h w"], other: Float[Array, "b h w"]) -> Float[Array, "b"]:
     """At least the standard deviation, over the shifts, of the part of scores that comes from detail in single pixels.
 
-    Details d and e of maps a and b change `2 sum of a b / (a + b)` by `2 sum of d e * 2 a b / (a + b)^3`. With signs
-    by chance and `a b / (a + b)^3 <= 1 / (8 sqrt(a b))` the variance is at most a quarter of the sum of d^2/a e^2/b,
-    and that at most the product of the two norms, whatever the shift.
+    Details d and e of maps a and b together change `2 sum of a b / (a + b)` by `2 sum of d e * 2 a b / (a + b)^3`, to
+    second order; what either does alone hardly depends on the shift. With signs by chance, that is without a pattern,
+    and `a b / (a + b)^3 <= 1 / (8 sqrt(a b))` the variance is at most a quarter of the sum of d^2/a e^2/b, and that at
+    most the product of the two norms, whatever the shift.
     """
     return jnp.sqrt(_roughness(own) * _roughness(other)) / 2
 
@@ -40,7 +40,7 @@ def _roughness(maps):
     def square(before, here, after):
         part = jnp.square(before - 2 * here + after) / jnp.maximum(before + 2 * here + after, _NOTHING)
         # Summed by a product, since a sum along the last axis is not vectorized on CPU.
-        return jnp.matmul(jnp.square(part * (4 / 6)), jnp.ones(part.shape[2]), precision="highest").sum(1)
+        return jnp.matmul(jnp.square(part * (4 / 6)), jnp.ones(part.shape[2], jnp.float32), precision="highest").sum(1)
 
     down = square(maps[:, :-2], maps[:, 1:-1], maps[:, 2:])
     across = square(maps[:, :, :-2], maps[:, :, 1:-1], maps[:, :, 2:])

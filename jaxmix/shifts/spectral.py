@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Int
 from jaxmix import checks
 from jaxmix.shifts import halving
 from jaxmix.shifts.correlation import correlate
-from jaxmix.shifts.exact import ranked, two
+from jaxmix.shifts.exact import best, ranked, two
 from jaxmix.shifts.interpolation import nodes as nodes_of
 
 # Up to this many pixels a side nothing is gained by a search at half the size. Above, the part of the scores that can't
-# be seen there has to be so small that it doesn't matter. Of the shifts found there some are kept, for one between them
-# may be better than its neighbours at half the size tell.
+# be seen there has to be so small that it doesn't matter. Of the shifts found there some are kept, for a neighbour of
+# the second may be better than those of the first.
 _SMALL, _UNIMPORTANT, _KEPT = 128, 1e-5, 2
 
 
@@ -30,10 +30,11 @@ def fourier(
     Interpolation (`jaxmix.shifts.interpolation`) makes a sum of products of the last term, so that a few
     cross-correlations give v of every shift, good to about 1e-3. The shifts that look best are scored exactly.
 
-    Maps with even sides of more than 128 pixels are searched at half their size, which takes a third of the time; of
-    the shifts that the two best ones there stand for the best is taken. But if any pair of the batch has such detail in
-    single pixels that a score might change by 1e-5, they are searched as they are. Maps smoothed as SAGE's have none.
-    (Of an odd side the last row would be half empty, a detail of its own.)
+    Maps with even sides of more than 128 pixels are searched at half their size, which takes less than half the time:
+    what looks best there is scored exactly, and so are the neighbours of the two best. But if any pair of the batch has
+    so much detail in single pixels that a score might change by 1e-5, all are searched as they are. Maps smoothed as
+    SAGE's have less, unless few pixels outshine the others. (Of an odd side the last row would be half empty, a detail
+    of its own. Under `jax.vmap` both searches run.)
 
     Args:
         key: not used.
@@ -44,7 +45,8 @@ def fourier(
 
     Returns:
         (dy, dx) of each pair: what `rolled` finds, or now and then a shift whose score is as good to 1e-5. Only where
-        maps are single bright pixels on a flat background may the score be 1e-2 below the best: 8 nodes help there.
+        maps are single bright pixels on a flat background may the score be 1e-2 below the best: 8 nodes help there; and
+        by 1e-4 for large smooth maps with a faint regular pattern of a few pixels.
 
     Raises:
         ValueError: maps that aren't [b h w] and alike, nodes or rescore not a whole number in its range.
@@ -54,22 +56,19 @@ def fourier(
     [[-1, 0]]
     """
     del key
-    own, other = two(own, other)
-    return _best(own, other, checks.count("nodes", nodes, high=64), checks.count("rescore", rescore), 1)[:, 0]
+    return _fourier(*two(own, other), checks.count("nodes", nodes, high=64), checks.count("rescore", rescore))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _best(own, other, nodes, rescore, number):
-    """The best shifts, that many of them."""
-    height, width = own.shape[1:]
-
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _fourier(own, other, nodes, rescore):
     def at_once(own, other):
-        return ranked(own, other, top(approximate(own, other, nodes), rescore), number)
+        return best(own, other, top(approximate(own, other, nodes), rescore))
 
     def from_half(own, other):
-        coarse = _best(halving.halved(own), halving.halved(other), nodes, rescore, _KEPT)
-        return ranked(own, other, halving.around(coarse, height, width), number)
+        coarse = top(approximate(halving.halved(own), halving.halved(other), nodes), rescore)
+        return best(own, other, halving.around(ranked(own, other, 2 * coarse, _KEPT)))
 
+    height, width = own.shape[1:]
     if min(height, width) <= _SMALL or height % 2 or width % 2:
         return at_once(own, other)
     smooth = (halving.unseen(own, other) < _UNIMPORTANT).all()
