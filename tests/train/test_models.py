@@ -232,9 +232,12 @@ def test_the_gradient_by_a_kernel_may_be_summed_by_parts(monkeypatch, stride, gr
     assert made[0] == whole[0]  # only that gradient is computed in another way
 
 
-@pytest.mark.parametrize(("dtype", "size"), [(jnp.float32, 32), (jnp.bfloat16, 64)])
-def test_small_batches_and_bfloat16_are_convolved_whole(monkeypatch, dtype, size):
+@pytest.mark.parametrize(
+    ("dtype", "size", "backend"), [(jnp.float32, 32, "cpu"), (jnp.bfloat16, 64, "cpu"), (jnp.float32, 64, "gpu")]
+)
+def test_small_batches_bfloat16_and_other_devices_convolve_whole(monkeypatch, dtype, size, backend):
     monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
     monkeypatch.setattr(convolution, "by_parts", None)
     layer = Conv(4, 6, 3, rngs=nnx.Rngs(0), dtype=dtype)
     jax.grad(lambda x: layer(x).astype(jnp.float32).sum())(jnp.ones((size, 6, 5, 4)))
