@@ -223,7 +223,6 @@ def test_the_gradient_by_a_kernel_may_be_summed_by_parts(monkeypatch, stride, gr
 
     whole, number = gradients()
     monkeypatch.setattr(jax, "device_count", lambda: 1)
-    jax.clear_caches()
     made, parts = gradients()
     assert parts == number + -(-size // convolution.PART) - 1 > number
     jax.tree.map(
