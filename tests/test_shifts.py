@@ -399,6 +399,13 @@ def test_no_single_pixel_is_overlooked_and_no_slope_taken_for_one(place):
     assert halving.unseen(pixel, slope)[0] < 1e-5 and halving.unseen(0 * pixel, pixel)[0] == 0
 
 
+def test_stripes_are_detail_whichever_way_they_run():
+    stripes = np.broadcast_to(np.float32([1, 3] * 8)[None, None] / 512, (1, 16, 16))
+    across, down = halving.unseen(stripes, stripes), halving.unseen(*[stripes.swapaxes(1, 2)] * 2)
+    assert across[0] > 1e-3
+    np.testing.assert_allclose(across, down, rtol=1e-6)
+
+
 def test_interpolation_is_exact_at_the_nodes_and_errs_by_the_product_elsewhere():
     nodes = np.array([0.7, 0.1, 0.02, 0.003])
     a, b = np.geomspace(1e-4, 1, 40)[:, None], np.concatenate([nodes, np.geomspace(1e-4, 1, 37)])[None]
