@@ -20,7 +20,7 @@ import jax
 import keras
 
 import jaxmix
-from jaxmix import masks, pairs, shares
+from jaxmix import masks, partners, sampling
 
 SIZES = [(256, 32, 32, 3), (64, 224, 224, 3)]
 ROUNDS, SECONDS = 41, 0.03
@@ -28,20 +28,20 @@ ROUNDS, SECONDS = 41, 0.03
 
 def bare_mixup(key, x):
     """The expression by hand, with the draws of `jaxmix.mixup`."""
-    share = shares.beta(key, 1.0, x.shape[0])
+    share = sampling.beta(key, 1.0, x.shape[0])
     a = (1 - share)[:, None, None, None]
-    return a * x + (1 - a) * x[pairs.following(x.shape[0])], share
+    return a * x + (1 - a) * x[partners.following(x.shape[0])], share
 
 
 def bare_cutmix(key, x):
     """The same expression with the draws of `jaxmix.cutmix`: one number per picture, the pixels its box covers."""
     share_key, center_key = jax.random.split(key)
     b, height, width, _ = x.shape
-    share = shares.beta(share_key, 1.0, b)
+    share = sampling.beta(share_key, 1.0, b)
     rows, columns = masks.even_box(share, masks.uniform_center(center_key, b, height, width), height, width)
     covered = rows.sum(1) * columns.sum(1) / (height * width)
     a = (1 - covered)[:, None, None, None]
-    return a * x + (1 - a) * x[pairs.following(b)], covered
+    return a * x + (1 - a) * x[partners.following(b)], covered
 
 
 def only_images_and_weights(method):

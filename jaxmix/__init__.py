@@ -1,7 +1,7 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
-from jaxmix import blocks, draw, masks, pairs, pixels, robustness, saliency, shifts, warps
-from jaxmix.choose import one_of, sometimes, split
+from jaxmix import blocks, masks, partners, pixels, robustness, saliency, shifts, visualize, warps
+from jaxmix.combinators import one_of, sometimes, split
 from jaxmix.consistency import jsd
 from jaxmix.losses import accuracy, cross_entropy, softmax_bce
 from jaxmix.methods.adversarial import adversarial
@@ -44,7 +44,6 @@ __all__ = [
     "cross_entropy",
     "cutmix",
     "cutout",
-    "draw",
     "dropblock",
     "evenly",
     "fmix",
@@ -56,7 +55,7 @@ __all__ = [
     "mixup",
     "one_of",
     "pair",
-    "pairs",
+    "partners",
     "per_device",
     "pixels",
     "puzzlemix",
@@ -76,5 +75,6 @@ __all__ = [
     "split",
     "targets",
     "trivialaugment",
+    "visualize",
     "warps",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import checks, placement
+from jaxmix import arguments, placement
 
 
 def cam(
@@ -120,7 +120,7 @@ def _class_ids(labels: ArrayLike, size: int, classes: int) -> tuple[Int[Array, "
             f"labels have shape {shape} and dtype {dtype}; wanted one class id per sample, [{size}]: "
             "call labels.argmax(-1) on soft labels"
         )
-    known = checks.concrete(labels)
+    known = arguments.concrete(labels)
     if known is not None and (known.min() < 0 or known.max() >= classes):
         raise ValueError(f"labels go from {known.min()} to {known.max()}; wanted class ids, 0 to {classes - 1}")
     ids = jnp.asarray(labels, jnp.int32)

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt8
 
-from jaxmix import checks
+from jaxmix import arguments
 
 _RADII = (12, 24, 48, 28, 56, 112)
 # Shares of blue, green and red in grey, in 1 / 2^15.
 _GREY = (3735, 19235, 9798)
 
 
-def fine_grained(images: checks.Batch) -> UInt8[Array, "b h w"]:
+def fine_grained(images: arguments.Batch) -> UInt8[Array, "b h w"]:
     """How much each pixel differs from its surroundings at six scales, as 8-bit maps.
 
         out = 255 on / max(on) + 255 off / max(off)
@@ -45,7 +45,7 @@ def fine_grained(images: checks.Batch) -> UInt8[Array, "b h w"]:
     >>> maps.shape, maps.dtype, int(maps[0, 3, 5])
     ((1, 8, 8), dtype('uint8'), 255)
     """
-    x = checks.images(images)
+    x = arguments.images(images)
     if x.dtype != jnp.uint8 or x.shape[3] not in (1, 3):
         raise ValueError(
             f"images have shape {x.shape} and dtype {x.dtype}; wanted 8-bit pictures [b h w 3] or [b h w 1]: "

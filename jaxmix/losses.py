@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.mix import Mix, one_hot, targets
 
 
@@ -93,7 +93,7 @@ def _smooth(logits, labels, mix, label_smoothing):
     target = one_hot(labels, classes) if mix is None else targets(mix, labels, classes)
     if target.shape[0] != size:
         raise ValueError(f"there are {size} rows of logits, but {target.shape[0]} labels")
-    rate = checks.number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+    rate = arguments.number("label_smoothing", label_smoothing, low=0.0, high=1.0)
     return (1 - rate) * target + rate / classes * target.sum(1, keepdims=True)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix.rounding import settled
+from jaxmix.numerics import barrier
 
 Profiles = tuple[Float[Array, "d h"], Float[Array, "d w"]]
 Center = Callable[[Array, int, int, int], tuple[Array, Array]]
@@ -49,7 +49,7 @@ def gaussian_center(
     normal = jax.random.normal(key, (2, draws), jnp.float32)
 
     def pixel(z, side):
-        offset = settled(jnp.asarray(std, jnp.float32) * side * z)
+        offset = barrier(jnp.asarray(std, jnp.float32) * side * z)
         return jnp.clip(jnp.round(side / 2 + offset), 0, side - 1).astype(jnp.int32)
 
     return pixel(normal[0], height), pixel(normal[1], width)
@@ -58,7 +58,7 @@ def gaussian_center(
 def real_center(key: Array, draws: int, height: int, width: int) -> tuple[Float[Array, "d"], Float[Array, "d"]]:
     """A point (y, x) anywhere in the picture, in pixels, for `real_box`."""
     uniform = jax.random.uniform(key, (2, draws), jnp.float32)
-    return settled(uniform[0] * height), settled(uniform[1] * width)
+    return barrier(uniform[0] * height), barrier(uniform[1] * width)
 
 
 def even_box(
@@ -90,7 +90,7 @@ def real_box(
     """
 
     def profile(middle, side):
-        half = settled(side * jnp.sqrt(share) / 2)
+        half = barrier(side * jnp.sqrt(share) / 2)
         start, end = (edge(jnp.clip(middle + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1))
         return window(start, end, side)
 
@@ -175,7 +175,7 @@ def authors_anisotropic(
 def _amplitude(height, width, columns, decay):
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[:columns])
     octaves = np.log(np.maximum(frequency, 1 / max(height, width))).astype(np.float32)
-    return settled(jnp.exp(settled(-jnp.asarray(decay, jnp.float32) * octaves)))[None, :, :, None]
+    return barrier(jnp.exp(barrier(-jnp.asarray(decay, jnp.float32) * octaves)))[None, :, :, None]
 
 
 def _picture(spectrum, height, width):

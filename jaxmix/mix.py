@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, placement
-from jaxmix.rounding import settled
+from jaxmix import arguments, placement
+from jaxmix.numerics import barrier
 from jaxmix.warps import Warp
 
 
@@ -60,12 +60,12 @@ def pair(
             f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
         )
     size = np.shape(partner)[0]
-    partner = checks.partners(partner, size)
+    partner = arguments.partners(partner, size)
     pixels = mask.shape[1] * mask.shape[2]
     covered = mask.sum((1, 2)) if covered is None else covered
     source = jnp.stack([jnp.arange(size, dtype=partner.dtype), partner], 1)
     counts = jnp.stack([pixels - covered, covered], 1)
-    weight = jnp.broadcast_to(counts / settled(jnp.full_like(counts, pixels)), (size, 2))
+    weight = jnp.broadcast_to(counts / barrier(jnp.full_like(counts, pixels)), (size, 2))
     masks = jnp.broadcast_to(jnp.stack([1 - mask, mask], 1), (size, 2, *mask.shape[1:]))
     return Mix(source, weight, masks, (None, warp))
 
@@ -98,7 +98,7 @@ def apply(mix: Mix, x: Array) -> Array:
     >>> apply(mix, jnp.array([0.0, 1.0])).tolist()
     [0.25, 0.75]
     """
-    x = checks.pixels(jnp.asarray(x), "x to mix")
+    x = arguments.pixels(jnp.asarray(x), "x to mix")
     size = mix.source.shape[0]
     if x.ndim == 0 or x.shape[0] != size:
         raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")

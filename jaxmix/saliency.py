@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.activation import cam as cam
 from jaxmix.activation import grad_cam as grad_cam
 from jaxmix.fine_grained import fine_grained as fine_grained
@@ -42,7 +42,7 @@ def input_gradient(loss: Callable[[Array], Array], images: Array) -> Float[Array
     >>> input_gradient(lambda x: (x**2).sum((1, 2, 3)), jnp.full((1, 1, 2, 1), 3.0)).ravel().tolist()
     [6.0, 6.0]
     """
-    x = jax.lax.stop_gradient(checks.images(images))
+    x = jax.lax.stop_gradient(arguments.images(images))
     x = x.astype(jnp.float32) if x.dtype == jnp.uint8 else x
 
     def total(x: Array) -> Array:
@@ -105,8 +105,8 @@ def smooth(maps: Array, *, sigma: ArrayLike = 1.0, size: int = 5) -> Float[Array
     [0.0, 0.27, 0.45, 0.27, 0.0]
     """
     maps = _ranked(maps, 3, "maps").astype(jnp.float32)
-    sigma = jnp.maximum(checks.number("sigma", sigma, above=0.0), _NARROWEST)
-    reach = checks.count("size", size) // 2
+    sigma = jnp.maximum(arguments.number("sigma", sigma, above=0.0), _NARROWEST)
+    reach = arguments.count("size", size) // 2
     if size % 2 == 0:
         raise ValueError(f"size is {size}; wanted an odd number of taps, so that one is in the middle")
     taps = jnp.exp(-jnp.square(jnp.arange(-reach, reach + 1, dtype=jnp.float32) / sigma) / 2)

@@ -9,7 +9,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 
 from jaxtyping import install_import_hook
 
-install_import_hook([f"jaxmix.{name}" for name in ("masks", "pairs", "warps")], "beartype.beartype")
+install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")], "beartype.beartype")
 
 import jax
 import numpy as np

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix import checks
+from jaxmix import arguments
 
 SHAPE = (5, 15, 10, 3)  # height and width differ, and one is odd
 
@@ -38,7 +38,7 @@ def _guided(method):
 
     @functools.wraps(method)
     def call(key, batch, **options):
-        x = checks.images(batch)
+        x = arguments.images(batch)
         if "blocks" in inspect.signature(method).parameters:  # as many as fit, up to five
             options = {"blocks": math.gcd(math.gcd(x.shape[1], x.shape[2]), 60)} | options
         return method(key, batch, *_arguments(method, x), **options)
@@ -300,7 +300,7 @@ def test_probability_0_is_the_identity_and_1_is_the_method(method):
         return [jaxmix.sometimes(method, p, per_batch=per_batch)(key, x) for per_batch in (False, True)]
 
     mixed = jax.jit(mixed)
-    with jaxmix.choose._depth(1):  # where a method that is a choice itself draws as it does inside another choice
+    with jaxmix.combinators._depth(1):  # where a method that is a choice itself draws as it does inside another choice
         expected = method(key(), pictures())
     for images, mix in mixed(key(), pictures(), 0.0):
         np.testing.assert_array_equal(images, pictures())
@@ -489,11 +489,11 @@ def test_public_functions_lower_for_every_platform():
         "adversarial": (jaxmix.adversarial, (typed, x, mix, x)),
         "dropblock": (jaxmix.dropblock, (typed, x)),
         "augmix_views": (jaxmix.augmix_views, (typed, x)),
-        "shuffle": (lambda key: jaxmix.pairs.shuffle(key, b), (typed,)),
-        "within": (jaxmix.pairs.within, (typed, labels)),
+        "shuffle": (lambda key: jaxmix.partners.shuffle(key, b), (typed,)),
+        "within": (jaxmix.partners.within, (typed, labels)),
     }
     functions = {name for name in jaxmix.__all__ if inspect.isfunction(getattr(jaxmix, name))}
     assert functions <= calls.keys() | METHODS.keys()
-    for function, arguments in calls.values():
-        exported = jax.export.export(jax.jit(function), platforms=("cpu", "cuda", "tpu"))(*arguments)
+    for function, example in calls.values():
+        exported = jax.export.export(jax.jit(function), platforms=("cpu", "cuda", "tpu"))(*example)
         assert not HOST_CALL.search(exported.mlir_module())

@@ -156,8 +156,8 @@ def test_choices_run_inside_the_users_own_shard_map():
 @every_kind_of_mesh
 def test_partners_of_the_same_group_are_found_on_a_sharded_batch(kind):
     group = jnp.arange(16) % 3
-    found = jax.jit(jaxmix.pairs.within)(jax.random.key(0), sharded(group, mesh_of(kind)))
-    np.testing.assert_array_equal(found, jaxmix.pairs.within(jax.random.key(0), group))
+    found = jax.jit(jaxmix.partners.within)(jax.random.key(0), sharded(group, mesh_of(kind)))
+    np.testing.assert_array_equal(found, jaxmix.partners.within(jax.random.key(0), group))
 
 
 def test_a_batch_that_does_not_divide_says_so():

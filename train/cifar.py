@@ -30,7 +30,7 @@ from tqdm import tqdm
 import data
 import recipes
 import runs
-from jaxmix import draw
+from jaxmix import visualize
 from steps import PREVIEW_STEPS, State, Trainer, local_mesh, steps_per_call
 
 Loss = Literal["auto", "cross_entropy", "softmax_bce"]
@@ -396,7 +396,7 @@ def draw_mixed(config: Config, trainer: Trainer, state: State, path: Path) -> No
     if batch.maps is not None:
         print(f"mixed.png shows maps of the network after {int(state.step)} steps")
     images, mixed, mix, labels, maps = batch
-    draw.contact_sheet(images, mixed, mix, labels, maps=maps, names=trainer.dataset.names).save(path)
+    visualize.contact_sheet(images, mixed, mix, labels, maps=maps, names=trainer.dataset.names).save(path)
 
 
 def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints, state: State) -> int:

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxmix import checks, placement
+from jaxmix import arguments, placement
 from jaxmix.blocks.chains import Costs
 from jaxmix.blocks.decomposition import minimize
-from jaxmix.rounding import settled
+from jaxmix.numerics import barrier
 
 # So many of these can be added up.
 _MOST = 1e30
@@ -88,7 +88,7 @@ def certified(
     [[[[1.0, 1.0], [1.0, 1.0]]], [0.0]]
     """
     arrays = _arrays(own, other, prior, vertical, horizontal)
-    return placement.like(arrays[0], 1, _solve, *arrays, jnp.int32(checks.count("iterations", iterations)))
+    return placement.like(arrays[0], 1, _solve, *arrays, jnp.int32(arguments.count("iterations", iterations)))
 
 
 def energy(
@@ -160,9 +160,9 @@ def _problem(own, other, prior, vertical, horizontal) -> tuple[Costs, Array, Arr
     )
     down = jnp.pad(jnp.maximum(vertical, 0).transpose(1, 2, 0), ((1, 1), (0, 0), (0, 0)))
     right = jnp.pad(jnp.maximum(horizontal, 0).transpose(2, 1, 0), ((1, 1), (0, 0), (0, 0)))
-    more, prior = settled((own - other).transpose(1, 2, 0)), (prior - prior[:, :1]).T[:, None, None]
+    more, prior = barrier((own - other).transpose(1, 2, 0)), (prior - prior[:, :1]).T[:, None, None]
     levels = len(prior) - 1
-    every = [settled(more * (k / levels)) + prior[k] for k in range(levels + 1)]
+    every = [barrier(more * (k / levels)) + prior[k] for k in range(levels + 1)]
     # All of a block's edges together can't make up for a label that costs more than their weights; so it may just as
     # well cost twice that, and rounding is in relation to what matters.
     weight = down[:-1] + down[1:] + (right[:-1] + right[1:]).swapaxes(0, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxmix.mix import Mix
-from jaxmix.rounding import settled
+from jaxmix.numerics import barrier
 
 
 def places(size: int, part: int) -> np.ndarray:
@@ -55,5 +55,5 @@ def dealt(parents: Int[Array, "p n g g 2"], real: np.ndarray) -> Mix:
     )
     mask = (((parents - output) % modulus)[:, :, None] == slot[None, None]).mean(-1, dtype=jnp.float32)
     mask = mask.reshape(-1, slots, rows, columns)[: real.sum()]
-    weight = mask.sum((2, 3)) / settled(jnp.full(mask.shape[:2], rows * columns, jnp.float32))
+    weight = mask.sum((2, 3)) / barrier(jnp.full(mask.shape[:2], rows * columns, jnp.float32))
     return Mix(jnp.asarray(source.reshape(-1, slots)[: real.sum()]), weight, mask, (None,) * slots)

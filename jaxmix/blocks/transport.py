@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import checks, placement
+from jaxmix import arguments, placement
 
 
 def transport(
@@ -40,7 +40,7 @@ def transport(
     """
     size, rows, columns = saliency.shape
     blocks, longest = rows * columns, max(rows, columns)
-    weight = checks.number("distance_weight", distance_weight) / max(longest - 1, 1) ** 2
+    weight = arguments.number("distance_weight", distance_weight) / max(longest - 1, 1) ** 2
     saliency, visible = jnp.nan_to_num(saliency).reshape(size, blocks), visible.reshape(size, blocks)
     # What is saved is the same at every visible place, so a block prefers these by distance alone; and first of all
     # its own, so that a visible place is never without a block. Nobody asks for more than nothing: it would get no

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.methods.puzzlemix import units
 from jaxmix.mix import Mix, apply
 
@@ -62,17 +62,17 @@ def adversarial(
     (True, True)
     """
     start_key, choice_key, size_key = jax.random.split(key, 3)
-    x = checks.images(images)
-    limit = checks.number("epsilon", epsilon)
+    x = arguments.images(images)
+    limit = arguments.number("epsilon", epsilon)
     if start is None:
         start = limit * jax.random.uniform(start_key, x.shape, jnp.float32, -1, 1)
     for name, array in (("gradient", gradient), ("start", start)):
         if array.shape != x.shape:
             raise ValueError(f"{name} has shape {array.shape}; wanted that of the images, {x.shape}")
     towards = (gradient > 0).astype(jnp.float32) - (gradient < 0).astype(jnp.float32)
-    noise = jnp.clip(start + checks.number("step", step) * towards, -limit, limit) / units(std, x)
+    noise = jnp.clip(start + arguments.number("step", step) * towards, -limit, limit) / units(std, x)
     slots = mix.weight.shape[1:]
-    chosen = jax.random.uniform(choice_key, slots, jnp.float32) < checks.number("p", p, high=1.0)
+    chosen = jax.random.uniform(choice_key, slots, jnp.float32) < arguments.number("p", p, high=1.0)
     size = jnp.where(chosen, jax.random.uniform(size_key, slots, jnp.float32), 0.0)
     wide = x.dtype if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
     change = apply(mix._replace(mask=mix.mask * size[None, :, None, None]), jax.lax.stop_gradient(noise))

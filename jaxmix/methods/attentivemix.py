@@ -5,15 +5,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import checks, masks, placement
+from jaxmix import arguments, masks, placement
 from jaxmix.mix import Mix, apply, pair
-from jaxmix.rounding import opaque, settled
+from jaxmix.numerics import barrier, hide_constant
 from jaxmix.saliency import flat_unless_finite
 
 
 def attentivemix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     attention: jax.Array,
     *,
     cells: ArrayLike = 6,
@@ -58,13 +58,15 @@ def attentivemix(
     >>> mix.mask[0, 1, :, 0].tolist(), mix.weight[0].tolist()
     ([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], [0.75, 0.25])
     """
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
-    maps, (height, width) = checks.maps("attention", attention, x, any_size=True), x.shape[1:3]
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
+    maps, (height, width) = arguments.maps("attention", attention, x, any_size=True), x.shape[1:3]
     rows, columns = maps.shape[1:]
     if rows > height or columns > width:
         raise ValueError(f"attention has {rows} x {columns} cells for {height} x {width} pixels; wanted a coarser grid")
     grid = rows * columns
-    number = checks.number("cells", cells, low=1, high=grid)[None] if alpha is None else _drawn(key, alpha, grid, draws)
+    number = (
+        arguments.number("cells", cells, low=1, high=grid)[None] if alpha is None else _drawn(key, alpha, grid, draws)
+    )
     chosen = placement.like(maps, 1, _top, maps, partner, number)
     mix = pair(partner, *masks.cells(chosen, height, width))
     return apply(mix, x), mix
@@ -82,7 +84,7 @@ def _top(maps: Float[Array, "b n m"], of: Int[Array, "b"], number: Float[Array, 
 
 def _drawn(key: Array, alpha: ArrayLike, grid: int, draws: int) -> Float[Array, "d"]:
     """How many of the cells of a grid; none where alpha is traced and not above 0."""
-    number = checks.number("alpha", alpha, above=0.0)
-    parameters = opaque(jnp.stack([jnp.where(number > 0, number, 1.0), jnp.float32(8)]), key)
+    number = arguments.number("alpha", alpha, above=0.0)
+    parameters = hide_constant(jnp.stack([jnp.where(number > 0, number, 1.0), jnp.float32(8)]), key)
     share = jax.random.beta(key, parameters[0], parameters[1], (draws,), jnp.float32)
-    return jnp.where(number > 0, jnp.maximum(jnp.floor(settled(grid * share)), 1), 0)
+    return jnp.where(number > 0, jnp.maximum(jnp.floor(barrier(grid * share)), 1), 0)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks, placement, shares
+from jaxmix import arguments, placement, sampling
 from jaxmix.mix import Mix, unmixed
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packed
@@ -53,7 +53,7 @@ THIRTEEN = (
 
 def augmix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     severity: ArrayLike = 3.0,
     width: int = 3,
@@ -97,13 +97,13 @@ def augmix(
     >>> images.shape, mix.weight.shape
     ((4, 32, 32, 3), (4, 1))
     """
-    x = checks.images(batch)
+    x = arguments.images(batch)
     return _views(key, x, 1, severity, width, depth, alpha, operations)[0], unmixed(x.shape[0])
 
 
 def augmix_views(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     views: int = 2,
     severity: ArrayLike = 3.0,
@@ -133,18 +133,18 @@ def augmix_views(
     >>> augmix_views(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5)).shape
     (3, 4, 32, 32, 3)
     """
-    x = checks.images(batch)
-    made = _views(key, x, checks.count("views", views), severity, width, depth, alpha, operations)
+    x = arguments.images(batch)
+    made = _views(key, x, arguments.count("views", views), severity, width, depth, alpha, operations)
     return jnp.concatenate([x[None], made])
 
 
 def _views(key, x, views, severity, width, depth, alpha, moves):
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
     levels = packed.levels_of(x)
-    size, number = x.shape[0], views * checks.count("width", width)
-    drawn = draw(chains_key, size, number, severity, depth, len(checks.some("operations", moves)))
-    weight = shares.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
-    skip = shares.beta(skip_key, alpha, size * views).reshape(size, views)
+    size, number = x.shape[0], views * arguments.count("width", width)
+    drawn = draw(chains_key, size, number, severity, depth, len(arguments.some("operations", moves)))
+    weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
+    skip = sampling.beta(skip_key, alpha, size * views).reshape(size, views)
     made = placement.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
     return jnp.moveaxis(made, 1, 0)
 
@@ -152,14 +152,14 @@ def _views(key, x, views, severity, width, depth, alpha, moves):
 def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Drawn:
     """So many chains for each picture."""
     operation_key, level_key, sign_key, depth_key = jax.random.split(key, 4)
-    steps = 3 if depth is None else checks.count("depth", depth)
+    steps = 3 if depth is None else arguments.count("depth", depth)
     shape = (size, number, steps)
-    most = checks.number("severity", severity, low=0.1, high=10.0)
+    most = arguments.number("severity", severity, low=0.1, high=10.0)
     operation = jax.random.randint(operation_key, shape, 0, choices, jnp.int32)
     if depth is None:
         drawn = jax.random.randint(depth_key, (size, number, 1), 1, steps + 1, jnp.int32)
         operation = jnp.where(jnp.arange(steps, dtype=jnp.int32)[None, None] < drawn, operation, -1)
-    level = shares.between(jnp.float32(0.1), most, jax.random.uniform(level_key, shape, jnp.float32))
+    level = sampling.scale_to(jnp.float32(0.1), most, jax.random.uniform(level_key, shape, jnp.float32))
     return Drawn(operation, level, jax.random.bernoulli(sign_key, 0.5, shape))
 
 

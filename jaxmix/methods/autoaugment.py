@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
 from jaxmix.pixels.moves import Drawn, changed
@@ -17,7 +17,7 @@ _MOVES = spaces.narrow(BINS)
 
 def autoaugment(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     policy: Policy = CIFAR10,
     interpolation: affine.Interpolation = affine.nearest,
@@ -52,7 +52,7 @@ def autoaugment(
     >>> images.shape, mix.weight.shape
     ((4, 32, 32, 3), (4, 1))
     """
-    x = checks.images(batch)
+    x = arguments.images(batch)
     return changed(x, draw(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
 
 
@@ -69,7 +69,7 @@ def draw(key: Array, size: int, policy: Policy) -> Drawn:
 def tables(policy: Policy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number of the move, probability and magnitude of each step, [n 2]."""
     names = list(_MOVES)
-    for step in (step for pair in checks.some("policy", policy) for step in pair):
+    for step in (step for pair in arguments.some("policy", policy) for step in pair):
         if step.name not in names or not 0 <= step.p <= 1 or not 0 <= step.magnitude < BINS:
             raise ValueError(
                 f"the policy has the step {tuple(step)}; wanted an operation of {', '.join(names)}, a probability, and "

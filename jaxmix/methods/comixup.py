@@ -9,11 +9,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, placement
+from jaxmix import arguments, placement
 from jaxmix.blocks import parts, sharing
 from jaxmix.blocks.costs import pool
 from jaxmix.mix import Mix, apply
-from jaxmix.rounding import opaque, settled
+from jaxmix.numerics import barrier, hide_constant
 from jaxmix.saliency import normalize
 
 # Weights of costs are at most this, far below the cost of what must not be.
@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
 def comixup(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     saliency: Array,
     *,
     alpha: ArrayLike = 2.0,
@@ -100,19 +100,19 @@ def comixup(
     ([[0, 1, 2], [1, 2, 0], [2, 0, 1]], (3, 3, 2, 2))
     """
     wanted_key, start_key = jax.random.split(key)
-    x = checks.images(batch)
-    maps = checks.maps("saliency", saliency, x)
-    real = parts.places(_several(x.shape[0]), checks.count("part", part, low=2))
+    x = arguments.images(batch)
+    maps = arguments.maps("saliency", saliency, x)
+    real = parts.places(_several(x.shape[0]), arguments.count("part", part, low=2))
     weights = Weights(
-        checks.number("alpha", alpha, above=0.0),
-        checks.number("smoothness", smoothness, high=_MOST),
-        checks.number("diversity", diversity, high=_MOST),
-        checks.number("prior_weight", prior_weight, high=_MOST),
-        checks.number("threshold", threshold),
-        checks.number("compatibility", compatibility, high=1.0),
+        arguments.number("alpha", alpha, above=0.0),
+        arguments.number("smoothness", smoothness, high=_MOST),
+        arguments.number("diversity", diversity, high=_MOST),
+        arguments.number("prior_weight", prior_weight, high=_MOST),
+        arguments.number("threshold", threshold),
+        arguments.number("compatibility", compatibility, high=1.0),
     )
-    solve = functools.partial(fill, iterations=checks.count("iterations", iterations), crowding=crowding)
-    start = anybody(start_key, real, checks.blocks(blocks, x))
+    solve = functools.partial(fill, iterations=arguments.count("iterations", iterations), crowding=crowding)
+    start = anybody(start_key, real, arguments.blocks(blocks, x))
     mix = placement.like(x, 1, solve, maps, dirichlet(wanted_key, weights.alpha, real), start, weights)
     return apply(mix, x), mix
 
@@ -131,8 +131,8 @@ def fill(
     real = parts.places(maps.shape[0], start.shape[1])
     maps = parts.cut(normalize(maps), real)
     parents = sharing.share(
-        settled(costs(maps, wanted, weights.prior, start.shape[2])),
-        settled(compatible(peaks(maps), real, weights.compatibility)),
+        barrier(costs(maps, wanted, weights.prior, start.shape[2])),
+        barrier(compatible(peaks(maps), real, weights.compatibility)),
         jnp.asarray(real),
         start,
         smoothness=weights.smoothness,
@@ -146,7 +146,7 @@ def fill(
 
 def dirichlet(key: Array, alpha: Array, real: np.ndarray) -> Float[Array, "p n"]:
     """How much every input of a part is asked for: shares from Dirichlet(alpha)."""
-    positive = jnp.broadcast_to(opaque(jnp.where(alpha > 0, alpha, 1.0), key), real.shape)
+    positive = jnp.broadcast_to(hide_constant(jnp.where(alpha > 0, alpha, 1.0), key), real.shape)
     return jax.nn.softmax(jnp.where(real, jax.random.loggamma(key, positive, dtype=jnp.float32), -jnp.inf))
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import jax
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks, shares
+from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def cutmix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     alpha: ArrayLike = 1.0,
     area: tuple[ArrayLike, ArrayLike] = (0.0, 1.0),
@@ -60,10 +60,10 @@ def cutmix(
     ((4, 2, 32, 32), True)
     """
     share_key, center_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
-    low, high = checks.interval("area", area, low=0.0, high=1.0)
-    share = shares.between(low, high, shares.beta(share_key, alpha, draws))
+    low, high = arguments.interval("area", area, low=0.0, high=1.0)
+    share = sampling.scale_to(low, high, sampling.beta(share_key, alpha, draws))
     rows, columns = box(share, center(center_key, draws, height, width), height, width)
     mix = pair(partner, *masks.outer(rows, columns))
     return apply(mix, x), mix

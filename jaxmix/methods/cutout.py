@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks
+from jaxmix import arguments, masks
 from jaxmix.mix import Mix, apply
 
 
 def cutout(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     size: ArrayLike = 16,
     holes: int = 1,
@@ -43,10 +43,10 @@ def cutout(
     >>> mix.weight.tolist()
     [[1.0], [1.0], [1.0], [1.0]]
     """
-    x = checks.images(batch)
+    x = arguments.images(batch)
     samples, height, width, _ = x.shape
-    half = checks.number("size", size, low=0.0).astype(jnp.int32) // 2
-    draws = checks.count("holes", holes) * (1 if per_batch else samples)
+    half = arguments.number("size", size, low=0.0).astype(jnp.int32) // 2
+    draws = arguments.count("holes", holes) * (1 if per_batch else samples)
     row, column = masks.uniform_center(key, draws, height, width)
     rows = masks.window(row - half, row + half, height)
     columns = masks.window(column - half, column + half, width)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 
 
 def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, block: int = 7) -> jax.Array:
@@ -36,13 +36,13 @@ def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, blo
     >>> dropblock(jax.random.key(0), jnp.ones((4, 14, 14, 8)), keep=1.0).mean().item()
     1.0
     """
-    x = checks.images(features)
+    x = arguments.images(features)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"features have dtype {x.dtype}; wanted a floating dtype")
-    block = checks.count("block", block)
+    block = arguments.count("block", block)
     height, width = x.shape[1:3]
     sides = min(block, height), min(block, width)
-    rate = gamma(checks.number("keep", keep, low=0.0, high=1.0), sides, height, width)
+    rate = gamma(arguments.number("keep", keep, low=0.0, high=1.0), sides, height, width)
     seeds = (jax.random.uniform(key, x.shape, jnp.float32) < rate) & fits(sides, height, width)[None, :, :, None]
     return rescale(x, ~spread(seeds, sides))
 

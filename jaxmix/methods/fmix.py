@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks, shares
+from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def fmix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     alpha: ArrayLike = 1.0,
     decay: ArrayLike = 3.0,
@@ -54,12 +54,12 @@ def fmix(
     (4, 2, 32, 32)
     """
     share_key, noise_key, round_key = jax.random.split(key, 3)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
-    decay = checks.number("decay", decay, low=0.0)
-    hard = checks.concrete(max_soft) == 0
-    max_soft = checks.number("max_soft", max_soft, low=0.0, high=0.5)
-    own = 1 - shares.beta(share_key, alpha, draws)
+    decay = arguments.number("decay", decay, low=0.0)
+    hard = arguments.concrete(max_soft) == 0
+    max_soft = arguments.number("max_soft", max_soft, low=0.0, high=0.5)
+    own = 1 - sampling.beta(share_key, alpha, draws)
     picture = spectrum(masks.spectrum_noise(noise_key, draws, height, width), height, width, decay)
     pixels = own * (height * width)
     up = jax.random.uniform(round_key, (draws,), jnp.float32) < 0.5

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks, shares
+from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def gridmix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     alpha: ArrayLike = 1.0,
     cells: int = 4,
@@ -51,10 +51,10 @@ def gridmix(
     (4, 2, 32, 32)
     """
     share_key, cell_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
-    number = checks.count("cells", cells, high=min(height, width))
-    share = shares.beta(share_key, alpha, draws)
+    number = arguments.count("cells", cells, high=min(height, width))
+    share = sampling.beta(share_key, alpha, draws)
     chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
     mix = pair(partner, *masks.cells(chosen, height, width))
     return apply(mix, x), mix

@@ -3,13 +3,13 @@
 import jax
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks, shares
+from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def gridmixup(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     alpha: ArrayLike = 1.0,
     holes: int = 4,
@@ -41,9 +41,9 @@ def gridmixup(
     >>> mix.mask.shape
     (4, 2, 32, 32)
     """
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
-    number = checks.count("holes", holes, high=width // 2)
-    rows, columns = masks.holes(shares.beta(key, alpha, draws), number, height, width)
+    number = arguments.count("holes", holes, high=width // 2)
+    rows, columns = masks.holes(sampling.beta(key, alpha, draws), number, height, width)
     mix = pair(partner, *masks.outer(rows, columns))
     return apply(mix, x), mix

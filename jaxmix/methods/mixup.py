@@ -3,13 +3,13 @@
 import jax
 from jax.typing import ArrayLike
 
-from jaxmix import checks, shares
+from jaxmix import arguments, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def mixup(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     alpha: ArrayLike = 1.0,
     partner: ArrayLike | None = None,
@@ -35,8 +35,8 @@ def mixup(
     Raises:
         ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0.
 
-    Differs from the authors' code: the partner is the next sample, where it is `jaxmix.pairs.shuffle`; and shares are
-    drawn per sample unless `per_batch`.
+    Differs from the authors' code: the partner is the next sample, where it is `jaxmix.partners.shuffle`; and shares
+    are drawn per sample unless `per_batch`.
 
     Reference: Hongyi Zhang, Moustapha Cisse, Yann N. Dauphin, David Lopez-Paz. mixup: Beyond Empirical Risk
     Minimization. ICLR 2018.
@@ -45,7 +45,7 @@ def mixup(
     >>> images.shape, mix.weight.shape
     ((4, 32, 32, 3), (4, 2))
     """
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
-    share = shares.beta(key, alpha, draws)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
+    share = sampling.beta(key, alpha, draws)
     mix = pair(partner, share[:, None, None])
     return apply(mix, x), mix

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, placement, shares, warps
+from jaxmix import arguments, placement, sampling, warps
 from jaxmix.blocks import costs
 from jaxmix.blocks.labels import label
 from jaxmix.blocks.transport import refine
@@ -42,7 +42,7 @@ class Weights(NamedTuple):
 
 def puzzlemix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     saliency: Array,
     *,
     alpha: ArrayLike = 1.0,
@@ -111,18 +111,18 @@ def puzzlemix(
     ((3, 2, 4, 4), (3, 4, 4))
     """
     share_key, layout_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
-    maps = checks.maps("saliency", saliency, x)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
+    maps = arguments.maps("saliency", saliency, x)
     weights = Weights(
-        checks.number("smoothness", smoothness, high=_MOST),
-        checks.number("data_weight", data_weight, high=1.0),
-        checks.number("prior_weight", prior_weight, high=_MOST),
-        checks.number("distance_weight", distance_weight),
+        arguments.number("smoothness", smoothness, high=_MOST),
+        arguments.number("data_weight", data_weight, high=1.0),
+        arguments.number("prior_weight", prior_weight, high=_MOST),
+        arguments.number("distance_weight", distance_weight),
         units(std, x),
     )
-    options = {"neighbors": checks.count("neighbors", neighbors), "levels": checks.count("levels", levels, low=2)}
+    options = {"neighbors": arguments.count("neighbors", neighbors), "levels": arguments.count("levels", levels, low=2)}
     layouts = _layouts(blocks, transport, transport_side, x)
-    share = jnp.broadcast_to(shares.beta(share_key, alpha, draws), partner.shape)
+    share = jnp.broadcast_to(sampling.beta(share_key, alpha, draws), partner.shape)
     drawn = jax.random.randint(layout_key, (), 0, len(layouts), jnp.int32)
     solve = functools.partial(_solve, layouts=layouts, **options)
     mix = placement.like(x, 1, solve, drawn, jax.lax.stop_gradient(x), maps, partner, share, weights)
@@ -176,7 +176,7 @@ def _solve(drawn, *arrays, layouts, **options) -> Mix:
     rows, columns = (math.lcm(*(grid[axis] for grid in moves)) for axis in (0, 1))
     finest = Layout(math.lcm(*(layout.labels for layout in layouts)), (rows, columns))
     branches = [functools.partial(_solved, *arrays, layout=layout, finest=finest, **options) for layout in layouts]
-    known = checks.concrete(drawn)
+    known = arguments.concrete(drawn)
     # Outside of jit the layout is known: a switch would only compile the others, too.
     return jax.lax.switch(drawn, branches) if known is None else branches[int(known)]()
 
@@ -202,7 +202,7 @@ def _layouts(blocks: int | Sequence[int], transport: bool, side: int | None, x: 
         raise ValueError("blocks is empty; wanted one number of blocks along each side, or several: pass blocks=4")
     sides = x.shape[1:3]
     return tuple(
-        Layout(checks.blocks(number, x), _moves(number, side, sides) if transport else None) for number in numbers
+        Layout(arguments.blocks(number, x), _moves(number, side, sides) if transport else None) for number in numbers
     )
 
 
@@ -212,7 +212,7 @@ def _moves(number: int, side: int | None, sides: Sequence[int]) -> tuple[int, in
     if side is None:
         return number, number
     for length in lengths:
-        if length > checks.count("transport_side", side) and length % side:
+        if length > arguments.count("transport_side", side) and length % side:
             raise ValueError(
                 f"transport_side is {side}, but one of {number} blocks is {length} pixels long; wanted a number that "
                 f"divides it: pass transport_side={math.gcd(side, length)}, or None to move whole blocks"
@@ -227,8 +227,8 @@ def units(std: ArrayLike | Sequence[ArrayLike], x: Array) -> Float[Array, "1 1 1
     if isinstance(std, Sequence) or np.ndim(std):
         known = np.shape(std) if not isinstance(std, Sequence) else (len(std),)
         length = 1 if known == (1,) else channels
-        factor = checks.numbers("std", std, length, f"one number, or one for each of {channels} channels")
+        factor = arguments.numbers("std", std, length, f"one number, or one for each of {channels} channels")
     else:
-        factor = checks.number("std", std, above=0.0)[None]
+        factor = arguments.number("std", std, above=0.0)[None]
     factor = jnp.maximum(factor, jnp.finfo(jnp.float32).tiny)[None, None, None]
     return factor / 255 if x.dtype == jnp.uint8 else factor

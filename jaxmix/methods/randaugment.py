@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
 from jaxmix.pixels.moves import Drawn, changed
@@ -16,7 +16,7 @@ MOVES = [move for name, move in spaces.narrow(BINS).items() if name != "invert"]
 
 def randaugment(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     number: int = 2,
     magnitude: ArrayLike = 9.0,
@@ -51,8 +51,8 @@ def randaugment(
     >>> images.shape, mix.weight.shape
     ((4, 32, 32, 3), (4, 1))
     """
-    x = checks.images(batch)
-    drawn = draw(key, x.shape[0], checks.count("number", number), magnitude)
+    x = arguments.images(batch)
+    drawn = draw(key, x.shape[0], arguments.count("number", number), magnitude)
     return changed(x, drawn, MOVES, interpolation)
 
 
@@ -60,6 +60,6 @@ def draw(key: Array, size: int, number: int, magnitude: ArrayLike) -> Drawn:
     """So many operations for each picture, and their signs."""
     move_key, sign_key = jax.random.split(key)
     shape = (size, 1, number)
-    level = jnp.broadcast_to(checks.number("magnitude", magnitude, high=BINS - 1.0), shape)
+    level = jnp.broadcast_to(arguments.number("magnitude", magnitude, high=BINS - 1.0), shape)
     move = jax.random.randint(move_key, shape, 0, len(MOVES), jnp.int32)
     return Drawn(move, level, jax.random.bernoulli(sign_key, 0.5, shape))

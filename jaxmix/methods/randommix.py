@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import jax
 from jax.typing import ArrayLike
 
-from jaxmix import checks
-from jaxmix.choose import Method, one_of
+from jaxmix import arguments
+from jaxmix.combinators import Method, one_of
 from jaxmix.methods.cutmix import cutmix
 from jaxmix.methods.fmix import fmix
 from jaxmix.methods.mixup import mixup
@@ -16,7 +16,7 @@ from jaxmix.mix import Mix
 
 def randommix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     methods: Sequence[Method] = (mixup, cutmix, resizemix, fmix),
     weights: ArrayLike | Sequence[ArrayLike] = (1.0, 1.0, 1.0, 1.0),

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, masks, shares, warps
+from jaxmix import arguments, masks, sampling, warps
 from jaxmix.mix import Mix, apply, pair
 
 
 def resizemix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     scale: tuple[ArrayLike, ArrayLike] = (0.1, 0.8),
     partner: ArrayLike | None = None,
@@ -44,10 +44,10 @@ def resizemix(
     [0.75, 0.25]
     """
     scale_key, center_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     samples, height, width, _ = x.shape
-    low, high = checks.interval("scale", scale, low=0.001, high=1.0)
-    ratio = jnp.broadcast_to(shares.uniform(scale_key, low, high, draws), (samples,))
+    low, high = arguments.interval("scale", scale, low=0.001, high=1.0)
+    ratio = jnp.broadcast_to(sampling.uniform(scale_key, low, high, draws), (samples,))
     center = masks.uniform_center(center_key, samples, height, width)
     mix = paste(ratio, center, partner, height, width)
     return apply(mix, x), mix

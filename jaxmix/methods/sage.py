@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, placement, shares, shifts, warps
+from jaxmix import arguments, placement, sampling, shifts, warps
 from jaxmix.mix import Mix, apply, pair
-from jaxmix.rounding import settled
+from jaxmix.numerics import barrier
 from jaxmix.saliency import normalize, smooth
 
 Search = Callable[[Array, Array, Array], Array]
@@ -21,7 +21,7 @@ _LEAST = 1e-12
 
 def sage(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     saliency: jax.Array,
     *,
     alpha: ArrayLike = 1.0,
@@ -74,9 +74,9 @@ def sage(
     True
     """
     share_key, search_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
-    maps = normalize(smooth(checks.maps("saliency", saliency, x)))
-    own = settled(checks.number("upper", upper, high=1.0) * shares.beta(share_key, alpha, draws))
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
+    maps = normalize(smooth(arguments.maps("saliency", saliency, x)))
+    own = barrier(arguments.number("upper", upper, high=1.0) * sampling.beta(share_key, alpha, draws))
     solve = functools.partial(arrange, search, x.shape[1], x.shape[2])
     mix = placement.like(x, 1, solve, search_key, maps, own, partner)
     return apply(mix, x), mix
@@ -92,8 +92,8 @@ def arrange(
     partner: Int[Array, "b"],
 ) -> Mix:
     """The mix of pictures of height and width for normalized maps and the own pictures' shares of the saliency."""
-    own = settled(jnp.maximum(share, _LEAST)[:, None, None] * maps)
-    other = settled(jnp.maximum(1 - share, _LEAST)[:, None, None] * maps[partner])
+    own = barrier(jnp.maximum(share, _LEAST)[:, None, None] * maps)
+    other = barrier(jnp.maximum(1 - share, _LEAST)[:, None, None] * maps[partner])
     shift = search(key, own, other)
     mask = shifts.own_share(own, moved_by(shift, *maps.shape[1:])(other))
     blocks = jnp.array([height // maps.shape[1], width // maps.shape[2]], jnp.int32)

@@ -6,14 +6,14 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, masks, placement, shares
+from jaxmix import arguments, masks, placement, sampling
 from jaxmix.mix import Mix, apply, pair
 from jaxmix.saliency import peak
 
 
 def saliencymix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     saliency: jax.Array,
     *,
     alpha: ArrayLike = 1.0,
@@ -57,9 +57,9 @@ def saliencymix(
     >>> bool(mix.mask[0, 1, 9, 20] == 1)
     True
     """
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
-    maps, (height, width) = checks.maps("saliency", saliency, x), x.shape[1:3]
-    share = shares.beta(key, alpha, draws)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
+    maps, (height, width) = arguments.maps("saliency", saliency, x), x.shape[1:3]
+    share = sampling.beta(key, alpha, draws)
     center = placement.like(maps, 0, functools.partial(_center, height, width), maps, partner[:draws])
     mix = pair(partner, *masks.outer(*masks.even_box(share, center, height, width)))
     return apply(mix, x), mix

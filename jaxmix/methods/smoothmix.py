@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxmix import checks, masks, shares
+from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
 
 def smoothmix_s(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     sigma: tuple[ArrayLike, ArrayLike] = (0.0, 1.0),
     k: ArrayLike = 0.2,
@@ -50,17 +50,17 @@ def smoothmix_s(
     >>> mix.weight.shape
     (4, 2)
     """
-    k = checks.number("k", k, above=0.0)
+    k = arguments.number("k", k, above=0.0)
 
     def profile(middle, width, side):
         return ramp(middle, width, side, k)
 
-    return _smooth(key, batch, checks.interval("sigma", sigma, low=0.0, high=1.0), profile, partner, per_batch)
+    return _smooth(key, batch, arguments.interval("sigma", sigma, low=0.0, high=1.0), profile, partner, per_batch)
 
 
 def smoothmix_c(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     sigma: tuple[ArrayLike, ArrayLike] = (0.25, 0.5),
     partner: ArrayLike | None = None,
@@ -93,16 +93,16 @@ def smoothmix_c(
     >>> mix.weight.shape
     (4, 2)
     """
-    bounds = checks.interval("sigma", sigma, low=0.01, high=float("inf"))
+    bounds = arguments.interval("sigma", sigma, low=0.01, high=float("inf"))
     return _smooth(key, batch, bounds, masks.bump, partner, per_batch)
 
 
 def _smooth(key, batch, sigma, profile, partner, per_batch):
     middle_key, sigma_key = jax.random.split(key)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     middle = jax.random.uniform(middle_key, (2, draws), jnp.float32)
     low, high = sigma
-    size = shares.uniform(sigma_key, low, high, draws)
+    size = sampling.uniform(sigma_key, low, high, draws)
     rows, columns = profile(middle[0], size, x.shape[1]), profile(middle[1], size, x.shape[2])
     mix = pair(partner, *masks.outer(rows, columns))
     return apply(mix, x), mix

@@ -6,13 +6,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, masks, placement, saliency, shares, warps
+from jaxmix import arguments, masks, placement, saliency, sampling, warps
 from jaxmix.mix import Mix, apply, pair
 
 
 def snapmix(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     cam: jax.Array,
     labels: ArrayLike | None = None,
     *,
@@ -60,11 +60,11 @@ def snapmix(
     ((4, 2), (4, 2, 32, 32))
     """
     share_key, target_key, source_key = jax.random.split(key, 3)
-    x, partner, draws = checks.inputs(batch, partner, per_batch)
+    x, partner, draws = arguments.inputs(batch, partner, per_batch)
     size, height, width, _ = x.shape
-    percentage = saliency.percentage(checks.maps("cam", cam, x, any_size=True), height, width)
+    percentage = saliency.percentage(arguments.maps("cam", cam, x, any_size=True), height, width)
     doubled = _doubled(labels, size, double_same_label)
-    share = shares.beta(share_key, alpha, 2 * draws)
+    share = sampling.beta(share_key, alpha, 2 * draws)
     target = masks.even_box(share[:draws], masks.uniform_center(target_key, draws, height, width), height, width)
     source = masks.even_box(share[draws:], masks.uniform_center(source_key, draws, height, width), height, width)
     mix = paste(percentage, partner, target, source, doubled)

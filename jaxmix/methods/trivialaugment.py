@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, spaces
 from jaxmix.pixels.moves import Drawn, changed
@@ -15,7 +15,7 @@ MOVES = [move for name, move in spaces.wide(BINS).items() if name != "invert"]
 
 def trivialaugment(
     key: jax.Array,
-    batch: checks.Batch,
+    batch: arguments.Batch,
     *,
     interpolation: affine.Interpolation = affine.nearest,
 ) -> tuple[jax.Array, Mix]:
@@ -45,7 +45,7 @@ def trivialaugment(
     >>> images.shape, mix.weight.shape
     ((4, 32, 32, 3), (4, 1))
     """
-    x = checks.images(batch)
+    x = arguments.images(batch)
     return changed(x, draw(key, x.shape[0]), MOVES, interpolation)
 
 

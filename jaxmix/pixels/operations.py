@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.pixels import affine, filters, packed, tone
 from jaxmix.pixels.chains import BLACK, Frame, Operation, single
 
@@ -62,7 +62,7 @@ def posterize(image: jax.Array, bits: ArrayLike) -> jax.Array:
     >>> posterize(jnp.array([[[15, 100, 255]]], jnp.uint8), 4).ravel().tolist()
     [0, 96, 240]
     """
-    return _one(POSTERIZE, image, checks.number("bits", bits, high=8.0))
+    return _one(POSTERIZE, image, arguments.number("bits", bits, high=8.0))
 
 
 def solarize(image: jax.Array, threshold: ArrayLike) -> jax.Array:
@@ -71,7 +71,7 @@ def solarize(image: jax.Array, threshold: ArrayLike) -> jax.Array:
     >>> solarize(jnp.array([[[0, 100, 255]]], jnp.uint8), 100).ravel().tolist()
     [0, 155, 0]
     """
-    return _one(SOLARIZE, image, checks.number("threshold", threshold, high=256.0))
+    return _one(SOLARIZE, image, arguments.number("threshold", threshold, high=256.0))
 
 
 def solarize_add(image: jax.Array, addition: ArrayLike) -> jax.Array:
@@ -80,7 +80,7 @@ def solarize_add(image: jax.Array, addition: ArrayLike) -> jax.Array:
     >>> solarize_add(jnp.array([[[0, 100, 255]]], jnp.uint8), 110).ravel().tolist()
     [110, 210, 255]
     """
-    return _one(SOLARIZE_ADD, image, checks.number("addition", addition, high=255.0))
+    return _one(SOLARIZE_ADD, image, arguments.number("addition", addition, high=255.0))
 
 
 def color(image: jax.Array, factor: ArrayLike) -> jax.Array:
@@ -89,7 +89,7 @@ def color(image: jax.Array, factor: ArrayLike) -> jax.Array:
     >>> color(jnp.array([[[255, 0, 0]]], jnp.uint8), 0.5).ravel().tolist()
     [165, 38, 38]
     """
-    return _one(COLOR, image, checks.number("factor", factor))
+    return _one(COLOR, image, arguments.number("factor", factor))
 
 
 def contrast(image: jax.Array, factor: ArrayLike) -> jax.Array:
@@ -98,7 +98,7 @@ def contrast(image: jax.Array, factor: ArrayLike) -> jax.Array:
     >>> contrast(jnp.array([[[50], [150]]], jnp.uint8), 0.5).ravel().tolist()
     [75, 125]
     """
-    return _one(CONTRAST, image, checks.number("factor", factor))
+    return _one(CONTRAST, image, arguments.number("factor", factor))
 
 
 def brightness(image: jax.Array, factor: ArrayLike) -> jax.Array:
@@ -107,7 +107,7 @@ def brightness(image: jax.Array, factor: ArrayLike) -> jax.Array:
     >>> brightness(jnp.array([[[50, 150, 200]]], jnp.uint8), 1.5).ravel().tolist()
     [75, 225, 255]
     """
-    return _one(BRIGHTNESS, image, checks.number("factor", factor))
+    return _one(BRIGHTNESS, image, arguments.number("factor", factor))
 
 
 def sharpness(image: jax.Array, factor: ArrayLike) -> jax.Array:
@@ -116,7 +116,7 @@ def sharpness(image: jax.Array, factor: ArrayLike) -> jax.Array:
     >>> sharpness(jnp.zeros((3, 3, 1), jnp.uint8).at[1, 1].set(130), 0.0)[1, 1].item()
     50
     """
-    return _one(SHARPNESS, image, checks.number("factor", factor))
+    return _one(SHARPNESS, image, arguments.number("factor", factor))
 
 
 def rotate(image: jax.Array, degrees: ArrayLike) -> jax.Array:
@@ -171,14 +171,14 @@ def cutout(image: jax.Array, side: ArrayLike, row: ArrayLike, column: ArrayLike,
     [[7, 7, 0], [0, 0, 0], [0, 0, 0]]
     """
     levels = packed.levels_of(_picture(image), "image")
-    half = checks.number("side", side).astype(jnp.int32) // 2
+    half = arguments.number("side", side).astype(jnp.int32) // 2
     inside = []
     for axis, (name, center) in enumerate((("row", row), ("column", column))):
         middle = _signed(name, center).astype(jnp.int32)
         place = jnp.arange(image.shape[axis], dtype=jnp.int32)
         inside.append((place >= middle - half) & (place < middle + half))
     hole = inside[0][:, None, None] & inside[1][None, :, None]
-    return packed.like(jnp.where(hole, jnp.uint8(checks.count("fill", fill, low=0, high=255)), levels), image)
+    return packed.like(jnp.where(hole, jnp.uint8(arguments.count("fill", fill, low=0, high=255)), levels), image)
 
 
 def _one(operation: Operation, image: jax.Array, amount: ArrayLike = 0.0) -> jax.Array:
@@ -196,4 +196,4 @@ def _picture(image: jax.Array) -> jax.Array:
 
 
 def _signed(name: str, value: ArrayLike) -> jax.Array:
-    return checks.number(name, value, low=-1e6, high=1e6)
+    return arguments.number(name, value, low=-1e6, high=1e6)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8, UInt32
 
-from jaxmix import checks
+from jaxmix import arguments
 
 Packed = UInt32[Array, "h w"]
 
@@ -60,7 +60,7 @@ def pictures(x: Array, name: str = "images") -> Array:
     """`x` again if it has 1 to 4 channels of uint8 or, as far as is known, of floats from 0 to 1."""
     if not 1 <= x.shape[-1] <= 4:
         raise ValueError(f"{name} have {x.shape[-1]} channels; wanted 1 to 4: these are operations on pictures")
-    return checks.unit(x, name)
+    return arguments.unit(x, name)
 
 
 def like(levels: UInt8[Array, "*b h w c"], x: Array) -> Array:

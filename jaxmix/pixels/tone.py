@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxmix.numerics import materialize
 from jaxmix.pixels import packed
-from jaxmix.rounding import stored
 
 Curves = Int[Array, "c 256"]
 Tone = Callable[[packed.Packed, int, Float[Array, ""]], Curves]
@@ -21,7 +21,7 @@ _LEVELS = np.arange(256, dtype=np.int32)
 
 def changed(picture: packed.Packed, curves: Curves) -> packed.Packed:
     """The picture with each level replaced by what its channel's curve has there."""
-    table = stored(curves).astype(jnp.uint32).reshape(-1)
+    table = materialize(curves).astype(jnp.uint32).reshape(-1)
     levels = packed.split(picture, curves.shape[0])
     return packed.join([table.at[level + 256 * k].get(mode="promise_in_bounds") for k, level in enumerate(levels)])
 

@@ -15,13 +15,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.robustness.balls import Ball, Norm
 
 Loss = Callable[[Array], Float[Array, "b"]]
 
 
-def fgsm(loss: Loss, images: checks.Batch, epsilon: ArrayLike) -> jax.Array:
+def fgsm(loss: Loss, images: arguments.Batch, epsilon: ArrayLike) -> jax.Array:
     """Fast gradient sign method: one step of full length, each pixel up or down.
 
         x' = clip(x + epsilon sign(d loss / dx), 0, 1),   sign(0) = 0
@@ -54,7 +54,7 @@ def fgsm(loss: Loss, images: checks.Batch, epsilon: ArrayLike) -> jax.Array:
 def pgd(
     key: jax.Array,
     loss: Loss,
-    images: checks.Batch,
+    images: arguments.Batch,
     epsilon: ArrayLike,
     *,
     step: ArrayLike,
@@ -105,9 +105,9 @@ def pgd(
     [0.75, 0.75]
     """
     ball = Ball(images, epsilon, norm)
-    if checks.count("restarts", restarts) > 1 and not random_start:
+    if arguments.count("restarts", restarts) > 1 and not random_start:
         raise ValueError(f"restarts is {restarts} without random_start; wanted 1: they would all be the same")
-    length, looks = ball.distance("step", step), checks.count("steps", steps) + 1
+    length, looks = ball.distance("step", step), arguments.count("steps", steps) + 1
 
     def run(best: _Best, plan: tuple[Array, Array, Array, Array]) -> tuple[_Best, None]:
         key, plain, length, looks = plan
@@ -128,7 +128,7 @@ def pgd(
 
 def ascend(
     loss: Loss,
-    images: checks.Batch,
+    images: arguments.Batch,
     start: Array,
     epsilon: ArrayLike,
     *,
@@ -159,7 +159,7 @@ def ascend(
         raise ValueError(f"start has shape {jnp.shape(start)}; wanted that of the images, {ball.clean.shape}")
     first = ball.inside(jnp.asarray(start).astype(ball.clean.dtype))
     length = ball.distance("step", step)
-    last, _ = _ascent(loss, ball, first, length, checks.count("steps", steps), _nothing(ball), False)
+    last, _ = _ascent(loss, ball, first, length, arguments.count("steps", steps), _nothing(ball), False)
     return ball.pictures(last)
 
 

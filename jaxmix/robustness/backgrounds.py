@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.pixels import packed
 from jaxmix.robustness.challenge import accuracy as accuracy
 from jaxmix.robustness.challenge import challenge_accuracy as challenge_accuracy
@@ -27,7 +27,7 @@ from jaxmix.robustness.members import random_class as random_class
 from jaxmix.robustness.members import same_class as same_class
 
 
-def only_foreground(images: checks.Batch, masks: ArrayLike) -> Array:
+def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     """Only-FG: the foreground on black, `out = m x`.
 
     Args:
@@ -47,11 +47,11 @@ def only_foreground(images: checks.Batch, masks: ArrayLike) -> Array:
     >>> only_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.5, 0.0]
     """
-    x = packed.pictures(checks.images(images))
+    x = packed.pictures(arguments.images(images))
     return _rounded(_shares(masks, x) * x.astype(jnp.float32), x)
 
 
-def no_foreground(images: checks.Batch, masks: ArrayLike) -> Array:
+def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     """No-FG: the foreground blacked, `out = (1 - m) x`. The hole still shows its shape.
 
     With a mask of 0 and 1 this and `only_foreground` add up to the picture, exactly.
@@ -71,11 +71,11 @@ def no_foreground(images: checks.Batch, masks: ArrayLike) -> Array:
     >>> no_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.0, 0.5]
     """
-    x = packed.pictures(checks.images(images))
+    x = packed.pictures(arguments.images(images))
     return _rounded((1 - _shares(masks, x)) * x.astype(jnp.float32), x)
 
 
-def mixed(images: checks.Batch, masks: ArrayLike, backgrounds: checks.Batch) -> Array:
+def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
     """Mixed-Same, Mixed-Rand, Mixed-Next and the challenge: the foreground before another background.
 
         out[b] = m[b] x[b] + (1 - m[b]) background[b]
@@ -98,8 +98,8 @@ def mixed(images: checks.Batch, masks: ArrayLike, backgrounds: checks.Batch) -> 
     >>> mixed(white, jnp.array([[[1.0, 0.25]]]), black).ravel().tolist()
     [1.0, 0.25]
     """
-    x = packed.pictures(checks.images(images))
-    other = packed.pictures(checks.images(backgrounds), "backgrounds")
+    x = packed.pictures(arguments.images(images))
+    other = packed.pictures(arguments.images(backgrounds), "backgrounds")
     if other.shape not in (x.shape, (1, *x.shape[1:])) or other.dtype != x.dtype:
         raise ValueError(
             f"backgrounds have shape {other.shape} and dtype {other.dtype}, the images {x.shape} and {x.dtype}; wanted "
@@ -109,7 +109,7 @@ def mixed(images: checks.Batch, masks: ArrayLike, backgrounds: checks.Batch) -> 
     return _rounded(share * x.astype(jnp.float32) + (1 - share) * other.astype(jnp.float32), x)
 
 
-def crossed(images: checks.Batch, masks: ArrayLike, backgrounds: checks.Batch) -> Array:
+def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
     """The background challenge: every foreground before every background.
 
         out[i, j] = m[i] x[i] + (1 - m[i]) background[j]
@@ -133,7 +133,7 @@ def crossed(images: checks.Batch, masks: ArrayLike, backgrounds: checks.Batch) -
     >>> crossed(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
     (2, 5, 4, 4, 3)
     """
-    other = packed.pictures(checks.images(backgrounds), "backgrounds")
+    other = packed.pictures(arguments.images(backgrounds), "backgrounds")
     return jax.vmap(lambda one: mixed(images, masks, one[None]), out_axes=1)(other)
 
 
@@ -143,7 +143,7 @@ def _shares(masks: ArrayLike, x: Array) -> Float[Array, "b h w 1"]:
     if shape != x.shape[:3]:
         squeeze = ": drop the last axis with masks[..., 0]" if len(shape) == 4 and shape[3] == 1 else ""
         raise ValueError(f"masks have shape {shape}; wanted one number for each pixel, {x.shape[:3]}{squeeze}")
-    known = checks.concrete(masks)
+    known = arguments.concrete(masks)
     if known is not None and not (known.min() >= 0 and known.max() <= 1):
         raise ValueError(
             f"masks go from {known.min()} to {known.max()}; wanted 0 to 1, 1 on the foreground: call masks > 127 on "

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 
 Norm = Literal["inf", "2"]
 
@@ -15,10 +15,10 @@ Norm = Literal["inf", "2"]
 class Ball:
     """The pictures within epsilon of given ones, in 0..1, and how to move among them."""
 
-    def __init__(self, images: checks.Batch, epsilon: ArrayLike, norm: Norm):
+    def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm):
         if norm not in ("inf", "2"):
             raise ValueError(f'norm is {norm!r}; wanted "inf" or "2"')
-        x = jax.lax.stop_gradient(checks.unit(checks.images(images)))
+        x = jax.lax.stop_gradient(arguments.unit(arguments.images(images)))
         self.dtype, self.norm = x.dtype, norm
         wide = x.dtype if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
         self.clean = x.astype(wide) / 255 if x.dtype == jnp.uint8 else jnp.clip(x.astype(wide), 0, 1)
@@ -27,7 +27,7 @@ class Ball:
 
     def distance(self, name: str, value: ArrayLike) -> Array:
         """A length in the norm, no more than from black to white."""
-        return checks.number(name, value, high=self.diameter).astype(self.clean.dtype)
+        return arguments.number(name, value, high=self.diameter).astype(self.clean.dtype)
 
     def start(self, key: Array) -> Array:
         """Uniform in the ball, clipped to 0..1."""

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks, losses
+from jaxmix import arguments, losses
 from jaxmix.mix import Mix, apply, pair
+from jaxmix.numerics import barrier
 from jaxmix.robustness import occlusion
-from jaxmix.rounding import settled
 
 
-def mixup(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
+def mixup(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
     """Blend every picture with its partner by a given number.
 
         x' = (1 - share) x + share x[partner]
@@ -36,12 +36,12 @@ def mixup(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None = 
     >>> mixup(jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1), 0.25)[0].ravel().tolist()
     [0.25, 0.75]
     """
-    x, partners, _ = checks.inputs(batch, partner, True)
-    mix = pair(partners, checks.number("share", share, high=1.0).reshape(1, 1, 1))
+    x, partners, _ = arguments.inputs(batch, partner, True)
+    mix = pair(partners, arguments.number("share", share, high=1.0).reshape(1, 1, 1))
     return apply(mix, x), mix
 
 
-def cutmix(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
+def cutmix(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
     """Paste a box in the middle of every picture's partner, of a given share of the area, into the picture.
 
         x' = x outside the box, x[partner] inside;   box sides = side * sqrt(share), around the middle
@@ -65,10 +65,10 @@ def cutmix(batch: checks.Batch, share: ArrayLike, *, partner: ArrayLike | None =
     >>> mix.weight[0].tolist()
     [0.75, 0.25]
     """
-    x, partners, _ = checks.inputs(batch, partner, True)
+    x, partners, _ = arguments.inputs(batch, partner, True)
     height, width = x.shape[1:3]
-    root = settled(jnp.sqrt(checks.number("share", share, high=1.0)))
-    box = occlusion.square((settled(height * root), settled(width * root)), height, width)
+    root = barrier(jnp.sqrt(arguments.number("share", share, high=1.0)))
+    box = occlusion.square((barrier(height * root), barrier(width * root)), height, width)
     mix = pair(partners, box[None].astype(jnp.float32))
     return apply(mix, x), mix
 
@@ -88,7 +88,7 @@ def other_class(labels: Int[Array, "b"]) -> Int[Array, "b"]:
     labels = jnp.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels have shape {labels.shape} and dtype {labels.dtype}; wanted integer class ids [b]")
-    known = checks.concrete(labels)
+    known = arguments.concrete(labels)
     if known is not None and (known == known[0]).all():
         raise ValueError(f"all {known.size} labels are {known[0]}; wanted two classes at least: shuffle, or take more")
     size = labels.shape[0]

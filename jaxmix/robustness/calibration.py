@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.robustness import samples
 from jaxmix.robustness.probabilities import brier as brier
 from jaxmix.robustness.probabilities import negative_log_likelihood as negative_log_likelihood
@@ -82,7 +82,7 @@ def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
 def _even(confidence, correct, bin_size, drop_last_bin):
     """Share of the samples and gap of each bin of equally many samples."""
     sure, right = samples.predictions(confidence, correct)
-    size = checks.count("bin_size", bin_size)
+    size = arguments.count("bin_size", bin_size)
     if drop_last_bin and sure.size < size:
         raise ValueError(
             f"there are {sure.size} samples, and bins of {size}; wanted {size} or more: without the last bin, the only "
@@ -134,7 +134,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) ->
     [0.0, 0.5]
     """
     sure, right = samples.predictions(confidence, correct)
-    edges = np.linspace(0, 1, checks.count("bins", bins) + 1)
+    edges = np.linspace(0, 1, arguments.count("bins", bins) + 1)
     place = np.searchsorted(edges[1:-1], sure, side="left")
     count = np.bincount(place, minlength=bins)
     some = np.maximum(count, 1)

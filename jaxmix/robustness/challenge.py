@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import checks
+from jaxmix import arguments
 
 
 def accuracy(
@@ -142,7 +142,7 @@ def fooling_rates(
     [[0.5, 1.0], [0.0, 1.0]]
     """
     wrong = ~_right(predictions, labels, mapping, across=True)
-    classes = jnp.arange(checks.count("num_classes", num_classes), dtype=jnp.int32)
+    classes = jnp.arange(arguments.count("num_classes", num_classes), dtype=jnp.int32)
     member = classes[:, None] == _ids("labels", labels, "n")[None, :]
     # Counted in whole numbers, so that the order of the sum makes no difference.
     count = (member[:, :, None] & wrong[None]).sum(1, dtype=jnp.int32)

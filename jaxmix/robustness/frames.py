@@ -6,11 +6,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
-from jaxmix import checks, warps
+from jaxmix import arguments, warps
 from jaxmix.pixels import packed
 
 
-def only_background_black(images: checks.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
+def only_background_black(images: arguments.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
     """Only-BG-B: the box around the foreground blacked.
 
     Args:
@@ -32,11 +32,11 @@ def only_background_black(images: checks.Batch, boxes: Int[Array, "b 4"] | np.nd
     >>> only_background_black(jnp.ones((1, 1, 4, 1)), jnp.array([[1, 0, 3, 1]])).ravel().tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    x = packed.pictures(checks.images(images))
+    x = packed.pictures(arguments.images(images))
     return jnp.where(_framed(_corners(boxes, x), x), jnp.zeros((), x.dtype), x)
 
 
-def only_background_tiled(images: checks.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
+def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
     """Only-BG-T: the box around the foreground filled with tiles of the largest strip of background beside it.
 
         out[y, x] = picture[y0 + (y - y0) mod h, x0 + (x - x0) mod w]   in the box, (y0, x0, h, w) the strip
@@ -61,7 +61,7 @@ def only_background_tiled(images: checks.Batch, boxes: Int[Array, "b 4"] | np.nd
     >>> only_background_tiled(jnp.arange(6.0).reshape(1, 1, 6, 1) / 8, jnp.array([[2, 0, 5, 1]]))[0, 0, :, 0] * 8
     Array([0., 1., 0., 1., 0., 5.], dtype=float32)
     """
-    x = packed.pictures(checks.images(images))
+    x = packed.pictures(arguments.images(images))
     return _tiled(x, _corners(boxes, x))
 
 
@@ -95,7 +95,7 @@ def _corners(boxes: ArrayLike, x: Array) -> Int[Array, "b 4"]:
             f"for each image, [{size} 4]"
         )
     sides = np.array([width, height, width, height], np.int32)
-    known = checks.concrete(boxes)
+    known = arguments.concrete(boxes)
     if known is not None:
         wrong = ((known < 0) | (known > sides)).any(1) | (known[:, :2] > known[:, 2:]).any(1)
         if wrong.any():

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, UInt8
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.saliency import flat_unless_finite
 
 # The free number of cubic convolution; -0.5 is the other common choice, that of jax.image.resize.
@@ -48,7 +48,7 @@ def score_maps(maps: ArrayLike, height: int, width: int) -> Float[Array, "n h w"
     maps = scores(maps)
     if maps.dtype == jnp.uint8:
         raise ValueError("maps have dtype uint8; wanted floating ones: levels 0..255 are made after the resizing")
-    sides = checks.count("height", height), checks.count("width", width)
+    sides = arguments.count("height", height), arguments.count("width", width)
     maps = flat_unless_finite(maps.astype(jnp.float32))
     # The least number goes first, so that a constant map is exactly 0 whatever the rounding of the resizing.
     maps = maps - maps.min((1, 2), keepdims=True)

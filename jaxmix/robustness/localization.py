@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.robustness import heatmaps
 from jaxmix.robustness.boxes import listed, overlap
 from jaxmix.robustness.boxes import resize_boxes as resize_boxes
@@ -228,11 +228,11 @@ def _best(one, truth, thresholds, regions):
 
 
 def _share(name, value, *, zero=False):
-    checks.number(name, value, high=1.0)
+    arguments.number(name, value, high=1.0)
     if value == 0 and not zero:
         raise ValueError(f"{name} is 0; wanted a number above 0, at most 1")
     return float(value)  # itself: in float32 it would be another number
 
 
 def _overlaps(iou):
-    return [_share(f"iou[{place}]", least) for place, least in enumerate(checks.some("iou", iou))]
+    return [_share(f"iou[{place}]", least) for place, least in enumerate(arguments.some("iou", iou))]

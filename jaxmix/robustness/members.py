@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from jaxmix import checks, placement
+from jaxmix import arguments, placement
 
 Members = tuple[Int[Array, "b"], Bool[Array, "b"]]
 
@@ -76,8 +76,8 @@ def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Mem
     >>> index[:2].tolist(), valid.tolist()
     ([1, 2], [True, True, False, True])
     """
-    labels, classes = _labels(labels), checks.count("num_classes", num_classes, low=2)
-    known = checks.concrete(labels)
+    labels, classes = _labels(labels), arguments.count("num_classes", num_classes, low=2)
+    known = arguments.concrete(labels)
     if known is not None and (known.min() < 0 or known.max() >= classes):
         raise ValueError(f"labels go from {known.min()} to {known.max()}; wanted class ids, 0 to {classes - 1}")
     return placement.like(labels, 1, _next, key, labels, jnp.int32(classes))

@@ -6,10 +6,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
-from jaxmix import checks
+from jaxmix import arguments
 
 
-def center(images: checks.Batch, size: ArrayLike) -> jax.Array:
+def center(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     """Set a square in the middle of every picture to 0, black.
 
         out = 0 where |y - (h - 1) / 2| < size / 2 and |x - (w - 1) / 2| < size / 2,   else the picture
@@ -38,7 +38,7 @@ def center(images: checks.Batch, size: ArrayLike) -> jax.Array:
     return jnp.where(hole, jnp.zeros_like(x), x)
 
 
-def border(images: checks.Batch, size: ArrayLike) -> jax.Array:
+def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     """Set all but a square in the middle of every picture to 0: what `center` hides is what stays.
 
     Args:
@@ -70,8 +70,8 @@ def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[
     return near[0][:, None] & near[1][None, :]
 
 
-def _middle(images: checks.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
-    x = checks.unit(checks.images(images))
+def _middle(images: arguments.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
+    x = arguments.unit(arguments.images(images))
     height, width = x.shape[1:3]
-    side = checks.number("size", size, high=float(max(height, width)))
+    side = arguments.number("size", size, high=float(max(height, width)))
     return x, square((side, side), height, width)[None, :, :, None]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxmix import checks
+from jaxmix import arguments
 
 
 def uniform(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
@@ -104,4 +104,4 @@ def _blur(side: int, sigma: float = 1.5) -> np.ndarray:
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(shape, Sequence) or len(shape) != 4:
         raise ValueError(f"shape is {shape!r}; wanted four whole numbers, [b h w c]")
-    return tuple(checks.count(f"shape[{i}]", side) for i, side in enumerate(shape))
+    return tuple(arguments.count(f"shape[{i}]", side) for i, side in enumerate(shape))

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks
+from jaxmix import arguments
 
 # No share that matters is smaller: it guards divisions.
 _NOTHING = 1e-16
@@ -126,7 +126,7 @@ def sampled(key: Array, own: ArrayLike, other: ArrayLike, *, share: float = 0.01
     (1, 2)
     """
     own, other = two(own, other)
-    known = checks.concrete(share)
+    known = arguments.concrete(share)
     if known is None or known.shape != () or not 0 < known <= 1:
         what = "is traced" if known is None else f"is {share!r}"
         raise ValueError(f"share {what}; wanted a static number above 0, at most 1: it says how many shifts are tried")

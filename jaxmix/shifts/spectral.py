@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.shifts import halving
 from jaxmix.shifts.correlation import correlate
 from jaxmix.shifts.exact import best, ranked, two
@@ -56,7 +56,7 @@ def fourier(
     [[-1, 0]]
     """
     del key
-    return _fourier(*two(own, other), checks.count("nodes", nodes, high=64), checks.count("rescore", rescore))
+    return _fourier(*two(own, other), arguments.count("nodes", nodes, high=64), arguments.count("rescore", rescore))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

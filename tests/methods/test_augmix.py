@@ -11,7 +11,7 @@ from reference import pixels as slow
 from scipy import stats
 
 import jaxmix
-from jaxmix import shares
+from jaxmix import sampling
 from jaxmix.methods import augmix as module
 from jaxmix.methods.augmix import NINE, THIRTEEN, augmix, augmix_views
 from jaxmix.pixels.moves import Drawn, chained
@@ -78,7 +78,7 @@ def test_mixes_of_the_authors_draws_are_theirs(golden):
 
 def test_chains_and_mixes_agree_with_the_slow_reference_where_no_golden_is():
     x, chosen = pictures(), drawn(jax.random.key(0), 4, 3, 9.5, None, 13)
-    weight, share = shares.dirichlet(jax.random.key(1), 1.0, 4, 3), shares.beta(jax.random.key(2), 1.0, 4)
+    weight, share = sampling.dirichlet(jax.random.key(1), 1.0, 4, 3), sampling.beta(jax.random.key(2), 1.0, 4)
     made, out = np.asarray(ends(x, chosen)), np.asarray(mixed(np.float32(x) / 255, x, chosen, weight, share))
     for b in range(4):
         expected = []
@@ -103,7 +103,7 @@ def test_a_share_of_0_is_the_picture_and_all_weight_on_one_chain_is_that_chain()
 def test_normalizing_before_or_after_the_mixing_is_the_same():
     levels = pictures()
     x, chosen = np.float32(levels) / 255, drawn(jax.random.key(4), 4, 3, 3.0, None, 9)
-    weight, share = shares.dirichlet(jax.random.key(5), 1.0, 4, 3), shares.beta(jax.random.key(6), 1.0, 4)
+    weight, share = sampling.dirichlet(jax.random.key(5), 1.0, 4, 3), sampling.beta(jax.random.key(6), 1.0, 4)
     after = (np.asarray(mixed(x, levels, chosen, weight, share)) - 0.5) / 0.2
     normal = [(np.asarray(ends(levels, chosen))[:, n] / 255 - 0.5) / 0.2 for n in range(3)]
     w, m = np.asarray(weight)[..., None, None, None], np.asarray(share)[:, None, None, None]
@@ -209,7 +209,7 @@ def test_shifts_of_large_pictures_reach_22_pixels():
 @pytest.mark.parametrize("alpha", [1.0, 0.4])
 def test_weights_and_shares_have_the_moments_of_dirichlet_and_beta(alpha):
     draws = 20_000
-    weight = np.asarray(jax.jit(shares.dirichlet, static_argnums=(2, 3))(jax.random.key(9), alpha, draws, 3), float)
+    weight = np.asarray(jax.jit(sampling.dirichlet, static_argnums=(2, 3))(jax.random.key(9), alpha, draws, 3), float)
     np.testing.assert_allclose(weight.sum(1), 1, atol=3e-7)
     total = 3 * alpha
     variance = (1 / 3) * (2 / 3) / (total + 1)
@@ -219,21 +219,21 @@ def test_weights_and_shares_have_the_moments_of_dirichlet_and_beta(alpha):
     assert np.corrcoef(weight.T)[np.triu_indices(3, 1)] == pytest.approx(-0.5, abs=0.03)
     # One of three is Beta(alpha, 2 alpha).
     assert stats.kstest(weight[:, 0], stats.beta(alpha, 2 * alpha).cdf).pvalue > 1e-3
-    share = np.asarray(jax.jit(shares.beta, static_argnums=2)(jax.random.key(10), alpha, draws), float)
+    share = np.asarray(jax.jit(sampling.beta, static_argnums=2)(jax.random.key(10), alpha, draws), float)
     assert stats.kstest(share, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.4])
 def test_a_traced_alpha_gives_the_weights_of_a_static_one(alpha):
-    static = jax.jit(functools.partial(shares.dirichlet, alpha=alpha, draws=500, parts=3))(jax.random.key(11))
-    traced = jax.jit(shares.dirichlet, static_argnums=(2, 3))(jax.random.key(11), alpha, 500, 3)
+    static = jax.jit(functools.partial(sampling.dirichlet, alpha=alpha, draws=500, parts=3))(jax.random.key(11))
+    traced = jax.jit(sampling.dirichlet, static_argnums=(2, 3))(jax.random.key(11), alpha, 500, 3)
     np.testing.assert_array_equal(traced, static)
 
 
 def test_weights_of_a_tiny_alpha_are_numbers_and_of_a_traced_0_equal():
-    tiny = np.asarray(jax.jit(shares.dirichlet, static_argnums=(2, 3))(jax.random.key(12), 1e-3, 500, 3))
+    tiny = np.asarray(jax.jit(sampling.dirichlet, static_argnums=(2, 3))(jax.random.key(12), 1e-3, 500, 3))
     assert np.isfinite(tiny).all() and (tiny.max(1) > 0.99).mean() > 0.95
-    equal = jax.jit(shares.dirichlet, static_argnums=(2, 3))(jax.random.key(12), 0.0, 5, 3)
+    equal = jax.jit(sampling.dirichlet, static_argnums=(2, 3))(jax.random.key(12), 0.0, 5, 3)
     np.testing.assert_allclose(equal, np.full((5, 3), 1 / 3), rtol=1e-6)
 
 
@@ -305,7 +305,7 @@ def test_a_single_chain_has_all_the_weight():
     images, _ = mixes(jax.random.key(21), np.float32(x) / 255, **FEW)
     chains_key, _, skip_key = jax.random.split(jax.random.key(21), 3)
     chosen = drawn(chains_key, 4, 1, 3.0, 1, 3)
-    share = shares.beta(skip_key, 1.0, 4)
+    share = sampling.beta(skip_key, 1.0, 4)
     for b in range(4):
         end = slow.chain(x[b], [NAMES[chosen.move[b, 0, 0]]], chosen.level[b, 0].tolist(), [False])
         np.testing.assert_allclose(images[b], slow.mix(x[b], [end], [1], share[b]), atol=1e-6, rtol=0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference import boxes, mixing
 
 import jaxmix
-from jaxmix import masks, pairs
+from jaxmix import masks, partners
 
 SHAPE = (4, 13, 10, 3)
 cutmix = jax.jit(jaxmix.cutmix, static_argnames=("per_batch", "center", "box"))
@@ -26,7 +26,7 @@ def pictures(shape=SHAPE):
 @functools.partial(jax.jit, static_argnames=("height", "width", "box"))
 def mixed(share, y, x, height, width, box=masks.even_box):
     """The mix of boxes that are given, not drawn."""
-    return jaxmix.pair(pairs.following(share.shape[0]), *masks.outer(*box(share, (y, x), height, width)))
+    return jaxmix.pair(partners.following(share.shape[0]), *masks.outer(*box(share, (y, x), height, width)))
 
 
 def corners(mask):
@@ -142,7 +142,7 @@ def test_the_papers_box_rounds_a_real_box_around_a_real_center():
 def test_one_hot_and_complete_labels_follow_the_larger_area_and_no_area():
     # Section 4.1.3 of the paper. An even share goes to the own label (our choice).
     mask = jnp.zeros((3, 4, 4)).at[0, :3].set(1).at[1, :1].set(1).at[2, :2].set(1)
-    mix = jaxmix.pair(pairs.following(3), mask)
+    mix = jaxmix.pair(partners.following(3), mask)
     assert mix.weight.tolist() == [[0.25, 0.75], [0.75, 0.25], [0.5, 0.5]]
     assert jaxmix.majority(mix).weight.tolist() == [[0, 1], [1, 0], [1, 0]]
     assert jaxmix.evenly(mix).weight.tolist() == [[0.5, 0.5]] * 3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference import grids, mixing
 
 import jaxmix
-from jaxmix import masks, pairs
+from jaxmix import masks, partners
 
 SHAPE = (4, 13, 10, 3)
 gridmix = jax.jit(jaxmix.gridmix, static_argnames=("cells", "per_batch"))
@@ -68,7 +68,7 @@ def test_the_local_targets_are_the_labels_of_the_cells():
 
 @pytest.mark.parametrize(("side", "number", "expected"), [(32, 4, 0.609375), (32, 8, 0.75), (224, 20, 0.5395)])
 def test_worked_examples_of_gridmixup(side, number, expected):
-    mix = jaxmix.pair(pairs.following(1), *masks.outer(*masks.holes(jnp.float32([0.5]), number, side, side)))
+    mix = jaxmix.pair(partners.following(1), *masks.outer(*masks.holes(jnp.float32([0.5]), number, side, side)))
     assert float(mix.weight[0, 0]) == pytest.approx(expected, abs=5e-5 if side == 224 else 0)
     np.testing.assert_array_equal(mix.mask[0, 1], grids.gridmixup(0.5, number, side, side))
 

@@ -7,10 +7,10 @@ import pytest
 from reference import mixing
 
 import jaxmix
-from jaxmix import pairs
+from jaxmix import partners
 
 SHAPE = (5, 7, 4, 2)
-FOLLOWING = pairs.following(5)
+FOLLOWING = partners.following(5)
 mixup = jax.jit(jaxmix.mixup, static_argnames="per_batch")
 
 
@@ -52,7 +52,7 @@ def test_a_share_of_0_leaves_the_batch_and_a_share_of_1_gives_the_partners():
 
 
 def test_one_share_for_the_batch_keeps_its_mean_and_one_per_sample_does_not():
-    partner = pairs.shuffle(jax.random.key(9), 5)
+    partner = partners.shuffle(jax.random.key(9), 5)
     means = {}
     for per_batch, method in ((True, mixed_by_one_share), (False, mixed)):
         images, mix = method(2, pictures(), partner=partner)

@@ -9,7 +9,7 @@ import pytest
 from reference import mixing
 
 import jaxmix
-from jaxmix import pairs
+from jaxmix import partners
 
 SHAPE = (4, 9, 6, 2)
 METHODS = (jaxmix.mixup, jaxmix.cutmix, jaxmix.resizemix, jaxmix.fmix)
@@ -22,7 +22,7 @@ def pictures():
 
 def constant(share, key, batch, *, partner=None, per_batch=False):
     """A method that can be told by its weight."""
-    mix = jaxmix.pair(pairs.following(batch.shape[0]), jnp.full((batch.shape[0], 1, 1), share))
+    mix = jaxmix.pair(partners.following(batch.shape[0]), jnp.full((batch.shape[0], 1, 1), share))
     return jaxmix.apply(mix, batch), mix
 
 

@@ -23,7 +23,7 @@ PARTNER = np.array([2, 0, 3, 1])
 sage = jax.jit(method, static_argnames=("per_batch", "search", "smooth"))
 arrange = jax.jit(module.arrange, static_argnums=(0, 1, 2))
 apply = jax.jit(jaxmix.apply)
-beta = jax.jit(jaxmix.shares.beta, static_argnums=2)
+beta = jax.jit(jaxmix.sampling.beta, static_argnums=2)
 
 
 def pictures():

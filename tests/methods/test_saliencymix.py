@@ -32,7 +32,7 @@ def maps(*shape):
 @functools.cache
 def drawn(seed, per_batch):
     """The shares that the method draws."""
-    return np.asarray(jaxmix.shares.beta(jax.random.key(seed), 1.0, 1 if per_batch else SHAPE[0]))
+    return np.asarray(jaxmix.sampling.beta(jax.random.key(seed), 1.0, 1 if per_batch else SHAPE[0]))
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)

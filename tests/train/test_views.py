@@ -16,7 +16,7 @@ import pictures
 import recipes
 import steps
 import views
-from jaxmix import draw
+from jaxmix import visualize
 
 B = 16
 
@@ -145,7 +145,7 @@ def test_the_preview_shows_the_pictures_and_their_last_view():
     last = shaken(keys.views, pictures.pixels(images, learner.dataset.mean, learner.dataset.std))[-1]
     np.testing.assert_allclose(batch.mixed, 255 * last, atol=0.51)  # a rounding to whole levels
     assert (batch.mix.weight == 1).all() and batch.mix.weight.shape == (B, 1)
-    draw.contact_sheet(*batch[:4])
+    visualize.contact_sheet(*batch[:4])
 
 
 def test_the_preview_of_augmix_with_a_method_is_of_a_mixed_batch():

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 import figures
 import sets
-from jaxmix import draw as drawing
 from jaxmix import saliency
+from jaxmix import visualize as drawing
 from jaxmix.pixels.packed import unit
 from jaxmix.robustness import localization
 from results import Section

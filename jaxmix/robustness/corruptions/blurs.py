@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxmix.numerics import barrier
 from jaxmix.robustness.corruptions import filters
-from jaxmix.rounding import settled
 
 Pictures = Float[Array, "b h w c"]
 
@@ -45,7 +45,7 @@ def zoom(x: Pictures, stop: float, step: float) -> Pictures:
     factors = np.arange(1, stop, step)
     total = x
     for factor in factors:
-        total = settled(total + zoomed(x, float(factor)))
+        total = barrier(total + zoomed(x, float(factor)))
     return total / np.float32(len(factors) + 1)
 
 
@@ -64,7 +64,7 @@ def zoomed(x: Pictures, factor: float) -> Pictures:
         first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int64)
         share = (place - first).astype(np.float32).reshape([1, *[side if a == axis else 1 for a in (1, 2)], 1])
         following = np.minimum(first + 1, kept - 1)
-        x = settled(jnp.take(x, first, axis) * (1 - share) + jnp.take(x, following, axis) * share)
+        x = barrier(jnp.take(x, first, axis) * (1 - share) + jnp.take(x, following, axis) * share)
     return x
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.pixels import packed
 from jaxmix.robustness.corruptions import frost, levels
 from jaxmix.robustness.corruptions.drawn import CORRUPTIONS, Case
@@ -16,7 +16,7 @@ from jaxmix.robustness.corruptions.severities import CONSTANTS, EXTRA, LIKE, MAI
 
 def corrupt(
     key: jax.Array,
-    images: checks.Batch,
+    images: arguments.Batch,
     name: str,
     severity: int,
     *,
@@ -59,7 +59,7 @@ def corrupt(
     >>> corrupt(jax.random.key(0), x, "brightness", 2)[0, 0, 0].tolist()
     [153, 153, 153]
     """
-    x = checks.images(images)
+    x = arguments.images(images)
     _check(x, name, severity, constants)
     photos = None
     if name == "frost":
@@ -72,7 +72,7 @@ def corrupt(
 def _check(x: Array, name: str, severity: int, constants: str) -> None:
     if name not in (*MAIN, *EXTRA, *LIKE):
         raise ValueError(f"name is {name!r}; wanted one of {', '.join((*MAIN, *EXTRA, *LIKE))}")
-    checks.count("severity", severity, low=1, high=5)
+    arguments.count("severity", severity, low=1, high=5)
     if constants not in CONSTANTS:
         raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     if x.shape[-1] != 3:

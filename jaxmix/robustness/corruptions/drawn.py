@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxmix.numerics import materialize
 from jaxmix.pixels import packed
 from jaxmix.robustness.corruptions import (
     blurs,
@@ -22,7 +23,6 @@ from jaxmix.robustness.corruptions import (
     tones,
     weather,
 )
-from jaxmix.rounding import stored
 
 
 class Case(NamedTuple):
@@ -75,7 +75,7 @@ def _snow(case: Case) -> Array:
     # Only the middle of the field is read, magnified: only that is drawn.
     inner = [blurs.middle(side, case.values[2]) for side in sides]
     around = [(start, side - start - kept) for side, (start, kept) in zip(sides, inner, strict=True)]
-    normals = jnp.pad(stored(draws.normal(flakes, size, *[kept for _, kept in inner])), ((0, 0), *around))
+    normals = jnp.pad(materialize(draws.normal(flakes, size, *[kept for _, kept in inner])), ((0, 0), *around))
     return weather.snow(case.x, normals, motion.angle(draws.uniform(angle, size), -135, -45), case.values)
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxmix.numerics import barrier, materialize
 from jaxmix.robustness.corruptions import filters
-from jaxmix.rounding import settled, stored
 
 Pictures = Float[Array, "b h w c"]
 
@@ -61,7 +61,7 @@ def inverse(corners: Float[Array, "b 3 2"], height: int, width: int) -> Matrix:
     center = np.array([height // 2, width // 2])
     points = np.stack([center + reach, center + np.array([reach, -reach]), center - reach])[None].astype(np.float32)
     # Moved points are stored in float32, and so moved by a little less or more.
-    moved = settled(jnp.asarray(points) + corners.astype(jnp.float32)) - points
+    moved = barrier(jnp.asarray(points) + corners.astype(jnp.float32)) - points
     # The warp is 1 + E; its columns are what a step of 2 q to the right, or downwards, becomes.
     step = jnp.stack([moved[:, 1] - moved[:, 2], moved[:, 0] - moved[:, 1]], -1)
     near, far = _inverse(step, 2 * reach)
@@ -122,13 +122,13 @@ def _between(x, rows, columns, down, right, border) -> Pictures:
 
     def at(row, column):
         # The index is made once, not for every channel again.
-        place = stored(border(row, height) * width + border(column, width))
+        place = materialize(border(row, height) * width + border(column, width))
         return jax.vmap(lambda one, place: one.at[place].get(mode="promise_in_bounds"))(flat, place)
 
-    right, down = stored(right)[..., None], stored(down)[..., None]
+    right, down = materialize(right)[..., None], materialize(down)[..., None]
     upper = at(rows, columns) * (1 - right) + at(rows, columns + 1) * right
     lower = at(rows + 1, columns) * (1 - right) + at(rows + 1, columns + 1) * right
-    return stored(upper * (1 - down) + lower * down)
+    return materialize(upper * (1 - down) + lower * down)
 
 
 def _reflect(place: Int[Array, "..."], side: int) -> Int[Array, "..."]:

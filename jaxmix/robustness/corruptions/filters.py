@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxmix.rounding import stored
+from jaxmix.numerics import materialize
 
 # Longer rows of taps become a matrix: one product then takes less time than the sum.
 _LONGEST = 101
@@ -47,12 +47,12 @@ def kernel_sum(x: Float[Array, "b h w c"], kernel: np.ndarray, mode: Border) -> 
     reach = [side // 2 for side in kernel.shape]
     padded = jnp.pad(x, ((0, 0), (reach[0],) * 2, (reach[1],) * 2, (0, 0)), mode=mode)
     # Rows as one axis of columns and channels: shifts are then contiguous.
-    rows = stored(padded).reshape(size, height + 2 * reach[0], -1)
+    rows = materialize(padded).reshape(size, height + 2 * reach[0], -1)
     total = jnp.zeros((), jnp.float32)
     for weight, alike in _alike(kernel):
         parts = [rows[:, u : u + height, channels * v : channels * (v + width)] for u, v in alike]
         total = total + np.float32(weight) * sum(parts[1:], start=parts[0])
-    return stored(total).reshape(x.shape)
+    return materialize(total).reshape(x.shape)
 
 
 def _alike(kernel: np.ndarray) -> list[tuple[float, list[tuple[int, int]]]]:

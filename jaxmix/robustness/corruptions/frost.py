@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from jaxmix import checks
+from jaxmix import arguments
 from jaxmix.robustness.corruptions import draws, motion, weather
 
 # The authors never draw the sixth of theirs.
@@ -80,7 +80,7 @@ def stacked(photos: Photos | str | pathlib.Path | None, sides: Sequence[int], *,
         )
     if isinstance(photos, str | pathlib.Path):
         photos = _folder(str(photos))
-    photos = [np.asarray(photo) for photo in checks.some("photographs", list(photos))]
+    photos = [np.asarray(photo) for photo in arguments.some("photographs", list(photos))]
     small = [photo[every // 2 :: every, every // 2 :: every] for photo in photos if photo.ndim == 3]
     if len(small) < len(photos) or any(photo.dtype != np.uint8 or photo.shape[2] != 3 for photo in small):
         raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, UInt8
 
-from jaxmix.rounding import stored
+from jaxmix.numerics import materialize
 
 Plane = Int[Array, "b h w"]
 
@@ -137,7 +137,7 @@ def _pass(blocks: Array, matrix: np.ndarray, axis: int, shift: int) -> Array:
     for row in matrix:
         total = sum((int(row[i]) * parts[i] for i in range(1, 8)), start=int(row[0]) * parts[0])
         sums.append((total + (1 << (shift - 1))) >> shift)
-    return stored(jnp.stack(sums, axis))
+    return materialize(jnp.stack(sums, axis))
 
 
 def _coded(plane: Plane, table: Int[Array, "8 8 1 1 1"]) -> Plane:
@@ -145,10 +145,10 @@ def _coded(plane: Plane, table: Int[Array, "8 8 1 1 1"]) -> Plane:
     size, height, width = plane.shape
     # Both indices within a block first, so that every pass adds whole planes of blocks.
     blocks = plane.reshape(size, height // 8, 8, width // 8, 8).transpose(2, 4, 0, 1, 3) - 128
-    blocks = _pass(_pass(stored(blocks), _DCT, 1, 11), _DCT, 0, 15)
+    blocks = _pass(_pass(materialize(blocks), _DCT, 1, 11), _DCT, 0, 15)
     divisor = 8 * table
     # The quotient of whole numbers, rounded down; the half keeps it clear of the next one, however it is rounded.
     quotient = jnp.floor(((jnp.abs(blocks) + divisor // 2).astype(jnp.float32) + 0.5) / divisor.astype(jnp.float32))
-    blocks = stored(jnp.sign(blocks) * quotient.astype(jnp.int32) * table)
+    blocks = materialize(jnp.sign(blocks) * quotient.astype(jnp.int32) * table)
     blocks = _pass(_pass(blocks, _DCT.T, 0, 11), _DCT.T, 1, 18)
     return jnp.clip(blocks.transpose(2, 3, 0, 4, 1).reshape(plane.shape) + 128, 0, 255)

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxmix.numerics import barrier, materialize
 from jaxmix.robustness.corruptions import blurs, levels, motion
-from jaxmix.rounding import settled, stored
 
 Pictures = Float[Array, "b h w 3"]
 
@@ -30,8 +30,8 @@ def snow(x: Pictures, normals: Float[Array, "b h w"], degrees: Float[Array, "b"]
     layer = levels.truncated(jnp.where(field < np.float32(threshold), 0, field))
     flakes = motion.motion(layer, degrees, radius, sigma).astype(jnp.float32) / 255
     # One number a pixel, made once and not for every channel again.
-    grey = stored(sum((_GREY[k] * x[..., k : k + 1] for k in (1, 2)), start=_GREY[0] * x[..., :1]))
-    veil = stored(flakes + flakes[:, ::-1, ::-1])
+    grey = materialize(sum((_GREY[k] * x[..., k : k + 1] for k in (1, 2)), start=_GREY[0] * x[..., :1]))
+    veil = materialize(flakes + flakes[:, ::-1, ::-1])
     return np.float32(share) * x + np.float32(1 - share) * jnp.maximum(x, grey * 1.5 + 0.5) + veil
 
 
@@ -63,7 +63,7 @@ def plasma(uniform: Float[Array, "b n"], side: int, decay: float) -> Float[Array
         beside = (grid + right + middle + jnp.roll(middle, 1, 1)) / 4 + parts[:, 1]
         above = (grid + below + middle + jnp.roll(middle, 1, 2)) / 4 + parts[:, 2]
         rows = jnp.stack([jnp.stack([grid, beside], -1), jnp.stack([above, middle], -1)], 2)
-        grid = settled(rows.reshape(size, 2 * n, 2 * n))
+        grid = barrier(rows.reshape(size, 2 * n, 2 * n))
         start, wide = start + 3 * n * n, wide / decay
     least, most = grid.min((1, 2), keepdims=True), grid.max((1, 2), keepdims=True)
     return (grid - least) / jnp.where(most > least, most - least, 1)

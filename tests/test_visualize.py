@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix.draw import contact_sheet, overlay
+from jaxmix.visualize import contact_sheet, overlay
 
 X = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)), jnp.uint8)
 LABELS = jnp.array([0, 1, 2, 3])

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import checks
-from jaxmix.rounding import opaque, settled
+from jaxmix import arguments
+from jaxmix.numerics import barrier, hide_constant
 
 
 def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
@@ -21,8 +21,8 @@ def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
     small pictures. That holds where alpha is traced and happens to be 1 too, so that both give the same bits.
     A traced alpha that is not above 0 gives shares of 0: nothing is mixed.
     """
-    number = checks.number("alpha", alpha, above=0.0)
-    known = checks.concrete(alpha)
+    number = arguments.number("alpha", alpha, above=0.0)
+    known = arguments.concrete(alpha)
     if known is None:
         return jax.lax.cond(number == 1.0, _flat(draws), _beta(draws), key, number)
     return (_flat if known == 1.0 else _beta)(draws)(key, number)
@@ -34,7 +34,7 @@ def _flat(draws: int) -> Callable[[Array, Array], Array]:
 
 def _beta(draws: int) -> Callable[[Array, Array], Array]:
     def draw(key, alpha):
-        positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
+        positive = hide_constant(jnp.where(alpha > 0, alpha, 1.0), key)
         return jnp.where(alpha > 0, jax.random.beta(key, positive, positive, (draws,), jnp.float32), 0.0)
 
     return draw
@@ -45,15 +45,15 @@ def dirichlet(key: Array, alpha: ArrayLike, draws: int, parts: int) -> Float[Arr
 
     Dirichlet(1, ..., 1) is drawn as such, like Beta(1, 1). A traced alpha that is not above 0 gives equal shares.
     """
-    number = checks.number("alpha", alpha, above=0.0)
-    known = checks.concrete(alpha)
+    number = arguments.number("alpha", alpha, above=0.0)
+    known = arguments.concrete(alpha)
 
     def flat(key, alpha):
         waits = jax.random.exponential(key, (draws, parts), jnp.float32)
         return waits / jnp.maximum(waits.sum(1, keepdims=True), jnp.finfo(jnp.float32).tiny)
 
     def any_alpha(key, alpha):
-        positive = opaque(jnp.where(alpha > 0, alpha, 1.0), key)
+        positive = hide_constant(jnp.where(alpha > 0, alpha, 1.0), key)
         logs = jax.random.loggamma(key, positive, (draws, parts), jnp.float32)
         return jnp.where(alpha > 0, jax.nn.softmax(logs), 1 / parts)
 
@@ -64,9 +64,9 @@ def dirichlet(key: Array, alpha: ArrayLike, draws: int, parts: int) -> Float[Arr
 
 def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: int) -> Float[Array, "d"]:
     """Numbers spread evenly from low to high."""
-    return between(low, high, jax.random.uniform(key, (draws,), jnp.float32))
+    return scale_to(low, high, jax.random.uniform(key, (draws,), jnp.float32))
 
 
-def between(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "d"]) -> Float[Array, "d"]:
+def scale_to(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "d"]) -> Float[Array, "d"]:
     """Shares of [0, 1] stretched onto [low, high]."""
-    return low + settled((high - low) * share)
+    return low + barrier((high - low) * share)

@@ -59,7 +59,7 @@ def contact_sheet(
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise ImportError("jaxmix.draw needs Pillow: pip install pillow") from error
+        raise ImportError("jaxmix.visualize needs Pillow: pip install pillow") from error
     images, mixed = _pixels(images, "images"), _pixels(mixed, "mixed")
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")

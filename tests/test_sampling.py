@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxmix import shares
+from jaxmix import sampling
 
 DRAWS = 20_000
-traced_beta = jax.jit(shares.beta, static_argnums=2)
+traced_beta = jax.jit(sampling.beta, static_argnums=2)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 2.0, 5.0])
@@ -28,20 +28,20 @@ def test_beta_has_the_moments_of_a_symmetric_beta(alpha):
 
 
 def test_beta_of_1_is_uniform_in_every_tenth():
-    share = np.asarray(shares.beta(jax.random.key(1), 1.0, DRAWS))
+    share = np.asarray(sampling.beta(jax.random.key(1), 1.0, DRAWS))
     counts = np.histogram(share, 10, (0, 1))[0]
     assert ((counts - DRAWS / 10) ** 2 / (DRAWS / 10)).sum() < 27.9  # once in 1,000 draws (9 degrees of freedom)
 
 
 @pytest.mark.parametrize("alpha", [1, 0.2])
 def test_a_traced_alpha_gives_the_bits_of_a_static_one(alpha):
-    static = jax.jit(functools.partial(shares.beta, alpha=alpha, draws=DRAWS))(jax.random.key(2))
+    static = jax.jit(functools.partial(sampling.beta, alpha=alpha, draws=DRAWS))(jax.random.key(2))
     np.testing.assert_array_equal(traced_beta(jax.random.key(2), alpha, DRAWS), static)
 
 
 def test_shares_are_float32_whatever_alpha_is():
     for alpha in (1, 0.2, np.float64(0.2), jnp.bfloat16(0.25), jnp.float16(1)):
-        made = jax.eval_shape(lambda alpha=alpha: shares.beta(jax.random.key(3), alpha, 4))
+        made = jax.eval_shape(lambda alpha=alpha: sampling.beta(jax.random.key(3), alpha, 4))
         assert made.dtype == jnp.float32
 
 
@@ -55,7 +55,7 @@ def test_a_small_alpha_gives_shares_at_both_ends_and_none_that_is_not_a_number()
 @pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
 def test_alpha_that_is_not_above_0_is_refused_and_where_traced_mixes_nothing(alpha):
     with pytest.raises(ValueError, match="alpha"):
-        shares.beta(jax.random.key(5), alpha, 4)
+        sampling.beta(jax.random.key(5), alpha, 4)
     if not math.isnan(alpha):
         np.testing.assert_array_equal(traced_beta(jax.random.key(5), alpha, DRAWS), 0)
 
@@ -64,14 +64,14 @@ def test_alpha_that_is_not_above_0_is_refused_and_where_traced_mixes_nothing(alp
 @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.floats(0, 1, width=32))
 def test_a_share_is_stretched_onto_its_interval(low, high, share):
     low, high = sorted((low, high))
-    made = float(shares.between(jnp.float32(low), jnp.float32(high), jnp.float32([share]))[0])
+    made = float(sampling.scale_to(jnp.float32(low), jnp.float32(high), jnp.float32([share]))[0])
     assert made == pytest.approx(low + (high - low) * share, abs=1e-7)  # three roundings below 1
     assert low <= made <= high + 1e-7
-    assert float(shares.between(jnp.float32(low), jnp.float32(high), jnp.zeros(1))[0]) == low
+    assert float(sampling.scale_to(jnp.float32(low), jnp.float32(high), jnp.zeros(1))[0]) == low
 
 
 def test_uniform_numbers_spread_evenly_over_their_interval():
-    made = np.asarray(shares.uniform(jax.random.key(6), jnp.float32(0.25), jnp.float32(0.5), DRAWS))
+    made = np.asarray(sampling.uniform(jax.random.key(6), jnp.float32(0.25), jnp.float32(0.5), DRAWS))
     assert 0.25 <= made.min() < 0.251 and 0.499 < made.max() <= 0.5
     counts = np.histogram(made, 10, (0.25, 0.5))[0]
     assert ((counts - DRAWS / 10) ** 2 / (DRAWS / 10)).sum() < 27.9  # once in 1,000 draws (9 degrees of freedom)

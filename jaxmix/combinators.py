@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import checks, forms, placement
+from jaxmix import arguments, forms, placement
 from jaxmix.mix import Mix
 
 Method = Callable[..., tuple[jax.Array, Mix]]
@@ -57,11 +57,11 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     >>> mix.weight.shape
     (4, 2)
     """
-    checks.number("p", p, low=0.0, high=1.0)
+    arguments.number("p", p, low=0.0, high=1.0)
 
-    def maybe(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        x = checks.images(batch)
-        probability = checks.number("p", p, low=0.0, high=1.0)
+    def maybe(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        x = arguments.images(batch)
+        probability = arguments.number("p", p, low=0.0, high=1.0)
         shape = () if per_batch else x.shape[:1]
         hit = jax.random.uniform(_decision(key), shape, jnp.float32) < probability
         inner, fresh = _deeper(method), _refreshed(key)
@@ -101,12 +101,12 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
     """
     methods = _methods(methods)
     wanted = f"one number for each of {len(methods)} methods"
-    checks.numbers("probs", probs, len(methods), wanted)
+    arguments.numbers("probs", probs, len(methods), wanted)
 
-    def chosen(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        odds = jnp.log(checks.numbers("probs", probs, len(methods), wanted))
+    def chosen(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        odds = jnp.log(arguments.numbers("probs", probs, len(methods), wanted))
         choice = jax.random.categorical(_decision(key), odds)
-        fresh, x = _refreshed(key), checks.images(batch)
+        fresh, x = _refreshed(key), arguments.images(batch)
 
         def call(method):
             return _deeper(method)(fresh(), batch, *maps, **options)
@@ -148,8 +148,8 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
             f"shares are {list(shares)}; wanted a share of 0 or more for each of {len(methods)} methods, sum 1"
         )
 
-    def parts(key: jax.Array, batch: checks.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        x = checks.images(batch)
+    def parts(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        x = arguments.images(batch)
         return placement.like(x, 1, functools.partial(mixed, **options), key, x, *maps)
 
     def mixed(key, x, *maps, **options):
@@ -171,7 +171,7 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
 
 def _branch(choice: jax.Array, calls: Sequence[Callable[[], Any]]) -> Any:
     """The result of one of the calls. Outside of jit a choice is known: then a switch would only compile anew."""
-    known = checks.concrete(choice)
+    known = arguments.concrete(choice)
     return jax.lax.switch(choice.astype(jnp.int32), calls) if known is None else calls[int(known)]()
 
 

@@ -9,31 +9,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxmix import pairs
+from jaxmix import partners
 
 SIZE = 12
-within = jax.jit(pairs.within)
-shuffles = jax.jit(jax.vmap(pairs.shuffle, (0, None)), static_argnums=1)
+within = jax.jit(partners.within)
+shuffles = jax.jit(jax.vmap(partners.shuffle, (0, None)), static_argnums=1)
 properties = settings(max_examples=25, deadline=None, derandomize=True)
 groups = st.lists(st.integers(-2, 4), min_size=SIZE, max_size=SIZE)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
 def test_following_is_the_next_sample_and_the_first_follows_the_last(size):
-    assert pairs.following(size).tolist() == [(i + 1) % size for i in range(size)]
+    assert partners.following(size).tolist() == [(i + 1) % size for i in range(size)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
 def test_reverse_is_the_batch_backwards(size):
-    assert pairs.reverse(size).tolist() == [size - 1 - i for i in range(size)]
+    assert partners.reverse(size).tolist() == [size - 1 - i for i in range(size)]
 
 
 def test_partners_are_32_bit_integers():
     calls = (
-        lambda key: pairs.following(4),
-        lambda key: pairs.reverse(4),
-        lambda key: pairs.shuffle(key, 4),
-        lambda key: pairs.within(key, jnp.zeros(4, int)),
+        lambda key: partners.following(4),
+        lambda key: partners.reverse(4),
+        lambda key: partners.shuffle(key, 4),
+        lambda key: partners.within(key, jnp.zeros(4, int)),
     )
     assert {jax.eval_shape(call, jax.random.key(0)).dtype for call in calls} == {jnp.dtype("int32")}
 
@@ -62,7 +62,7 @@ def test_within_stays_in_the_group_and_only_a_lone_sample_meets_itself(group, se
 def test_within_sends_a_sample_to_every_other_of_its_group_alike():
     group = jnp.array([7, 3, 7, 7, 3, 7])
     keys = jax.random.split(jax.random.key(1), 3000)
-    partners = np.asarray(jax.jit(jax.vmap(pairs.within, (0, None)))(keys, group))
-    counts = np.bincount(partners[:, 0], minlength=6)
+    found = np.asarray(jax.jit(jax.vmap(partners.within, (0, None)))(keys, group))
+    counts = np.bincount(found[:, 0], minlength=6)
     assert counts[[0, 1, 4]].tolist() == [0, 0, 0]
     assert ((counts[[2, 3, 5]] - 1000) ** 2 / 1000).sum() < 13.8  # once in 1,000 draws (2 degrees of freedom)

@@ -11,18 +11,18 @@ import numpy as np
 from jaxtyping import Array
 
 
-def settled(x: Array) -> Array:
+def barrier(x: Array) -> Array:
     """x, rounded to its dtype before anything else is done with it."""
     return jax.lax.optimization_barrier(x)
 
 
-def opaque(x: Array, key: Array) -> Array:
+def hide_constant(x: Array, key: Array) -> Array:
     """x, hidden from the compiler, which can't know that a uniform draw is never 2. The key stays unused."""
     never = jax.random.uniform(jax.random.fold_in(key, 0), x.shape, jnp.float32) >= 2.0
     return jnp.where(never, jnp.nan, x)
 
 
-def stored(x: Array) -> Array:
+def materialize(x: Array) -> Array:
     """x, put into memory before it is read. The first number isn't the highest of its dtype.
 
     Otherwise XLA on CPU may compute each number again wherever it is read: a table for every pixel that looks it up.

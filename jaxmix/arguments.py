@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import pairs
+from jaxmix.partners import following
 
 Batch = jax.Array | np.ndarray | Mapping[str, Any]
 
@@ -105,7 +105,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "the batch has one sample, and mixing needs a partner: pass two or more samples, "
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
-        return pairs.following(size)
+        return following(size)
     partner = partner if isinstance(partner, jax.Array) else np.asarray(partner)
     if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(
