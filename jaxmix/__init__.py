@@ -2,8 +2,7 @@
 
 from jaxmix import blocks, masks, partners, pixels, robustness, saliency, shifts, visualize, warps
 from jaxmix.combinators import one_of, sometimes, split
-from jaxmix.consistency import jsd
-from jaxmix.losses import accuracy, cross_entropy, softmax_bce
+from jaxmix.losses import accuracy, cross_entropy, jsd, softmax_bce
 from jaxmix.methods.adversarial import adversarial
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views

@@ -9,7 +9,7 @@ import pytest
 from reference import saliency as slow
 
 from jaxmix import saliency
-from jaxmix.fine_grained import _quotient as quotient
+from jaxmix.saliency.fine_grained import _quotient as quotient
 
 fine_grained, peak = jax.jit(saliency.fine_grained), jax.jit(saliency.peak)
 

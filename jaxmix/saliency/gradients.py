@@ -11,9 +11,6 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments
-from jaxmix.activation import cam as cam
-from jaxmix.activation import grad_cam as grad_cam
-from jaxmix.fine_grained import fine_grained as fine_grained
 
 # Narrower Gaussians than this many pixels leave a map as it is.
 _NARROWEST = 1e-6
