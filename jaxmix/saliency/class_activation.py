@@ -1,7 +1,4 @@
-"""Class activation maps: which places of the last features speak for a class.
-
-The public path is `jaxmix.saliency`.
-"""
+"""Class activation maps: which places of the last features speak for a class."""
 
 from collections.abc import Callable
 

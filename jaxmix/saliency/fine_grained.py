@@ -1,7 +1,4 @@
-"""Fine-grained saliency of a picture: how much each pixel differs from its surroundings. OpenCV's, bit for bit.
-
-The public path is `jaxmix.saliency.fine_grained`.
-"""
+"""Fine-grained saliency of a picture: how much each pixel differs from its surroundings. OpenCV's, bit for bit."""
 
 from collections import Counter
 

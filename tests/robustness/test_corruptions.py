@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from jaxmix.robustness import corruptions
-from jaxmix.robustness.corruptions import draws, frost, glass, jpeg, noise, weather
+from jaxmix.robustness.corruptions import frost, glass_blur, jpeg, noise, threefry, weather
 from jaxmix.robustness.corruptions.severities import CONSTANTS
 
 NAMES = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE)
@@ -111,7 +111,7 @@ def test_bits_are_threefry_of_each_pictures_own_key():
     from jax.extend.random import threefry_2x32
 
     keys = jax.random.split(key(), 3)
-    made = np.asarray(draws.bits(key(), 3, 5))
+    made = np.asarray(threefry.bits(key(), 3, 5))
     for own, row in zip(keys, made, strict=True):
         words = jax.random.bits(own, (2,), jnp.uint32)
         counters = np.concatenate([np.arange(5, dtype=np.uint32), np.zeros(5, np.uint32)])
@@ -125,12 +125,12 @@ def test_a_pictures_draws_do_not_depend_on_the_others():
 
 
 def test_uniform_normal_and_whole_draws_have_their_distributions():
-    uniform, normal = np.asarray(draws.uniform(key(), 2, 20_000)), np.asarray(draws.normal(key(), 2, 20_000))
+    uniform, normal = np.asarray(threefry.uniform(key(), 2, 20_000)), np.asarray(threefry.normal(key(), 2, 20_000))
     for row, other in zip(uniform, normal, strict=True):
         assert stats.kstest(row, "uniform").pvalue > 1e-3 and stats.kstest(other, "norm").pvalue > 1e-3
     assert uniform.min() >= 0 and uniform.max() < 1 and np.isfinite(normal).all()
     assert abs(np.corrcoef(normal)[0, 1]) < 0.03
-    dx, dy = glass.offsets(key(), (4, 64, 64, 3), 3, 1)
+    dx, dy = glass_blur.offsets(key(), (4, 64, 64, 3), 3, 1)
     for offset in (dx, dy):
         counts = np.unique(np.asarray(offset), return_counts=True)
         assert counts[0].tolist() == [-3, -2, -1, 0, 1, 2] and stats.chisquare(counts[1]).pvalue > 1e-3
@@ -206,7 +206,7 @@ def test_shuffling_all_at_once_is_the_sequential_copy():
             for column in range(width - reach, reach, -1):
                 offset = (b, row - reach - 1, column - reach - 1)
                 expected[b, row, column] = expected[b, row + dy[offset], column + dx[offset]]
-    np.testing.assert_array_equal(glass.shuffled(jnp.asarray(pictures), dx, dy, reach), expected)
+    np.testing.assert_array_equal(glass_blur.shuffled(jnp.asarray(pictures), dx, dy, reach), expected)
 
 
 @pytest.mark.parametrize("shape", [(23, 35), (9, 50), (31, 6)])
@@ -230,7 +230,7 @@ def test_pixelation_is_pillows_at_any_size(shape):
 
 
 def test_clouds_fill_the_range_and_close_like_a_torus():
-    uniform = 2 * draws.uniform(key(), 30, 32 * 32 - 1) - 1
+    uniform = 2 * threefry.uniform(key(), 30, 32 * 32 - 1) - 1
     clouds = np.asarray(weather.plasma(uniform, 32, 3.0))
     assert clouds.min() == 0 and clouds.max() <= 1 and clouds.max((1, 2)).min() > 1 - 1e-6
     assert 0.45 < clouds.mean() < 0.57 and 0.14 < clouds.std() < 0.24

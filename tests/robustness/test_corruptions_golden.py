@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from jaxmix.robustness import corruptions
-from jaxmix.robustness.corruptions import elastic, frost, glass, jpeg, levels, motion, noise, spatter, weather
+from jaxmix.robustness.corruptions import (
+    elastic,
+    frost,
+    glass_blur,
+    jpeg,
+    motion_blur,
+    noise,
+    quantize,
+    spatter,
+    weather,
+)
 from jaxmix.robustness.corruptions.severities import CONSTANTS, SIDE, constant
 
 KEY = jax.random.key(0)
@@ -91,7 +101,7 @@ def test_shot_noise_is_the_authors_for_their_counts(golden):
         made = noise.shot(jnp.asarray(small["counts"][severity - 1]), constant("shot_noise", severity, "cifar"))
         assert farthest(clipped(made), small["out_f32"][severity - 1]) <= 5e-5
         counts = jnp.asarray(large["shot_counts"][severity - 1])
-        made = levels.truncated(noise.shot(counts, constant("shot_noise", severity, "imagenet")))
+        made = quantize.truncated(noise.shot(counts, constant("shot_noise", severity, "imagenet")))
         assert differing(made, large["shot_noise_u8"][severity - 1])[0] <= 1
 
 
@@ -102,7 +112,7 @@ def test_impulse_noise_is_the_authors_for_their_draws(golden):
         for severity in range(1, 6):
             flipped = numbers["u_flip"] <= np.float32(constant("impulse_noise", severity, constants))
             made = noise.impulse(floats(numbers["images"]), flipped, numbers["u_salt"] <= 0.5)
-            np.testing.assert_array_equal(levels.truncated(made), expected[severity - 1])
+            np.testing.assert_array_equal(quantize.truncated(made), expected[severity - 1])
 
 
 @pytest.mark.parametrize("size", ["32", "224"])
@@ -171,10 +181,10 @@ def test_glass_blur_is_the_authors_for_their_offsets(golden, size, severity):
     inner = images.shape[1] - 2 * reach
     # Theirs go backwards.
     offsets = numbers[f"s{severity}_dxdy"].astype(np.int32).reshape(-1, rounds, inner, inner, 2)[:, :, ::-1, ::-1]
-    blur = jax.jit(glass.glass, static_argnums=(3, 4))
+    blur = jax.jit(glass_blur.glass, static_argnums=(3, 4))
     made = blur(floats(images), offsets[..., 0], offsets[..., 1], sigma, reach)
     expected = numbers[f"s{severity}_out_u8"].reshape(images.shape)
-    most, share = differing(levels.truncated(made), expected)
+    most, share = differing(quantize.truncated(made), expected)
     assert most <= 2 and share <= 0.045  # a truncation to levels in between
 
 
@@ -182,7 +192,7 @@ def test_glass_blur_is_the_authors_for_their_offsets(golden, size, severity):
 def test_motion_blur_is_imagemagicks_for_the_authors_angles(golden, size):
     numbers = golden(f"robustness/rnd{size}_motion_blur")
     images = numbers["images"] if size == "32" else numbers["image"][None]
-    blur = jax.jit(motion.motion, static_argnums=(2, 3))
+    blur = jax.jit(motion_blur.motion, static_argnums=(2, 3))
     for severity in range(1, 6):
         angle = numbers["angle"][severity - 1].reshape(-1)
         made = blur(images, angle, *constant("motion_blur", severity, size_of(size)))

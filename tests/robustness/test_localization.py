@@ -13,7 +13,7 @@ from reference import regions as slow
 
 from jaxmix import saliency
 from jaxmix.robustness import localization
-from jaxmix.robustness.boxes import overlap
+from jaxmix.robustness.localization.boxes import overlap
 
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 HAND_MADE = [1, 2, 3, 4]  # maps of the golden set that don't come from features

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from jaxmix.robustness import outliers
+from jaxmix.robustness.detection import outliers
 
 SHAPE = (50, 16, 16, 3)
 KINDS = [outliers.uniform, outliers.gaussian, outliers.normalized_gaussian, outliers.rademacher, outliers.blobs]

@@ -8,12 +8,12 @@ import numpy as np
 
 import figures
 from jaxmix.pixels.packed import unit
-from jaxmix.robustness import between
+from jaxmix.robustness import in_between
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing, percent
 from trained import Trained
 
-KINDS = {"mixup": between.mixup, "cutmix": between.cutmix}
+KINDS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = [tenths / 10 for tenths in range(11)]
 
 
@@ -24,8 +24,8 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
     for kind, mix in KINDS.items():
 
         def hits(x, label, share, mix=mix):
-            mixed, how = mix(unit(x), share, partner=between.other_class(label))
-            return jnp.stack([between.hit(trained.network(mixed), label, how), how.weight[:, 1]], 1)
+            mixed, how = mix(unit(x), share, partner=in_between.other_class(label))
+            return jnp.stack([in_between.hit(trained.network(mixed), label, how), how.weight[:, 1]], 1)
 
         jitted = jax.jit(hits)
         for share in SHARES:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 import figures
-from jaxmix.robustness import calibration, probabilities
+from jaxmix.robustness import calibration
+from jaxmix.robustness.calibration import probabilities
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing
 from trained import Trained

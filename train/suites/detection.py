@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import figures
-import jaxmix.robustness.outliers as noise
+import jaxmix.robustness.detection.outliers as noise
 import sets
 from jaxmix.robustness import detection
 from results import Section

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from jaxmix import arguments
-from jaxmix.robustness.corruptions import draws, motion, weather
+from jaxmix.robustness.corruptions import motion_blur, threefry, weather
 
 # The authors never draw the sixth of theirs.
 _FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
@@ -105,7 +105,7 @@ _folder = functools.lru_cache(4)(photographs)
 
 def places(key: Array, size: int, sizes: Int[Array, "n 2"], height: int, width: int) -> Int[Array, "b 3"]:
     """Which photograph each picture gets, and the first row and column of its part."""
-    uniform = draws.uniform(key, size, 3)
+    uniform = threefry.uniform(key, size, 3)
     number = jnp.floor(uniform[:, 0] * sizes.shape[0]).astype(jnp.int32)
     room = sizes[number] - np.array([[height, width]], np.int32)
     start = jnp.floor(uniform[:, 1:] * room.astype(jnp.float32)).astype(jnp.int32)
@@ -120,13 +120,13 @@ def parts(
     def one(place):
         return jax.lax.dynamic_slice(photos, (place[0], place[1], place[2], np.int32(0)), (1, height, width, 3))[0]
 
-    return motion.each(one, places).astype(jnp.float32) / 255
+    return motion_blur.each(one, places).astype(jnp.float32) / 255
 
 
 def made_up(key: Array, size: int, height: int, width: int) -> Float[Array, "b h w 3"]:
     """Pale, bluish clouds with bright ridges, which stand in for photographs of frost."""
     side = weather.cloud_side(height, width)
-    uniform = 2 * draws.uniform(key, size, side * side - 1) - 1
+    uniform = 2 * threefry.uniform(key, size, side * side - 1) - 1
     clouds = weather.plasma(uniform, side, 1.6)[:, :height, :width, None]
     ridges = 1 - jnp.abs(2 * clouds - 1)
     tint = np.array([0.85, 0.95, 1.0], np.float32).reshape(1, 1, 1, 3)

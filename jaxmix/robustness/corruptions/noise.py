@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxmix.robustness.corruptions import draws
+from jaxmix.robustness.corruptions import threefry
 
 Pictures = Float[Array, "b h w c"]
 
@@ -35,7 +35,7 @@ def impulse(x: Pictures, flipped: Bool[Array, "b h w c"], salt: Bool[Array, "b h
 
 def flips(bits: UInt32[Array, "..."], p: float) -> tuple[Array, Array]:
     """Which values are flipped, with probability p, and which of them to 1: from 24 and from 1 of the random bits."""
-    return draws.unit(bits) < np.float32(p), (bits & np.uint32(1)).astype(bool)
+    return threefry.unit(bits) < np.float32(p), (bits & np.uint32(1)).astype(bool)
 
 
 def poisson(key: Array, x: Pictures, photons: float, *, whole: bool = False) -> Int[Array, "b h w c"]:
@@ -49,7 +49,7 @@ def poisson(key: Array, x: Pictures, photons: float, *, whole: bool = False) -> 
     level = jnp.floor(x * 255 + np.float32(2**-14))
     table = _table(float(photons))
     places = int(math.log2(table.shape[1]))
-    bits = draws.bits(table_key, *x.shape)
+    bits = threefry.bits(table_key, *x.shape)
     column = (bits >> np.uint32(32 - places)).astype(jnp.int32)
     row = jnp.clip(level.astype(jnp.int32), 0, 255)
     entry = jnp.asarray(table.reshape(-1)).at[row * 2**places + column].get(mode="promise_in_bounds")
@@ -58,7 +58,7 @@ def poisson(key: Array, x: Pictures, photons: float, *, whole: bool = False) -> 
     if whole:
         return count
     mean = jnp.maximum(x * 255 - level, 0) * np.float32(photons / 255)
-    return count + _inverted(draws.uniform(rest_key, *x.shape), mean, photons / 255)
+    return count + _inverted(threefry.uniform(rest_key, *x.shape), mean, photons / 255)
 
 
 def _inverted(uniform: Array, mean: Array, most: float) -> Array:

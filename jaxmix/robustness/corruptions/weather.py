@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmix.numerics import barrier, materialize
-from jaxmix.robustness.corruptions import blurs, levels, motion
+from jaxmix.robustness.corruptions import blurs, motion_blur, quantize
 
 Pictures = Float[Array, "b h w 3"]
 
@@ -27,8 +27,8 @@ def snow(x: Pictures, normals: Float[Array, "b h w"], degrees: Float[Array, "b"]
     """
     mean, deviation, factor, threshold, radius, sigma, share = constants
     field = blurs.zoomed((np.float32(mean) + np.float32(deviation) * normals)[..., None], factor)
-    layer = levels.truncated(jnp.where(field < np.float32(threshold), 0, field))
-    flakes = motion.motion(layer, degrees, radius, sigma).astype(jnp.float32) / 255
+    layer = quantize.truncated(jnp.where(field < np.float32(threshold), 0, field))
+    flakes = motion_blur.motion(layer, degrees, radius, sigma).astype(jnp.float32) / 255
     # One number a pixel, made once and not for every channel again.
     grey = materialize(sum((_GREY[k] * x[..., k : k + 1] for k in (1, 2)), start=_GREY[0] * x[..., :1]))
     veil = materialize(flakes + flakes[:, ::-1, ::-1])

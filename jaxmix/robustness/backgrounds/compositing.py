@@ -15,16 +15,6 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments
 from jaxmix.pixels import packed
-from jaxmix.robustness.challenge import accuracy as accuracy
-from jaxmix.robustness.challenge import challenge_accuracy as challenge_accuracy
-from jaxmix.robustness.challenge import fooling_rates as fooling_rates
-from jaxmix.robustness.challenge import gap as gap
-from jaxmix.robustness.challenge import vulnerable as vulnerable
-from jaxmix.robustness.frames import only_background_black as only_background_black
-from jaxmix.robustness.frames import only_background_tiled as only_background_tiled
-from jaxmix.robustness.members import next_class as next_class
-from jaxmix.robustness.members import random_class as random_class
-from jaxmix.robustness.members import same_class as same_class
 
 
 def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:

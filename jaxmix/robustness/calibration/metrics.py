@@ -10,11 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxmix import arguments
-from jaxmix.robustness import samples
-from jaxmix.robustness.probabilities import brier as brier
-from jaxmix.robustness.probabilities import negative_log_likelihood as negative_log_likelihood
-from jaxmix.robustness.probabilities import temperature as temperature
-from jaxmix.robustness.probabilities import top_label as top_label
+from jaxmix.robustness import metric_inputs
 
 
 def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
@@ -81,7 +77,7 @@ def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
 
 def _even(confidence, correct, bin_size, drop_last_bin):
     """Share of the samples and gap of each bin of equally many samples."""
-    sure, right = samples.predictions(confidence, correct)
+    sure, right = metric_inputs.predictions(confidence, correct)
     size = arguments.count("bin_size", bin_size)
     if drop_last_bin and sure.size < size:
         raise ValueError(
@@ -133,7 +129,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) ->
     >>> reliability([0.3, 0.9, 0.7], [0, 1, 0], bins=2).accuracy.tolist()
     [0.0, 0.5]
     """
-    sure, right = samples.predictions(confidence, correct)
+    sure, right = metric_inputs.predictions(confidence, correct)
     edges = np.linspace(0, 1, arguments.count("bins", bins) + 1)
     place = np.searchsorted(edges[1:-1], sure, side="left")
     count = np.bincount(place, minlength=bins)
@@ -191,7 +187,7 @@ def aurra(confidence: ArrayLike, correct: ArrayLike) -> float:
     >>> aurra([0.9, 0.6], [1, 0])
     0.75
     """
-    sure, right = samples.predictions(confidence, correct)
+    sure, right = metric_inputs.predictions(confidence, correct)
     order = np.argsort(-sure, kind="stable")
     return float((np.cumsum(right[order]) / np.arange(1, sure.size + 1)).mean())
 
@@ -211,7 +207,7 @@ def soft_f1(confidence: ArrayLike, correct: ArrayLike) -> float:
     >>> soft_f1([1.0, 0.5], [1, 0])
     0.6666666666666666
     """
-    sure, right = samples.predictions(confidence, correct)
+    sure, right = metric_inputs.predictions(confidence, correct)
     total = (1 - sure + 1 - right).sum()
     return float(2 * ((1 - sure) * (1 - right)).sum() / total) if total > 0 else 0.0
 
@@ -226,5 +222,5 @@ def brier_of_confidence(confidence: ArrayLike, correct: ArrayLike) -> float:
     >>> brier_of_confidence([1.0, 0.5], [1, 0])
     0.125
     """
-    sure, right = samples.predictions(confidence, correct)
+    sure, right = metric_inputs.predictions(confidence, correct)
     return float(np.square(sure - right).mean())

@@ -1,4 +1,4 @@
-"""Noise or Signal's pictures without what lies in a box. The public path is `jaxmix.robustness.backgrounds`."""
+"""Noise or Signal's pictures without what lies in a box."""
 
 import jax
 import jax.numpy as jnp

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxmix
-from jaxmix.robustness import between
+from jaxmix.robustness import in_between
 
-mixup, cutmix = jax.jit(between.mixup), jax.jit(between.cutmix)
-METHODS = {"mixup": between.mixup, "cutmix": between.cutmix}
+mixup, cutmix = jax.jit(in_between.mixup), jax.jit(in_between.cutmix)
+METHODS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = np.linspace(0, 1, 11)
 
 
@@ -70,15 +70,15 @@ def test_dtype_is_kept_eager_is_jitted_and_it_lowers_for_every_platform(method, 
 @given(st.lists(st.integers(0, 3), min_size=7, max_size=7).filter(lambda labels: len(set(labels)) > 1))
 def test_the_partner_is_the_next_of_another_class(labels):
     size = len(labels)
-    found = np.asarray(between.other_class(np.array(labels)))
+    found = np.asarray(in_between.other_class(np.array(labels)))
     for i, partner in enumerate(found):
         ahead = next(d for d in range(1, size) if labels[(i + d) % size] != labels[i])
         assert partner == (i + ahead) % size
 
 
 def test_traced_labels_of_one_class_are_their_own_partners():
-    np.testing.assert_array_equal(jax.jit(between.other_class)(jnp.array([4, 4, 4])), [0, 1, 2])
-    np.testing.assert_array_equal(jax.jit(between.other_class)(jnp.array([4, 5, 4])), [1, 2, 1])
+    np.testing.assert_array_equal(jax.jit(in_between.other_class)(jnp.array([4, 4, 4])), [0, 1, 2])
+    np.testing.assert_array_equal(jax.jit(in_between.other_class)(jnp.array([4, 5, 4])), [1, 2, 1])
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_both_classes_in_the_picture_count_and_no_other(share, expected):
     labels = jnp.array([0, 3, 0])  # each has class 0 and 3, but the last, whose partner is of its class
     _, mix = mixup(pictures(), share, partner=jnp.array([1, 0, 0]))
     logits = jax.nn.one_hot(jnp.array([0, 0, 2]), 4)
-    np.testing.assert_array_equal(between.hit(logits, labels, mix), expected)
-    np.testing.assert_array_equal(jax.jit(between.hit)(logits, labels, mix), expected)
+    np.testing.assert_array_equal(in_between.hit(logits, labels, mix), expected)
+    np.testing.assert_array_equal(jax.jit(in_between.hit)(logits, labels, mix), expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -106,7 +106,7 @@ def test_mistakes_say_what_was_wanted(method):
 
 def test_labels_that_have_no_other_class_say_so():
     with pytest.raises(ValueError, match=r"all 3 labels are 7; wanted two classes"):
-        between.other_class(np.array([7, 7, 7]))
+        in_between.other_class(np.array([7, 7, 7]))
     for labels in (np.zeros((2, 2), int), np.zeros(3), np.zeros(0, int)):
         with pytest.raises(ValueError, match=r"labels have shape .*; wanted integer class ids \[b\]"):
-            between.other_class(labels)
+            in_between.other_class(labels)

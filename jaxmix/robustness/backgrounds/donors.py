@@ -1,7 +1,7 @@
 """From whose picture a background comes: a member of the same class, of any, or of the next.
 
 Each function gives (index, valid): whose background each sample gets, Int[b], and whether the batch holds such a
-sample, Bool[b]; where it doesn't, the index is the sample's own. The public path is `jaxmix.robustness.backgrounds`.
+sample, Bool[b]; where it doesn't, the index is the sample's own.
 """
 
 import jax

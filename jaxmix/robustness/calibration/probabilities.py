@@ -3,7 +3,7 @@
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix.robustness import samples
+from jaxmix.robustness import metric_inputs
 
 
 def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,7 @@ def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0)
     >>> confidence.round(6).tolist(), correct.tolist()
     ([0.75, 0.5], [True, False])
     """
-    scores, ids = samples.rows("logits", logits, labels)
+    scores, ids = metric_inputs.rows("logits", logits, labels)
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature is {temperature}; wanted a number above 0")
     return softmax(scores / temperature).max(1), scores.argmax(1) == ids
@@ -89,7 +89,7 @@ def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high:
     >>> round(temperature(logits, [1, 1, 1, 0]), 3)  # 2 / ln 3
     1.82
     """
-    scores, ids = samples.rows("logits", logits, labels)
+    scores, ids = metric_inputs.rows("logits", logits, labels)
     if not 0 < low < high < np.inf:
         raise ValueError(f"low is {low} and high {high}; wanted 0 < low < high")
     scores = scores - np.take_along_axis(scores, ids[:, None], 1)
@@ -109,7 +109,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    shares, ids = samples.rows("probabilities", probabilities, labels)
+    shares, ids = metric_inputs.rows("probabilities", probabilities, labels)
     # Stored probabilities are often rounded, to two digits even.
     if shares.min() < 0 or abs(shares.sum(1) - 1).max() > 0.05:
         raise ValueError(

@@ -1,7 +1,4 @@
-"""From the coarse maps of a network to maps of the picture's size whose levels say how much each pixel counts.
-
-The public path is `jaxmix.robustness.localization`.
-"""
+"""From the coarse maps of a network to maps of the picture's size whose levels say how much each pixel counts."""
 
 import jax
 import jax.numpy as jnp

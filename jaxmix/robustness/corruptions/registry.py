@@ -11,16 +11,16 @@ from jaxmix.numerics import materialize
 from jaxmix.pixels import packed
 from jaxmix.robustness.corruptions import (
     blurs,
-    draws,
+    color_adjustments,
     elastic,
     frost,
-    glass,
+    glass_blur,
     jpeg,
-    motion,
+    motion_blur,
     noise,
     pixelate,
     spatter,
-    tones,
+    threefry,
     weather,
 )
 
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
     def normal(self, *shape: int) -> Array:
         """Standard normals for every picture."""
-        return draws.normal(self.key, self.images.shape[0], *shape)
+        return threefry.normal(self.key, self.images.shape[0], *shape)
 
 
 def _shot(case: Case) -> Array:
@@ -55,18 +55,18 @@ def _shot(case: Case) -> Array:
 
 
 def _impulse(case: Case) -> Array:
-    return noise.impulse(case.x, *noise.flips(draws.bits(case.key, *case.images.shape), case.values))
+    return noise.impulse(case.x, *noise.flips(threefry.bits(case.key, *case.images.shape), case.values))
 
 
 def _glass(case: Case) -> Array:
     sigma, reach, rounds = case.values
-    dx, dy = glass.offsets(case.key, case.images.shape, reach, rounds)
-    return glass.glass(case.x, dx, dy, sigma, reach)
+    dx, dy = glass_blur.offsets(case.key, case.images.shape, reach, rounds)
+    return glass_blur.glass(case.x, dx, dy, sigma, reach)
 
 
 def _motion(case: Case) -> Array:
-    angle = motion.angle(draws.uniform(case.key, case.images.shape[0]), -45, 45)
-    return motion.motion(case.whole, angle, *case.values)
+    angle = motion_blur.angle(threefry.uniform(case.key, case.images.shape[0]), -45, 45)
+    return motion_blur.motion(case.whole, angle, *case.values)
 
 
 def _snow(case: Case) -> Array:
@@ -75,8 +75,8 @@ def _snow(case: Case) -> Array:
     # Only the middle of the field is read, magnified: only that is drawn.
     inner = [blurs.middle(side, case.values[2]) for side in sides]
     around = [(start, side - start - kept) for side, (start, kept) in zip(sides, inner, strict=True)]
-    normals = jnp.pad(materialize(draws.normal(flakes, size, *[kept for _, kept in inner])), ((0, 0), *around))
-    return weather.snow(case.x, normals, motion.angle(draws.uniform(angle, size), -135, -45), case.values)
+    normals = jnp.pad(materialize(threefry.normal(flakes, size, *[kept for _, kept in inner])), ((0, 0), *around))
+    return weather.snow(case.x, normals, motion_blur.angle(threefry.uniform(angle, size), -135, -45), case.values)
 
 
 def _frost(case: Case) -> Array:
@@ -91,7 +91,7 @@ def _fog(case: Case) -> Array:
     strength, decay = case.values
     size, height, width, _ = case.images.shape
     side = weather.cloud_side(height, width)
-    uniform = 2 * draws.uniform(case.key, size, side * side - 1) - 1
+    uniform = 2 * threefry.uniform(case.key, size, side * side - 1) - 1
     return weather.fog(case.x, weather.plasma(uniform, side, decay)[:, :height, :width], strength)
 
 
@@ -99,8 +99,8 @@ def _elastic(case: Case) -> Array:
     amplitude, sigma, jitter = (case.side * value for value in case.values)
     corner_key, field_key = jax.random.split(case.key)
     size, height, width, _ = case.images.shape
-    corners = jitter * (2 * draws.uniform(corner_key, size, 3, 2) - 1)
-    fields = 2 * draws.uniform(field_key, size, height, width, 2) - 1
+    corners = jitter * (2 * threefry.uniform(corner_key, size, 3, 2) - 1)
+    fields = 2 * threefry.uniform(field_key, size, height, width, 2) - 1
     return elastic.elastic(case.x, corners, fields, amplitude=amplitude, sigma=sigma)
 
 
@@ -120,15 +120,15 @@ CORRUPTIONS: dict[str, Callable[[Case], Array]] = {
     "snow": _snow,
     "frost": _frost,
     "fog": _fog,
-    "brightness": lambda case: tones.brightness(case.x, case.values),
-    "contrast": lambda case: tones.contrast(case.x, case.values),
+    "brightness": lambda case: color_adjustments.brightness(case.x, case.values),
+    "contrast": lambda case: color_adjustments.contrast(case.x, case.values),
     "elastic_transform": _elastic,
     "pixelate": lambda case: pixelate.pixelate(case.whole, case.values),
     "jpeg_compression": lambda case: jpeg.compressed(case.whole, case.values),
     "speckle_noise": lambda case: noise.speckle(case.x, case.normal(*case.images.shape[1:]), case.values),
     "gaussian_blur": lambda case: blurs.gaussian(case.x, case.values),
     "spatter": _spatter,
-    "saturate": lambda case: tones.saturate(case.x, *case.values),
+    "saturate": lambda case: color_adjustments.saturate(case.x, *case.values),
     "frost_like": lambda case: frost.frost(case.x, frost.made_up(case.key, *case.images.shape[:3]), *case.values),
     "spatter_like": _spatter,
 }

@@ -12,7 +12,7 @@ from jaxmix import arguments
 Norm = Literal["inf", "2"]
 
 
-class Ball:
+class ThreatModel:
     """The pictures within epsilon of given ones, in 0..1, and how to move among them."""
 
     def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from jaxmix.robustness.corruptions import levels
+from jaxmix.robustness.corruptions import quantize
 
 
 def motion(
@@ -40,7 +40,7 @@ def motion(
         for i, weight in enumerate(weights):
             start = (np.int32(0), shift[i, 0] + reach, shift[i, 1] + reach)
             total += np.float32(weight) * jax.lax.dynamic_slice(plane, start, total.shape)
-        return levels.quantum(total).astype(jnp.uint8)
+        return quantize.quantum(total).astype(jnp.uint8)
 
     return each(one, (padded, shifts.astype(jnp.int32))).transpose(0, 2, 3, 1)
 

@@ -7,9 +7,7 @@ A score is higher the more a picture looks like one of the classes: the softmax'
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix.robustness import samples
-from jaxmix.robustness.odin import Odin as Odin
-from jaxmix.robustness.odin import odin as odin
+from jaxmix.robustness import metric_inputs
 
 
 def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -87,7 +85,7 @@ def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
     >>> threshold_at_tpr([0.99, 0.95, 0.9, 0.8, 0.6])
     0.6
     """
-    known = samples.vector("inside", inside)
+    known = metric_inputs.vector("inside", inside)
     if not 0 < tpr <= 1:
         raise ValueError(f"tpr is {tpr}; wanted a rate above 0, at most 1")
     enough = np.searchsorted(np.arange(1, known.size + 1) / known.size, tpr)
@@ -173,7 +171,7 @@ def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95
 
 
 def _scores(inside: ArrayLike, outside: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    return samples.vector("inside", inside), samples.vector("outside", outside)
+    return metric_inputs.vector("inside", inside), metric_inputs.vector("outside", outside)
 
 
 def _counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

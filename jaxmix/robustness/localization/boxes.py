@@ -1,7 +1,4 @@
-"""Boxes (x0, y0, x1, y1) around objects, on the host: columns, then rows, the last ones included.
-
-The public path is `jaxmix.robustness.localization`.
-"""
+"""Boxes (x0, y0, x1, y1) around objects, on the host: columns, then rows, the last ones included."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What predictions on pictures with other backgrounds come to. The public path is `jaxmix.robustness.backgrounds`."""
+"""What predictions on pictures with other backgrounds come to."""
 
 import jax
 import jax.numpy as jnp

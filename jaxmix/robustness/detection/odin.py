@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix.robustness import samples
+from jaxmix.robustness import metric_inputs
 
 
 class Odin(NamedTuple):
@@ -43,7 +43,7 @@ def odin(inside: ArrayLike, outside: ArrayLike, *, low: float = 0.1, high: float
     >>> round(found.error, 6), round(found.auroc, 6)
     (0.2, 0.85)
     """
-    known, other = np.sort(samples.vector("inside", inside)), np.sort(samples.vector("outside", outside))
+    known, other = np.sort(metric_inputs.vector("inside", inside)), np.sort(metric_inputs.vector("outside", outside))
     if not low < high:
         raise ValueError(f"low is {low} and high {high}; wanted low < high")
     thresholds = np.arange(low, high, (high - low) / 100_000)

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import arguments
-from jaxmix.robustness.balls import Ball, Norm
+from jaxmix.robustness.attacks.threat_model import Norm, ThreatModel
 
 Loss = Callable[[Array], Float[Array, "b"]]
 
@@ -46,7 +46,7 @@ def fgsm(loss: Loss, images: arguments.Batch, epsilon: ArrayLike) -> jax.Array:
     >>> fgsm(lambda x: (x**2).sum((1, 2, 3)), jnp.array([0.25, 0.0]).reshape(1, 1, 2, 1), 0.5).ravel().tolist()
     [0.75, 0.0]
     """
-    ball = Ball(images, epsilon, "inf")
+    ball = ThreatModel(images, epsilon, "inf")
     _, gradient = _climb(loss, ball.clean)
     return ball.pictures(ball.step(ball.clean, gradient, ball.epsilon))
 
@@ -104,7 +104,7 @@ def pgd(
     >>> pgd(jax.random.key(0), lambda x: x.sum((1, 2, 3)), x, 0.25, step=0.1, steps=9).ravel().tolist()
     [0.75, 0.75]
     """
-    ball = Ball(images, epsilon, norm)
+    ball = ThreatModel(images, epsilon, norm)
     if arguments.count("restarts", restarts) > 1 and not random_start:
         raise ValueError(f"restarts is {restarts} without random_start; wanted 1: they would all be the same")
     length, looks = ball.distance("step", step), arguments.count("steps", steps) + 1
@@ -154,7 +154,7 @@ def ascend(
     >>> ascend(lambda x: x.sum((1, 2, 3)), x, x, 0.25, step=0.125, steps=1).ravel().tolist()
     [0.625, 0.625]
     """
-    ball = Ball(images, epsilon, norm)
+    ball = ThreatModel(images, epsilon, norm)
     if jnp.shape(start) != ball.clean.shape:
         raise ValueError(f"start has shape {jnp.shape(start)}; wanted that of the images, {ball.clean.shape}")
     first = ball.inside(jnp.asarray(start).astype(ball.clean.dtype))
@@ -167,13 +167,13 @@ def ascend(
 _Best = tuple[Array, Array]
 
 
-def _nothing(ball: Ball) -> _Best:
+def _nothing(ball: ThreatModel) -> _Best:
     """The pictures as they are, which any loss beats."""
     return ball.clean, jnp.full_like(ball.clean[:, 0, 0, 0], -jnp.inf, jnp.float32)
 
 
 def _ascent(
-    loss: Loss, ball: Ball, start: Array, length: Array, looks: int | Array, best: _Best, keep_best: bool
+    loss: Loss, ball: ThreatModel, start: Array, length: Array, looks: int | Array, best: _Best, keep_best: bool
 ) -> tuple[Array, _Best]:
     """Look at a point, step on, so many times: the point after the last step, and the best picture looked at.
 

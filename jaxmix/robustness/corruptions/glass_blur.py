@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt32
 
 from jaxmix.pixels import packed
-from jaxmix.robustness.corruptions import draws, filters
+from jaxmix.robustness.corruptions import filters, threefry
 
 Offsets = Int[Array, "b r n m"]
 
@@ -40,8 +40,10 @@ def glass(x: Array, dx: Offsets, dy: Offsets, sigma: float, reach: int) -> Array
 def offsets(key: Array, shape: tuple[int, ...], reach: int, rounds: int) -> tuple[Offsets, Offsets]:
     """Draws of dx and dy for pictures of that shape: uniform, from 16 random bits each."""
     size, height, width = shape[:3]
-    bits = draws.bits(key, size, rounds, max(height - 2 * reach, 0), max(width - 2 * reach, 0))
-    return (draws.choice(bits & np.uint32(0xFFFF), 2 * reach) - reach), (draws.choice(bits >> 16, 2 * reach) - reach)
+    bits = threefry.bits(key, size, rounds, max(height - 2 * reach, 0), max(width - 2 * reach, 0))
+    return (threefry.choice(bits & np.uint32(0xFFFF), 2 * reach) - reach), (
+        threefry.choice(bits >> 16, 2 * reach) - reach
+    )
 
 
 @functools.partial(jax.jit, static_argnums=3)

@@ -9,8 +9,8 @@ from jaxtyping import Array
 
 from jaxmix import arguments
 from jaxmix.pixels import packed
-from jaxmix.robustness.corruptions import frost, levels
-from jaxmix.robustness.corruptions.drawn import CORRUPTIONS, Case
+from jaxmix.robustness.corruptions import frost, quantize
+from jaxmix.robustness.corruptions.registry import CORRUPTIONS, Case
 from jaxmix.robustness.corruptions.severities import CONSTANTS, EXTRA, LIKE, MAIN, SIDE, constant
 
 
@@ -91,4 +91,4 @@ def _corrupted(key, images, photos, name, severity, constants):
     out = CORRUPTIONS[name](case)
     if out.dtype == jnp.uint8:
         return packed.like(out, images)
-    return levels.truncated(out) if images.dtype == jnp.uint8 else jnp.clip(out, 0, 1).astype(images.dtype)
+    return quantize.truncated(out) if images.dtype == jnp.uint8 else jnp.clip(out, 0, 1).astype(images.dtype)

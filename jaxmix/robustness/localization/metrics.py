@@ -9,13 +9,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxmix import arguments
-from jaxmix.robustness import heatmaps
-from jaxmix.robustness.boxes import listed, overlap
-from jaxmix.robustness.boxes import resize_boxes as resize_boxes
-from jaxmix.robustness.heatmaps import levels as levels
-from jaxmix.robustness.heatmaps import score_maps as score_maps
-from jaxmix.robustness.regions import every as every
-from jaxmix.robustness.regions import largest as largest
+from jaxmix.robustness.localization import heatmaps
+from jaxmix.robustness.localization.boxes import listed, overlap
+from jaxmix.robustness.localization.connected_components import every, largest
+from jaxmix.robustness.localization.heatmaps import levels
 
 Boxes = ArrayLike | Sequence[ArrayLike]
 Regions = Callable[[np.ndarray], np.ndarray]
