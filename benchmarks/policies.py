@@ -30,7 +30,7 @@ import torchvision.transforms.v2 as torchvision_policies
 
 import jaxmix
 from jaxmix.methods import augmix
-from jaxmix.pixels import chains, moves
+from jaxmix.pixels import operation_chains, random_operations
 
 SIZES = [(128, 32), (16, 224)]
 ROUNDS, SECONDS = 15, 0.3
@@ -107,11 +107,11 @@ def forms(number: int, side: int) -> dict[str, float]:
     drawn = augmix.draw(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
     calls = {}
     for name in ("one_by_one", "together"):
-        form = getattr(chains, name)
+        form = getattr(operation_chains, name)
 
         def chained(levels, drawn, form=form):
-            steps, index, amounts = moves.plan(drawn, augmix.NINE, *levels.shape[1:3])
-            return form(steps, chains.PLAIN, levels, index, amounts)
+            steps, index, amounts = random_operations.plan(drawn, augmix.NINE, *levels.shape[1:3])
+            return form(steps, operation_chains.PLAIN, levels, index, amounts)
 
         calls[name] = functools.partial(jax.jit(chained), levels, drawn)
     times = measure.interleaved(calls, ROUNDS, SECONDS)

@@ -10,7 +10,7 @@ import pytest
 from reference import sage as slow
 
 from jaxmix import saliency, shifts
-from jaxmix.shifts import correlation, halving, interpolation, spectral
+from jaxmix.shifts import cross_correlation, fft_search, pyramid, separable_approximation
 
 SIZES = [(5, 4), (1, 6), (6, 1), (1, 1)]
 SEARCHES = {"rolled": shifts.rolled, "fourier": shifts.fourier}
@@ -162,7 +162,7 @@ def test_approximate_scores_are_those_of_the_authors_to_a_thousandth(golden):
     some = numbers["scoremap_pair"]
     share = numbers["a"][some, None, None]
     own, other = np.float32(share * numbers["n1"][some]), np.float32((1 - share) * numbers["n2"][some])
-    made = np.moveaxis(jax.jit(spectral.approximate, static_argnums=2)(own, other, 5), 1, 0)
+    made = np.moveaxis(jax.jit(fft_search.approximate, static_argnums=2)(own, other, 5), 1, 0)
     np.testing.assert_allclose(own.sum((1, 2))[:, None, None] + made, numbers["scoremap"], rtol=0, atol=1e-3)
 
 
@@ -190,7 +190,7 @@ def test_fourier_finds_the_best_of_all_shifts_of_large_maps_with_detail_and_with
     )
     if smoothed:
         own, other = (np.asarray(saliency.smooth(maps, sigma=1.5, size=9)) for maps in (own, other))
-    small = np.asarray(halving.unseen(own, other)) < 1e-5
+    small = np.asarray(pyramid.unseen(own, other)) < 1e-5
     assert small.all() if smoothed or kind is blobs else not small.any()
     assert losses(own, other).max() < 1e-5
 
@@ -198,11 +198,11 @@ def test_fourier_finds_the_best_of_all_shifts_of_large_maps_with_detail_and_with
 @pytest.mark.parametrize("size", [(131, 140), (140, 131), (128, 140), (132, 140)], ids=str)
 def test_only_large_maps_with_even_sides_and_little_detail_are_searched_at_half_their_size(size):
     def at_once(own, other):
-        return np.asarray(spectral.top(spectral.approximate(own, other, 1), 1)[:, 0])
+        return np.asarray(fft_search.top(fft_search.approximate(own, other, 1), 1)[:, 0])
 
     def from_half(own, other):
-        coarse = spectral.top(spectral.approximate(halving.halved(own), halving.halved(other), 1), 1)
-        return np.asarray(best(own, other, halving.around(2 * coarse)))
+        coarse = fft_search.top(fft_search.approximate(pyramid.halved(own), pyramid.halved(other), 1), 1)
+        return np.asarray(best(own, other, pyramid.around(2 * coarse)))
 
     # With one node and one shift the two differ.
     search = jax.jit(functools.partial(shifts.fourier, None, nodes=1, rescore=1))
@@ -265,7 +265,7 @@ def tried(monkeypatch, key, size, share):
     """The shifts that are tried."""
     seen = []
     monkeypatch.setattr(
-        shifts.exact, "best", lambda own, other, candidates: seen.append(candidates) or candidates[:, 0]
+        shifts.scores, "best", lambda own, other, candidates: seen.append(candidates) or candidates[:, 0]
     )
     maps = jnp.ones((3, *size)) / math.prod(size)
     shifts.sampled(key, maps, maps, share=share)
@@ -319,12 +319,14 @@ def interpolated(a, b, nodes):
 
 
 @every_size
-@pytest.mark.parametrize("transform", [correlation.by_products, correlation.by_ffts], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "transform", [cross_correlation.by_products, cross_correlation.by_ffts], ids=lambda f: f.__name__
+)
 def test_correlations_agree_with_the_slow_sums(size, transform):
     own, other = np.random.default_rng(5).random((2, 3, *size)).astype(np.float32)
     nodes = np.float32([[1, 0.3, 0.1], [0.5, 0.2, 0.05], [0.8, 0.4, 0.2]])
     own[1, 0, 0] = nodes[1, 1]  # where a factor is 0
-    made, left = np.asarray(jax.jit(transform)(own, other, nodes)), np.asarray(jax.jit(spectral.in_frame)(other))
+    made, left = np.asarray(jax.jit(transform)(own, other, nodes)), np.asarray(jax.jit(fft_search.in_frame)(other))
     for b in range(3):
         for dy, dx in slow.all_shifts(*size):
             moved, at = slow.moved(other[b], (dy, dx)), (dy + size[0] - 1, b, dx + size[1] - 1)
@@ -336,12 +338,12 @@ def test_correlations_agree_with_the_slow_sums(size, transform):
 def test_the_larger_maps_go_through_ffts(monkeypatch):
     used = []
     for name in ("by_products", "by_ffts"):
-        monkeypatch.setattr(correlation, name, lambda own, *rest, name=name: used.append(name))
+        monkeypatch.setattr(cross_correlation, name, lambda own, *rest, name=name: used.append(name))
     for size in ((128, 128), (96, 129), (224, 224)):
-        correlation.correlate(np.zeros((1, *size)), None, None)
+        cross_correlation.correlate(np.zeros((1, *size)), None, None)
     assert used == ["by_products", "by_ffts", "by_ffts"]
     for least in (1, 2, 11, 13, 63, 127, 447, 1021):
-        length = correlation._good_length(least)
+        length = cross_correlation._good_length(least)
         rest = length
         for prime in (2, 3, 5, 7):
             while rest % prime == 0:
@@ -351,7 +353,7 @@ def test_the_larger_maps_go_through_ffts(monkeypatch):
 
 def test_halved_maps_are_means_of_four_pixels():
     maps = np.random.default_rng(5).random((2, 6, 4)).astype(np.float32)
-    made = np.asarray(halving.halved(maps))
+    made = np.asarray(pyramid.halved(maps))
     assert made.shape == (2, 3, 2)
     for i, j in np.ndindex(made.shape[1:]):
         expected = maps[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].sum((1, 2)) / 4
@@ -359,7 +361,7 @@ def test_halved_maps_are_means_of_four_pixels():
 
 
 def test_around_a_shift_are_its_neighbours():
-    made = halving.around(jnp.array([[[6, -4], [-8, 8]], [[0, 0], [0, 2]]])).tolist()
+    made = pyramid.around(jnp.array([[[6, -4], [-8, 8]], [[0, 0], [0, 2]]])).tolist()
     assert made[0][:9] == [[dy, dx] for dy in (5, 6, 7) for dx in (-5, -4, -3)]
     assert made[0][9:] == [[dy, dx] for dy in (-9, -8, -7) for dx in (7, 8, 9)]
     assert made[1][9:] == [[dy, dx] for dy in (-1, 0, 1) for dx in (1, 2, 3)]
@@ -369,7 +371,7 @@ def test_ranked_shifts_are_in_the_order_of_their_scores():
     own, other = pairs(11, 2, 6, 5)
     tried = np.int32([(0, 0), (1, 0), (2, 1), (-1, 2)])
     for number in (3, 9):
-        made = np.asarray(shifts.exact.ranked(own, other, np.broadcast_to(tried[None], (2, 4, 2)), number))
+        made = np.asarray(shifts.scores.ranked(own, other, np.broadcast_to(tried[None], (2, 4, 2)), number))
         for b in range(2):
             order = sorted(map(tuple, tried.tolist()), key=lambda shift: -slow.score(own[b], other[b], shift))
             assert [tuple(shift) for shift in made[b].tolist()] == order[:number]
@@ -385,7 +387,7 @@ def test_what_half_the_size_hides_is_as_large_as_noise_in_single_pixels_makes_it
 
     # What comes of the details of both together.
     part = both(own, other) - both(own, level) - both(level, other) + both(level, level + 0 * other)
-    estimates = np.asarray(halving.unseen(np.float32(own), np.float32(other)))
+    estimates = np.asarray(pyramid.unseen(np.float32(own), np.float32(other)))
     # Of normal noise E d^4 is 3 (E d^2)^2, which makes the norm sqrt(3) times as large.
     assert math.sqrt(3) * part.std() == pytest.approx(estimates.mean(), rel=0.1)
 
@@ -395,13 +397,13 @@ def test_no_single_pixel_is_overlooked_and_no_slope_taken_for_one(place):
     pixel = np.full((1, 20, 15), 1e-4, np.float32)
     slope = np.float32(np.add.outer(np.arange(20), 2 * np.arange(15)))[None] / 1e4 + 1e-4
     pixel[0, *place] = 0.1
-    assert halving.unseen(pixel, pixel)[0] > 1e-2
-    assert halving.unseen(pixel, slope)[0] < 1e-5 and halving.unseen(0 * pixel, pixel)[0] == 0
+    assert pyramid.unseen(pixel, pixel)[0] > 1e-2
+    assert pyramid.unseen(pixel, slope)[0] < 1e-5 and pyramid.unseen(0 * pixel, pixel)[0] == 0
 
 
 def test_stripes_are_detail_whichever_way_they_run():
     stripes = np.broadcast_to(np.float32([1, 3] * 8)[None, None] / 512, (1, 16, 16))
-    across, down = halving.unseen(stripes, stripes), halving.unseen(*[stripes.swapaxes(1, 2)] * 2)
+    across, down = pyramid.unseen(stripes, stripes), pyramid.unseen(*[stripes.swapaxes(1, 2)] * 2)
     assert across[0] > 1e-3
     np.testing.assert_allclose(across, down, rtol=1e-6)
 
@@ -429,7 +431,7 @@ def test_nodes_follow_the_range_of_the_maps():
         own, other = (np.float32(0.5 * maps / maps.sum()) for maps in (own, other))
         errors = []
         for number in (2, 4, 5, 8, 16):
-            nodes = np.float64(interpolation.nodes(own, other, number)[0])
+            nodes = np.float64(separable_approximation.nodes(own, other, number)[0])
             ratio = nodes[:-1] / nodes[1:]
             assert nodes[-1] < min(np.median(own), np.median(other)) and nodes[0] > max(own.max(), other.max()) / 2
             assert (ratio > 1.99).all() and np.ptp(ratio) < 1e-3 * ratio.max()
@@ -438,8 +440,10 @@ def test_nodes_follow_the_range_of_the_maps():
             errors.append(np.abs(interpolated(a, b, nodes) / (a * b / (a + b)) - 1).max())
         assert errors[2] < 0.06 and errors[3] < errors[2] < errors[1] < errors[0] and errors[4] < 1e-3
     for own, other in ((nothing, flat), (flat, nothing), (nothing, nothing)):
-        nodes = interpolation.nodes(np.float32(own), np.float32(other), 5)
-        assert np.isfinite(nodes).all() and (nodes > 0).all() and np.isfinite(interpolation.weights(nodes)).all()
+        nodes = separable_approximation.nodes(np.float32(own), np.float32(other), 5)
+        assert (
+            np.isfinite(nodes).all() and (nodes > 0).all() and np.isfinite(separable_approximation.weights(nodes)).all()
+        )
 
 
 def test_more_nodes_come_closer():
@@ -447,7 +451,7 @@ def test_more_nodes_come_closer():
     exact = np.stack([slow.search(a, b)[2] for a, b in zip(own, other, strict=True)])
     errors = []
     for nodes in (2, 4, 8):
-        made = np.moveaxis(jax.jit(spectral.approximate, static_argnums=2)(own, other, nodes), 1, 0).reshape(20, -1)
+        made = np.moveaxis(jax.jit(fft_search.approximate, static_argnums=2)(own, other, nodes), 1, 0).reshape(20, -1)
         errors.append(np.abs(own.sum((1, 2))[:, None] + made - exact).max(1))
     assert (np.median(errors, 1) < [5e-2, 5e-4, 2e-5]).all()  # about half of that when measured
 
@@ -455,7 +459,7 @@ def test_more_nodes_come_closer():
 @pytest.mark.parametrize("number", [1, 3, 100])
 def test_top_is_what_sorting_finds(number):
     scores = np.random.default_rng(7).permutation(7 * 2 * 9).reshape(7, 2, 9).astype(np.float32)
-    made = np.asarray(spectral.top(jnp.asarray(scores), number))
+    made = np.asarray(fft_search.top(jnp.asarray(scores), number))
     for b in range(2):
         order = np.argsort(-scores[:, b].ravel())[:number]
         expected = sorted((place // 9 - 3, place % 9 - 4) for place in order)

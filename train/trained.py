@@ -17,7 +17,7 @@ import cifar
 import data
 import pictures
 import runs
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from steps import local_mesh
 
 

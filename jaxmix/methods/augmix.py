@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from jaxmix import arguments, placement, sampling
 from jaxmix.mix import Mix, unmixed
 from jaxmix.pixels import operations as ops
-from jaxmix.pixels import packed
-from jaxmix.pixels.moves import Drawn, Move, chained
+from jaxmix.pixels import packing
+from jaxmix.pixels.random_operations import RangedOperation, Sampled, chained
 
 
 def _part(level: Array, most: float) -> Array:
@@ -32,22 +32,22 @@ def _shift(level: Array, side: int) -> Array:
 
 
 NINE = (
-    Move(ops.AUTOCONTRAST),
-    Move(ops.EQUALIZE),
-    Move(ops.POSTERIZE, lambda level, side: 4 - _part(level, 4)),
-    Move(ops.ROTATE, lambda level, side: _part(level, 30), signed=True),
-    Move(ops.SOLARIZE, lambda level, side: 256 - _part(level, 256)),
-    Move(ops.SHEAR_X, _slope, signed=True),
-    Move(ops.SHEAR_Y, _slope, signed=True),
-    Move(ops.SHIFT_X, _shift, signed=True),
-    Move(ops.SHIFT_Y, _shift, signed=True, tall=True),
+    RangedOperation(ops.AUTOCONTRAST),
+    RangedOperation(ops.EQUALIZE),
+    RangedOperation(ops.POSTERIZE, lambda level, side: 4 - _part(level, 4)),
+    RangedOperation(ops.ROTATE, lambda level, side: _part(level, 30), signed=True),
+    RangedOperation(ops.SOLARIZE, lambda level, side: 256 - _part(level, 256)),
+    RangedOperation(ops.SHEAR_X, _slope, signed=True),
+    RangedOperation(ops.SHEAR_Y, _slope, signed=True),
+    RangedOperation(ops.SHIFT_X, _shift, signed=True),
+    RangedOperation(ops.SHIFT_Y, _shift, signed=True, tall=True),
 )
 THIRTEEN = (
     *NINE,
-    Move(ops.COLOR, _factor),
-    Move(ops.CONTRAST, _factor),
-    Move(ops.BRIGHTNESS, _factor),
-    Move(ops.SHARPNESS, _factor),
+    RangedOperation(ops.COLOR, _factor),
+    RangedOperation(ops.CONTRAST, _factor),
+    RangedOperation(ops.BRIGHTNESS, _factor),
+    RangedOperation(ops.SHARPNESS, _factor),
 )
 
 
@@ -59,7 +59,7 @@ def augmix(
     width: int = 3,
     depth: int | None = None,
     alpha: ArrayLike = 1.0,
-    operations: Sequence[Move] = NINE,
+    operations: Sequence[RangedOperation] = NINE,
 ) -> tuple[jax.Array, Mix]:
     """Mix each picture with chains of operations on it; labels stay.
 
@@ -110,7 +110,7 @@ def augmix_views(
     width: int = 3,
     depth: int | None = None,
     alpha: ArrayLike = 1.0,
-    operations: Sequence[Move] = NINE,
+    operations: Sequence[RangedOperation] = NINE,
 ) -> Float[Array, "v b h w c"]:
     """The pictures as they are, then independent AugMix views of each: what `jaxmix.jsd` compares.
 
@@ -140,7 +140,7 @@ def augmix_views(
 
 def _views(key, x, views, severity, width, depth, alpha, moves):
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
-    levels = packed.levels_of(x)
+    levels = packing.levels_of(x)
     size, number = x.shape[0], views * arguments.count("width", width)
     drawn = draw(chains_key, size, number, severity, depth, len(arguments.some("operations", moves)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
@@ -149,7 +149,7 @@ def _views(key, x, views, severity, width, depth, alpha, moves):
     return jnp.moveaxis(made, 1, 0)
 
 
-def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Drawn:
+def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Sampled:
     """So many chains for each picture."""
     operation_key, level_key, sign_key, depth_key = jax.random.split(key, 4)
     steps = 3 if depth is None else arguments.count("depth", depth)
@@ -160,14 +160,14 @@ def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | N
         drawn = jax.random.randint(depth_key, (size, number, 1), 1, steps + 1, jnp.int32)
         operation = jnp.where(jnp.arange(steps, dtype=jnp.int32)[None, None] < drawn, operation, -1)
     level = sampling.scale_to(jnp.float32(0.1), most, jax.random.uniform(level_key, shape, jnp.float32))
-    return Drawn(operation, level, jax.random.bernoulli(sign_key, 0.5, shape))
+    return Sampled(operation, level, jax.random.bernoulli(sign_key, 0.5, shape))
 
 
 def mixed(
-    moves: Sequence[Move],
+    moves: Sequence[RangedOperation],
     x: Float[Array, "b h w c"],
     levels: Array,
-    drawn: Drawn,
+    drawn: Sampled,
     weight: Float[Array, "b v n"],
     skip: Float[Array, "b v"],
 ) -> Float[Array, "b v h w c"]:
@@ -175,7 +175,7 @@ def mixed(
     size, *shape = x.shape
     made = chained(levels, drawn, moves).reshape(size, weight.shape[1], -1, *shape)
     share = (skip[..., None] * weight / 255)[..., None, None, None]
-    out = (1 - skip)[..., None, None, None] * packed.unit(x)[:, None]
+    out = (1 - skip)[..., None, None, None] * packing.unit(x)[:, None]
     for chain in range(weight.shape[2]):  # a sum over the axis takes ten times as long on CPU
         out += share[:, :, chain] * made[:, :, chain].astype(jnp.float32)
     return (jnp.round(out * 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)

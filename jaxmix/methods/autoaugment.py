@@ -7,12 +7,12 @@ from jaxtyping import Array
 
 from jaxmix import arguments
 from jaxmix.mix import Mix
-from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.moves import Drawn, changed
+from jaxmix.pixels import affine, search_spaces
 from jaxmix.pixels.policies import CIFAR10, Policy
+from jaxmix.pixels.random_operations import Sampled, changed
 
 BINS = 10
-_MOVES = spaces.narrow(BINS)
+_MOVES = search_spaces.narrow(BINS)
 
 
 def autoaugment(
@@ -56,14 +56,14 @@ def autoaugment(
     return changed(x, draw(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
 
 
-def draw(key: Array, size: int, policy: Policy) -> Drawn:
+def draw(key: Array, size: int, policy: Policy) -> Sampled:
     """A sub-policy for each picture, which of its steps are done, and their signs."""
     pair_key, done_key, sign_key = jax.random.split(key, 3)
     move, p, level = (jnp.asarray(table) for table in tables(policy))
     pair = jax.random.randint(pair_key, (size,), 0, len(policy), jnp.int32)
     done = jax.random.uniform(done_key, (size, 2), jnp.float32) < p[pair]
     negative = jax.random.bernoulli(sign_key, 0.5, (size, 2))
-    return Drawn(*(one[:, None] for one in (jnp.where(done, move[pair], -1), level[pair], negative)))
+    return Sampled(*(one[:, None] for one in (jnp.where(done, move[pair], -1), level[pair], negative)))
 
 
 def tables(policy: Policy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

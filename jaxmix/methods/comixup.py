@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, placement
-from jaxmix.blocks import parts, sharing
+from jaxmix.blocks import coordinate_descent, groups
 from jaxmix.blocks.costs import pool
 from jaxmix.mix import Mix, apply
 from jaxmix.numerics import barrier, hide_constant
@@ -45,7 +45,7 @@ def comixup(
     threshold: ArrayLike = 0.83,
     compatibility: ArrayLike = 0.001,
     iterations: int = 4,
-    crowding: sharing.Crowding = sharing.crowded,
+    crowding: coordinate_descent.Crowding = coordinate_descent.crowded,
 ) -> tuple[jax.Array, Mix]:
     """Share the pictures of a part of the batch out over as many outputs: block by block, salient, and all different.
 
@@ -58,7 +58,7 @@ def comixup(
 
     Blocks stay in their places. One holds one picture, or two by half; most outputs are made of two to four pictures.
     Every label weighs as much as its pixels. The minimum is searched output by output, the others held, in several
-    sweeps: see `jaxmix.blocks.sharing`.
+    sweeps: see `jaxmix.blocks.coordinate_descent`.
 
     Args:
         key: PRNG key.
@@ -76,7 +76,7 @@ def comixup(
         compatibility: omega, in [0, 1]: how much the use of one picture counts as use of others too, the more the
             farther apart their most salient places are.
         iterations: sweeps over the outputs; static. 3 for speed.
-        crowding: what is counted as use, `jaxmix.blocks.sharing.crowded`, `authors_crowded` or `excess`.
+        crowding: what is counted as use, `jaxmix.blocks.coordinate_descent.crowded`, `authors_crowded` or `excess`.
 
     Returns:
         Mixed images of the same shape and dtype, and the `Mix`: one slot for every picture of the part, in order from
@@ -87,8 +87,8 @@ def comixup(
             images, a number out of range.
 
     Differs from the authors' code: that leaves pictures below the threshold out of the others' crowds too, an effect
-    of order omega (`crowding=jaxmix.blocks.sharing.authors_crowded` does the same); it solves for an output by
-    alpha-beta swap, where this finds the minimum; it stops after a sweep that changes nothing, where this does them
+    of order omega (`crowding=jaxmix.blocks.coordinate_descent.authors_crowded` does the same); it solves for an output
+    by alpha-beta swap, where this finds the minimum; it stops after a sweep that changes nothing, where this does them
     all, so that outputs of the same pictures are always told apart; and it takes the most salient 8 x 8 pixels for the
     most salient place, where this takes a quarter of each side, the same at 32 pixels.
 
@@ -102,7 +102,7 @@ def comixup(
     wanted_key, start_key = jax.random.split(key)
     x = arguments.images(batch)
     maps = arguments.maps("saliency", saliency, x)
-    real = parts.places(_several(x.shape[0]), arguments.count("part", part, low=2))
+    real = groups.places(_several(x.shape[0]), arguments.count("part", part, low=2))
     weights = Weights(
         arguments.number("alpha", alpha, above=0.0),
         arguments.number("smoothness", smoothness, high=_MOST),
@@ -125,12 +125,12 @@ def fill(
     weights: Weights,
     *,
     iterations: int = 4,
-    crowding: sharing.Crowding = sharing.crowded,
+    crowding: coordinate_descent.Crowding = coordinate_descent.crowded,
 ) -> Mix:
     """The mix, once it is drawn how much the inputs are wanted and where the search starts."""
-    real = parts.places(maps.shape[0], start.shape[1])
-    maps = parts.cut(normalize(maps), real)
-    parents = sharing.share(
+    real = groups.places(maps.shape[0], start.shape[1])
+    maps = groups.cut(normalize(maps), real)
+    parents = coordinate_descent.share(
         barrier(costs(maps, wanted, weights.prior, start.shape[2])),
         barrier(compatible(peaks(maps), real, weights.compatibility)),
         jnp.asarray(real),
@@ -141,7 +141,7 @@ def fill(
         iterations=iterations,
         crowding=crowding,
     )
-    return parts.dealt(jnp.where(weights.alpha > 0, parents, parts.itself(parents)), real)
+    return groups.dealt(jnp.where(weights.alpha > 0, parents, groups.itself(parents)), real)
 
 
 def dirichlet(key: Array, alpha: Array, real: np.ndarray) -> Float[Array, "p n"]:
@@ -153,7 +153,7 @@ def dirichlet(key: Array, alpha: Array, real: np.ndarray) -> Float[Array, "p n"]
 def anybody(key: Array, real: np.ndarray, blocks: int) -> Int[Array, "p n g g"]:
     """For every block of every output any input of its part, each alike."""
     shape = (*real.shape, blocks, blocks)
-    inputs = np.broadcast_to(parts.filled(real)[:, None, None, None], shape)
+    inputs = np.broadcast_to(groups.filled(real)[:, None, None, None], shape)
     return jax.random.randint(key, shape, 0, inputs, jnp.int32)
 
 
@@ -180,7 +180,7 @@ def compatible(peaks: Int[Array, "p n 2"], real: np.ndarray, weight: Float[Array
     pairs = real[:, :, None] & real[:, None]
     distance = jnp.where(pairs, jnp.abs(peaks[:, :, None] - peaks[:, None]).sum(-1, dtype=jnp.int32), 0)
     distance = distance.astype(jnp.float32)
-    scaled = distance * (parts.filled(real).astype(np.float32) / jnp.maximum(distance.sum((1, 2)), 1.0))[:, None, None]
+    scaled = distance * (groups.filled(real).astype(np.float32) / jnp.maximum(distance.sum((1, 2)), 1.0))[:, None, None]
     return (1 - weight) * jnp.eye(real.shape[1], dtype=jnp.float32)[None] + weight * scaled
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, placement, sampling, warps
 from jaxmix.blocks import costs
-from jaxmix.blocks.labels import label
+from jaxmix.blocks.labeling import label
 from jaxmix.blocks.transport import refine
 from jaxmix.blocks.transport import transport as sources
 from jaxmix.mix import Mix, apply, pair

@@ -7,11 +7,11 @@ from jaxtyping import Array
 
 from jaxmix import arguments
 from jaxmix.mix import Mix
-from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.moves import Drawn, changed
+from jaxmix.pixels import affine, search_spaces
+from jaxmix.pixels.random_operations import Sampled, changed
 
 BINS = 31
-MOVES = [move for name, move in spaces.narrow(BINS).items() if name != "invert"]
+MOVES = [move for name, move in search_spaces.narrow(BINS).items() if name != "invert"]
 
 
 def randaugment(
@@ -56,10 +56,10 @@ def randaugment(
     return changed(x, drawn, MOVES, interpolation)
 
 
-def draw(key: Array, size: int, number: int, magnitude: ArrayLike) -> Drawn:
+def draw(key: Array, size: int, number: int, magnitude: ArrayLike) -> Sampled:
     """So many operations for each picture, and their signs."""
     move_key, sign_key = jax.random.split(key)
     shape = (size, 1, number)
     level = jnp.broadcast_to(arguments.number("magnitude", magnitude, high=BINS - 1.0), shape)
     move = jax.random.randint(move_key, shape, 0, len(MOVES), jnp.int32)
-    return Drawn(move, level, jax.random.bernoulli(sign_key, 0.5, shape))
+    return Sampled(move, level, jax.random.bernoulli(sign_key, 0.5, shape))

@@ -6,11 +6,11 @@ from jaxtyping import Array
 
 from jaxmix import arguments
 from jaxmix.mix import Mix
-from jaxmix.pixels import affine, spaces
-from jaxmix.pixels.moves import Drawn, changed
+from jaxmix.pixels import affine, search_spaces
+from jaxmix.pixels.random_operations import Sampled, changed
 
 BINS = 31
-MOVES = [move for name, move in spaces.wide(BINS).items() if name != "invert"]
+MOVES = [move for name, move in search_spaces.wide(BINS).items() if name != "invert"]
 
 
 def trivialaugment(
@@ -49,10 +49,10 @@ def trivialaugment(
     return changed(x, draw(key, x.shape[0]), MOVES, interpolation)
 
 
-def draw(key: Array, size: int) -> Drawn:
+def draw(key: Array, size: int) -> Sampled:
     """An operation for each picture, its magnitude and its sign."""
     move_key, level_key, sign_key = jax.random.split(key, 3)
     shape = (size, 1, 1)
     move = jax.random.randint(move_key, shape, 0, len(MOVES), jnp.int32)
     level = jax.random.randint(level_key, shape, 0, BINS, jnp.int32).astype(jnp.float32)
-    return Drawn(move, level, jax.random.bernoulli(sign_key, 0.5, shape))
+    return Sampled(move, level, jax.random.bernoulli(sign_key, 0.5, shape))

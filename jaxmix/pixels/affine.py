@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxmix.pixels import packed
+from jaxmix.pixels import packing
 
 Matrix = Float[Array, "6"]
-Interpolation = Callable[..., packed.Packed]
+Interpolation = Callable[..., packing.Packed]
 
 
-class Warp(NamedTuple):
+class AffineWarp(NamedTuple):
     """The matrix for an amount, and what is known of it: along which axes it moves, and whether by whole pixels."""
 
     matrix: Callable[[Float[Array, ""], int, int], Matrix]
@@ -25,7 +25,7 @@ class Warp(NamedTuple):
     whole: bool = False
 
 
-def bilinear(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, axes: str = "xy") -> packed.Packed:
+def bilinear(picture: packing.Packed, channels: int, matrix: Matrix, fill: int, axes: str = "xy") -> packing.Packed:
     """Between the four nearest pixels; the border is repeated for half a pixel; truncated, not rounded.
 
     Along an axis that isn't among `axes` nothing may move; then two pixels do.
@@ -42,7 +42,7 @@ def bilinear(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, a
         else:
             ends = [jax.lax.broadcasted_iota(jnp.int32, picture.shape, "yx".index(axis)) * stride]
         corners = [corner + end for corner in corners for end in ends]
-    found = [packed.split(_at(picture, corner), channels) for corner in corners]
+    found = [packing.split(_at(picture, corner), channels) for corner in corners]
 
     def level(k):
         values = [corner[k].astype(jnp.float32) for corner in found]
@@ -50,10 +50,10 @@ def bilinear(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, a
             values = [a + (b - a) * share for a, b in zip(values[::2], values[1::2], strict=True)]
         return values[0].astype(jnp.int32)
 
-    return jnp.where(inside, packed.join([level(k) for k in range(channels)]), jnp.uint32(fill))
+    return jnp.where(inside, packing.join([level(k) for k in range(channels)]), jnp.uint32(fill))
 
 
-def nearest(picture: packed.Packed, channels: int, matrix: Matrix, fill: int, axes: str = "xy") -> packed.Packed:
+def nearest(picture: packing.Packed, channels: int, matrix: Matrix, fill: int, axes: str = "xy") -> packing.Packed:
     """The pixel that holds the place, found in Pillow's fixed point, 1/65536 pixel."""
     height, width = picture.shape
     a, b, c, d, e, f = (matrix[k] for k in range(6))
@@ -89,7 +89,7 @@ def _within(place: Float[Array, "h w"], side: int) -> Int[Array, "h w"]:
     return jnp.clip(place.astype(jnp.int32), 0, side - 1)
 
 
-def _at(picture: packed.Packed, place: Int[Array, "h w"]) -> packed.Packed:
+def _at(picture: packing.Packed, place: Int[Array, "h w"]) -> packing.Packed:
     return picture.reshape(-1).at[place].get(mode="promise_in_bounds")
 
 

@@ -6,60 +6,60 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from jaxmix.pixels import packed
+from jaxmix.pixels import packing
 
-Filter = Callable[[packed.Packed, int, Float[Array, ""]], packed.Packed]
+Filter = Callable[[packing.Packed, int, Float[Array, ""]], packing.Packed]
 
 
-def invert(picture: packed.Packed, channels: int, amount: Array) -> packed.Packed:
+def invert(picture: packing.Packed, channels: int, amount: Array) -> packing.Packed:
     """255 less each level."""
-    return picture ^ packed.grey(255, channels)
+    return picture ^ packing.grey(255, channels)
 
 
-def posterize(picture: packed.Packed, channels: int, bits: Array) -> packed.Packed:
+def posterize(picture: packing.Packed, channels: int, bits: Array) -> packing.Packed:
     """The highest bits of each level, the others 0."""
     lost = 8 - jnp.clip(bits, 0, 8).astype(jnp.uint32)
     kept = (jnp.uint32(255) >> lost) << lost
-    return picture & (kept * packed.grey(1, channels))
+    return picture & (kept * packing.grey(1, channels))
 
 
-def solarize(picture: packed.Packed, channels: int, threshold: Array) -> packed.Packed:
+def solarize(picture: packing.Packed, channels: int, threshold: Array) -> packing.Packed:
     """Levels from the threshold on inverted."""
     threshold = jnp.ceil(threshold).astype(jnp.int32)
-    inverted = [jnp.where(level < threshold, 0, 255) for level in packed.split(picture, channels)]
-    return picture ^ packed.join(inverted)
+    inverted = [jnp.where(level < threshold, 0, 255) for level in packing.split(picture, channels)]
+    return picture ^ packing.join(inverted)
 
 
-def solarize_add(picture: packed.Packed, channels: int, addition: Array) -> packed.Packed:
+def solarize_add(picture: packing.Packed, channels: int, addition: Array) -> packing.Packed:
     """An addition to the levels below 128."""
     addition = addition.astype(jnp.int32)
-    levels = packed.split(picture, channels)
-    return packed.join([jnp.where(level < 128, jnp.clip(level + addition, 0, 255), level) for level in levels])
+    levels = packing.split(picture, channels)
+    return packing.join([jnp.where(level < 128, jnp.clip(level + addition, 0, 255), level) for level in levels])
 
 
-def color(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+def color(picture: packing.Packed, channels: int, factor: Array) -> packing.Packed:
     """Grey at factor 0, the picture at 1, more saturated above."""
-    levels = packed.split(picture, channels)
+    levels = packing.split(picture, channels)
     grey = _grey(levels)
-    return packed.join([between(grey, level, factor) for level in levels])
+    return packing.join([lerp(grey, level, factor) for level in levels])
 
 
-def brightness(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+def brightness(picture: packing.Packed, channels: int, factor: Array) -> packing.Packed:
     """Black at factor 0, the picture at 1, brighter above."""
     black = jnp.zeros((), jnp.int32)
-    return packed.join([between(black, level, factor) for level in packed.split(picture, channels)])
+    return packing.join([lerp(black, level, factor) for level in packing.split(picture, channels)])
 
 
-def contrast(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+def contrast(picture: packing.Packed, channels: int, factor: Array) -> packing.Packed:
     """The mean grey level at factor 0, the picture at 1, more contrast above."""
-    levels = packed.split(picture, channels)
+    levels = packing.split(picture, channels)
     grey = _grey(levels)
     # floor(mean + 1/2) in whole numbers, which stay below 2^31 up to 8 million pixels.
     mean = (grey.sum(dtype=jnp.int32) + grey.size // 2) // grey.size
-    return packed.join([between(mean, level, factor) for level in levels])
+    return packing.join([lerp(mean, level, factor) for level in levels])
 
 
-def sharpness(picture: packed.Packed, channels: int, factor: Array) -> packed.Packed:
+def sharpness(picture: packing.Packed, channels: int, factor: Array) -> packing.Packed:
     """Smoothed at factor 0, the picture at 1, sharpened above; the outermost pixels stay."""
     height, width = picture.shape
     if min(height, width) < 3:
@@ -68,8 +68,8 @@ def sharpness(picture: packed.Packed, channels: int, factor: Array) -> packed.Pa
     halves = [jnp.pad(_around(numbers & 0x00FF00FF), 1) for numbers in (picture, picture >> 8)]
     sums = [(halves[k % 2] >> (16 * (k // 2))) & 0xFFFF for k in range(channels)]
     smooth = [((2 * total + 13) // 26).astype(jnp.int32) for total in sums]
-    levels = packed.split(picture, channels)
-    changed = packed.join([between(start, end, factor) for start, end in zip(smooth, levels, strict=True)])
+    levels = packing.split(picture, channels)
+    changed = packing.join([lerp(start, end, factor) for start, end in zip(smooth, levels, strict=True)])
     rows, columns = (np.arange(side) % (side - 1) > 0 for side in (height, width))
     return jnp.where(rows[:, None] & columns[None], changed, picture)
 
@@ -79,7 +79,7 @@ def _around(numbers: UInt32[Array, "h w"]) -> UInt32[Array, "h-2 w-2"]:
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * numbers[1:-1, 1:-1]
 
 
-def between(start: Int[Array, "..."], end: Int[Array, "..."], factor: Array) -> Int[Array, "..."]:
+def lerp(start: Int[Array, "..."], end: Int[Array, "..."], factor: Array) -> Int[Array, "..."]:
     """Pillow's blend, `start + factor (end - start)` in float32, clipped to 0..255 and truncated."""
     # The maximum changes no number. It keeps the product, which Pillow rounds, from becoming one instruction with the
     # sum, which would round once: then some levels would differ.

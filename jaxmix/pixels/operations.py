@@ -11,22 +11,25 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxmix import arguments
-from jaxmix.pixels import affine, filters, packed, tone
-from jaxmix.pixels.chains import BLACK, Frame, Operation, single
+from jaxmix.pixels import affine, filters, lookup_tables, packing
+from jaxmix.pixels.operation_chains import BLACK, Frame, Operation, single
 
 IDENTITY = Operation()
-AUTOCONTRAST, EQUALIZE = Operation(tone.autocontrast), Operation(tone.equalize)
+AUTOCONTRAST, EQUALIZE = Operation(lookup_tables.autocontrast), Operation(lookup_tables.equalize)
 BRIGHTNESS, CONTRAST = Operation(filter=filters.brightness), Operation(filter=filters.contrast)
 INVERT, POSTERIZE = Operation(filter=filters.invert), Operation(filter=filters.posterize)
 SOLARIZE, SOLARIZE_ADD = Operation(filter=filters.solarize), Operation(filter=filters.solarize_add)
 COLOR, SHARPNESS = Operation(filter=filters.color), Operation(filter=filters.sharpness)
-ROTATE = Operation(warp=affine.Warp(affine.rotate))
-SHEAR_X, SHEAR_Y = Operation(warp=affine.Warp(affine.shear_x, "x")), Operation(warp=affine.Warp(affine.shear_y, "y"))
-TRANSLATE_X = Operation(warp=affine.Warp(affine.translate_x, "x"))
-TRANSLATE_Y = Operation(warp=affine.Warp(affine.translate_y, "y"))
+ROTATE = Operation(warp=affine.AffineWarp(affine.rotate))
+SHEAR_X, SHEAR_Y = (
+    Operation(warp=affine.AffineWarp(affine.shear_x, "x")),
+    Operation(warp=affine.AffineWarp(affine.shear_y, "y")),
+)
+TRANSLATE_X = Operation(warp=affine.AffineWarp(affine.translate_x, "x"))
+TRANSLATE_Y = Operation(warp=affine.AffineWarp(affine.translate_y, "y"))
 # By whole pixels.
-SHIFT_X = Operation(warp=affine.Warp(affine.translate_x, "x", whole=True))
-SHIFT_Y = Operation(warp=affine.Warp(affine.translate_y, "y", whole=True))
+SHIFT_X = Operation(warp=affine.AffineWarp(affine.translate_x, "x", whole=True))
+SHIFT_Y = Operation(warp=affine.AffineWarp(affine.translate_y, "y", whole=True))
 
 
 def autocontrast(image: jax.Array) -> jax.Array:
@@ -170,7 +173,7 @@ def cutout(image: jax.Array, side: ArrayLike, row: ArrayLike, column: ArrayLike,
     >>> cutout(jnp.zeros((3, 3, 1), jnp.uint8), 2, 0, 1, fill=7)[..., 0].tolist()
     [[7, 7, 0], [0, 0, 0], [0, 0, 0]]
     """
-    levels = packed.levels_of(_picture(image), "image")
+    levels = packing.levels_of(_picture(image), "image")
     half = arguments.number("side", side).astype(jnp.int32) // 2
     inside = []
     for axis, (name, center) in enumerate((("row", row), ("column", column))):
@@ -178,14 +181,14 @@ def cutout(image: jax.Array, side: ArrayLike, row: ArrayLike, column: ArrayLike,
         place = jnp.arange(image.shape[axis], dtype=jnp.int32)
         inside.append((place >= middle - half) & (place < middle + half))
     hole = inside[0][:, None, None] & inside[1][None, :, None]
-    return packed.like(jnp.where(hole, jnp.uint8(arguments.count("fill", fill, low=0, high=255)), levels), image)
+    return packing.like(jnp.where(hole, jnp.uint8(arguments.count("fill", fill, low=0, high=255)), levels), image)
 
 
 def _one(operation: Operation, image: jax.Array, amount: ArrayLike = 0.0) -> jax.Array:
-    levels = packed.levels_of(_picture(image), "image")
+    levels = packing.levels_of(_picture(image), "image")
     channels = levels.shape[-1]
-    changed = single(operation, Frame(fill=BLACK), channels, packed.pack(levels), jnp.asarray(amount, jnp.float32))
-    return packed.like(packed.unpack(changed, channels), jnp.asarray(image))
+    changed = single(operation, Frame(fill=BLACK), channels, packing.pack(levels), jnp.asarray(amount, jnp.float32))
+    return packing.like(packing.unpack(changed, channels), jnp.asarray(image))
 
 
 def _picture(image: jax.Array) -> jax.Array:

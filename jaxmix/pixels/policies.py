@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """An operation of `jaxmix.pixels.spaces`, its probability, and its magnitude from 0 to 9."""
+    """An operation of `jaxmix.pixels.search_spaces`, its probability, and its magnitude from 0 to 9."""
 
     name: str
     p: float

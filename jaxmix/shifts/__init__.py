@@ -4,8 +4,8 @@ A map of shares [b h w] says how salient each pixel is. A shift is (dy, dx): the
 rows and +dx columns, and what it leaves is 0. A search is `(key, own, other) -> Int[b 2]`, the shift of each pair.
 """
 
-from jaxmix.shifts.exact import best, own_share, sampled, score
 from jaxmix.shifts.exhaustive import rolled
-from jaxmix.shifts.spectral import fourier
+from jaxmix.shifts.fft_search import fourier
+from jaxmix.shifts.scores import best, own_share, sampled, score
 
 __all__ = ["best", "fourier", "own_share", "rolled", "sampled", "score"]

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from jaxmix import placement
-from jaxmix.shifts.exact import two
+from jaxmix.shifts.scores import two
 
 
 def rolled(key: Array | None, own: ArrayLike, other: ArrayLike) -> Int[Array, "b 2"]:

@@ -14,7 +14,7 @@ import jaxmix
 from jaxmix import sampling
 from jaxmix.methods import augmix as module
 from jaxmix.methods.augmix import NINE, THIRTEEN, augmix, augmix_views
-from jaxmix.pixels.moves import Drawn, chained
+from jaxmix.pixels.random_operations import Sampled, chained
 
 FILES = ("augmix_32", "augmix_224_0", "augmix_224_1", "augmix_224_2")
 NAMES = (
@@ -34,7 +34,7 @@ def pictures(shape=SHAPE):
 
 
 def forced(numbers):
-    return Drawn(jnp.int32(numbers["op"]), jnp.float32(numbers["level"]), jnp.asarray(numbers["negate"]))
+    return Sampled(jnp.int32(numbers["op"]), jnp.float32(numbers["level"]), jnp.asarray(numbers["negate"]))
 
 
 @jax.jit
@@ -201,7 +201,7 @@ def test_shifts_of_large_pictures_reach_22_pixels():
     # Along each axis by its own side.
     x = np.full((1, 224, 32, 1), 255, np.uint8)
     for move, rows, columns in ((0, 224, 29), (1, 224 - 22, 32)):
-        chosen = Drawn(jnp.full((1, 1, 1), move), level[3].reshape(1, 1, 1), jnp.zeros((1, 1, 1), bool))
+        chosen = Sampled(jnp.full((1, 1, 1), move), level[3].reshape(1, 1, 1), jnp.zeros((1, 1, 1), bool))
         levels = np.asarray(chained(jnp.asarray(x), chosen, NINE[7:]))
         assert levels.sum() == 255 * rows * columns
 

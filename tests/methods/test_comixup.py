@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference import mixing
 
 import jaxmix
-from jaxmix.blocks import parts
+from jaxmix.blocks import groups
 from jaxmix.methods import comixup as module
 from jaxmix.methods.comixup import comixup
 from jaxmix.saliency import normalize
@@ -50,7 +50,7 @@ def test_pictures_and_labels_of_given_blocks_are_the_authors(golden):
     for inputs in (8, 20):
         numbers = golden(f"mixing/comix_N{inputs}")
         parents = jnp.asarray(as_parents(numbers["mask"]), jnp.int32)
-        mix = parts.dealt(parents, np.ones(parents.shape[:2], bool))
+        mix = groups.dealt(parents, np.ones(parents.shape[:2], bool))
         weights = np.zeros(numbers["target"].shape)
         batch, slot = np.indices(mix.source.shape)
         source = np.asarray(mix.source)
@@ -127,7 +127,7 @@ def test_coarse_maps_cost_what_fine_ones_do():
 
 
 def test_draws_are_dirichlet_shares_and_any_input_of_the_part():
-    real = parts.places(799 * 4 - 2, 4)
+    real = groups.places(799 * 4 - 2, 4)
     wanted = np.asarray(jax.jit(lambda key, alpha: module.dirichlet(key, alpha, real))(jax.random.key(0), 2.0))
     np.testing.assert_allclose(wanted.sum(1), 1, rtol=1e-6)
     np.testing.assert_array_equal(wanted[-1, 2:], 0)

@@ -13,10 +13,15 @@ import jaxmix
 from jaxmix.methods import autoaugment as aa
 from jaxmix.methods import randaugment as ra
 from jaxmix.methods import trivialaugment as ta
-from jaxmix.pixels import affine, chains, moves, operations, packed, policies, spaces
+from jaxmix.pixels import affine, operations, packing, policies, random_operations, search_spaces
+from jaxmix.pixels.operation_chains import Frame, run
 from jaxmix.pixels.policies import Step
 
-SPACES = {"AutoAugment": spaces.narrow(10), "RandAugment": spaces.narrow(31), "TrivialAugmentWide": spaces.wide(31)}
+SPACES = {
+    "AutoAugment": search_spaces.narrow(10),
+    "RandAugment": search_spaces.narrow(31),
+    "TrivialAugmentWide": search_spaces.wide(31),
+}
 WARPS = {"nearest": affine.nearest, "bilinear": affine.bilinear}
 POLICIES = {"CIFAR10": policies.CIFAR10, "IMAGENET": policies.IMAGENET, "SVHN": policies.SVHN}
 METHODS = (aa.autoaugment, ra.randaugment, ta.trivialaugment)
@@ -40,8 +45,8 @@ def off(made, expected):
 
 @functools.partial(jax.jit, static_argnames=("family", "frame"))
 def moved(x, number, level, negative, family, frame):
-    drawn = moves.Drawn(*(one[:, None, None] for one in (number, level, negative)))
-    return moves.made(list(SPACES[family].values()), frame, x, drawn)
+    drawn = random_operations.Sampled(*(one[:, None, None] for one in (number, level, negative)))
+    return random_operations.made(list(SPACES[family].values()), frame, x, drawn)
 
 
 @pytest.mark.parametrize("interpolation", WARPS)
@@ -54,7 +59,7 @@ def test_operations_are_torchvisions(golden, side, family, interpolation):
     ops = [name_of(op) for op in numbers["case_op"][which]]
     index = np.int32([list(SPACES[family]).index(op) for op in ops])
     x, bins = numbers["images"][numbers["case_image"][which]], numbers["case_bin"][which]
-    frame = chains.Frame(WARPS[interpolation])
+    frame = Frame(WARPS[interpolation])
     wrong = off(
         moved(x, index, np.float32(bins), numbers["case_negate"][which], family, frame), numbers["case_out"][which]
     )
@@ -135,7 +140,7 @@ NAMED = {
 
 @functools.partial(jax.jit, static_argnames="frame")
 def amounted(x, index, amount, frame):
-    made = chains.run(tuple(NAMED.values()), x, index[:, None, None], amount[:, None, None], frame)
+    made = run(tuple(NAMED.values()), x, index[:, None, None], amount[:, None, None], frame)
     return made[:, 0]
 
 
@@ -145,7 +150,7 @@ def test_nearest_operations_are_those_of_autoaugments_authors(golden):
     cases = [original(*case) for case in zip(*(numbers[f"case_{k}"] for k in ("op", "level", "negate")), strict=True)]
     index = np.int32([list(NAMED).index(name) for name, _ in cases])
     x = numbers["images"][numbers["case_image"]]
-    made = np.asarray(amounted(x, index, np.float32([amount for _, amount in cases]), chains.Frame(affine.nearest)))
+    made = np.asarray(amounted(x, index, np.float32([amount for _, amount in cases]), Frame(affine.nearest)))
     valid = numbers["case_valid"][..., None]
     np.testing.assert_array_equal(made * valid, numbers["case_out_rgb"] * valid)
     warped = np.isin([name for name, _ in cases], slow.WARPS)
@@ -159,7 +164,7 @@ def test_bilinear_operations_on_grey_are_timms(golden):
     amounts = np.array(
         [amount * (32 if "Rel" in title else 1) for title, (_, amount) in zip(numbers["case_op"], cases, strict=True)]
     )
-    frame = chains.Frame(affine.bilinear, int(packed.grey(128, 3)))
+    frame = Frame(affine.bilinear, int(packing.grey(128, 3)))
     wrong = off(
         amounted(numbers["images"][numbers["case_image"]], index, np.float32(amounts), frame), numbers["case_out"]
     )
@@ -177,7 +182,7 @@ def test_nearest_places_are_those_of_fixed_point(name):
     amounts = np.float32(
         np.random.default_rng(1).uniform(-1, 1, 12) * {"rotate": 180, "shear_x": 1, "shear_y": 1}.get(name, 9)
     )
-    made = amounted(x, np.full(12, list(NAMED).index(name), np.int32), amounts, chains.Frame(affine.nearest, 7))
+    made = amounted(x, np.full(12, list(NAMED).index(name), np.int32), amounts, Frame(affine.nearest, 7))
     expected = [slow.operation(name, one, amount, slow.nearest) for one, amount in zip(x, amounts, strict=True)]
     wrong = (np.asarray(made) != expected).any(-1)
     outside = np.array(
@@ -217,7 +222,7 @@ def test_sub_policies_come_up_equally_often_and_their_steps_with_their_probabili
 def test_steps_of_probability_0_are_never_done_and_of_1_always():
     policy = ((Step("invert", 0, 0), Step("solarize", 1, 5)),)
     drawn = aa.draw(jax.random.key(1), 5000, policy)
-    names = list(spaces.narrow(10))
+    names = list(search_spaces.narrow(10))
     assert (drawn.move[:, 0, 0] == -1).all() and (drawn.move[:, 0, 1] == names.index("solarize")).all()
 
 
@@ -307,7 +312,7 @@ def test_a_traced_magnitude_costs_one_trace_and_is_a_static_one():
 
 
 def test_magnitude_0_moves_nothing():
-    for name, move in spaces.narrow(31).items():
+    for name, move in search_spaces.narrow(31).items():
         if move.signed:
             assert move.amount(jnp.float32(0), 32) == 0, name
 

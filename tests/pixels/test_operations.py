@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from reference import pixels as slow
 
 from jaxmix import pixels
-from jaxmix.pixels import tone
+from jaxmix.pixels import lookup_tables
 
 FILES = ("pillow_32", "pillow_64", "pillow_96x64", "pillow_224x160")
 TURNS = ("rotate", "shear_x", "shear_y")
@@ -140,7 +140,7 @@ def test_over_all_files_at_most_6_in_10_000_values_differ_but_for_fractional_shi
 
 def test_autocontrast_knows_all_levels_where_pillow_ends_one_below(golden):
     keys = golden("robustness/pillow_autocontrast_exceptions")["keys"]
-    row, bits = tone._one_below()
+    row, bits = lookup_tables._one_below()
     below = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little").astype(bool)[row]
     low, high, level = np.nonzero(below)
     np.testing.assert_array_equal(low * 65536 + high * 256 + level, np.sort(keys))

@@ -10,7 +10,7 @@ import numpy as np
 
 import figures
 import jaxmix
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from jaxmix.robustness import attacks
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, percent

@@ -11,7 +11,7 @@ import numpy as np
 
 import figures
 import sets
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from jaxmix.robustness import backgrounds
 from results import Section
 from suites.base import MissingError, Options, Parts, Shown, Suite, percent

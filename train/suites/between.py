@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import figures
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from jaxmix.robustness import in_between
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing, percent

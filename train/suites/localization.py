@@ -13,7 +13,7 @@ import figures
 import sets
 from jaxmix import saliency
 from jaxmix import visualize as drawing
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from jaxmix.robustness import localization
 from results import Section
 from suites.base import MissingError, Options, Parts, Shown, Suite, percent

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 import figures
-from jaxmix.pixels.packed import unit
+from jaxmix.pixels.packing import unit
 from jaxmix.robustness import occlusion
 from results import Section
 from suites.base import Options, Parts, Shown, Suite, nothing, percent

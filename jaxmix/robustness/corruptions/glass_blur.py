@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt32
 
-from jaxmix.pixels import packed
+from jaxmix.pixels import packing
 from jaxmix.robustness.corruptions import filters, threefry
 
 Offsets = Int[Array, "b r n m"]
@@ -31,10 +31,10 @@ def glass(x: Array, dx: Offsets, dy: Offsets, sigma: float, reach: int) -> Array
     """
     blurred = jnp.clip(filters.gaussian(x, sigma), 0, 1) * 255
     # Where all pixels are alike the authors' float64 is below a whole level as often as this is: nothing is added.
-    pictures = packed.pack(jnp.floor(blurred).astype(jnp.uint8))
+    pictures = packing.pack(jnp.floor(blurred).astype(jnp.uint8))
     for turn in range(dx.shape[1]):
         pictures = shuffled(pictures, dx[:, turn], dy[:, turn], reach)
-    return filters.gaussian(packed.unit(packed.unpack(pictures, x.shape[-1])), sigma)
+    return filters.gaussian(packing.unit(packing.unpack(pictures, x.shape[-1])), sigma)
 
 
 def offsets(key: Array, shape: tuple[int, ...], reach: int, rounds: int) -> tuple[Offsets, Offsets]:

@@ -9,28 +9,29 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from jaxmix import placement
 from jaxmix.mix import Mix, unmixed
-from jaxmix.pixels import chains, packed
+from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
+from jaxmix.pixels.operation_chains import PLAIN, Frame, Operation, run
 
 
 def _level(level: Array, side: int) -> Array:
     return level
 
 
-class Move(NamedTuple):
+class RangedOperation(NamedTuple):
     """An operation, its amount at a level (and at a side of the picture), and whether it has a sign.
 
     The sign is that of the amount, to which `base` is added. The side is the height if `tall`, or else the width.
     """
 
-    operation: chains.Operation
+    operation: Operation
     amount: Callable[[Array, int], Array] = _level
     signed: bool = False
     base: float = 0.0
     tall: bool = False
 
 
-class Drawn(NamedTuple):
+class Sampled(NamedTuple):
     """For each picture, chain and step which move (-1: none), its level, and whether its sign turns."""
 
     move: Int[Array, "b n d"]
@@ -39,16 +40,19 @@ class Drawn(NamedTuple):
 
 
 def chained(
-    levels: UInt8[Array, "b h w c"], drawn: Drawn, moves: Sequence[Move], frame: chains.Frame = chains.PLAIN
+    levels: UInt8[Array, "b h w c"],
+    drawn: Sampled,
+    moves: Sequence[RangedOperation],
+    frame: Frame = PLAIN,
 ) -> UInt8[Array, "b n h w c"]:
     """Pictures at the end of each chain."""
     steps, index, amounts = plan(drawn, moves, *levels.shape[1:3])
-    return chains.run(steps, levels, index, amounts, frame)
+    return run(steps, levels, index, amounts, frame)
 
 
 def plan(
-    drawn: Drawn, moves: Sequence[Move], height: int, width: int
-) -> tuple[tuple[chains.Operation, ...], Int[Array, "b n d"], Float[Array, "b n d"]]:
+    drawn: Sampled, moves: Sequence[RangedOperation], height: int, width: int
+) -> tuple[tuple[Operation, ...], Int[Array, "b n d"], Float[Array, "b n d"]]:
     """The operations, which of them each step takes, and how much of it. The last one, for no move, does nothing."""
     amounts = jnp.zeros_like(drawn.level)
     for number, move in enumerate(moves):
@@ -56,16 +60,18 @@ def plan(
         turned = jnp.where(drawn.negative, -amount, amount) if move.signed else amount
         amounts = jnp.where(drawn.move == number, move.base + turned, amounts)
     index = jnp.where(drawn.move < 0, len(moves), drawn.move)
-    return (*(move.operation for move in moves), chains.Operation()), index, amounts
+    return (*(move.operation for move in moves), Operation()), index, amounts
 
 
-def changed(x: Array, drawn: Drawn, moves: Sequence[Move], interpolation: Interpolation) -> tuple[Array, Mix]:
+def changed(
+    x: Array, drawn: Sampled, moves: Sequence[RangedOperation], interpolation: Interpolation
+) -> tuple[Array, Mix]:
     """Pictures like x after the one chain drawn for each, and the mix of methods that keep the label."""
-    return placement.like(x, 1, functools.partial(made, moves, chains.Frame(interpolation)), x, drawn), unmixed(len(x))
+    return placement.like(x, 1, functools.partial(made, moves, Frame(interpolation)), x, drawn), unmixed(len(x))
 
 
-def made(moves: Sequence[Move], frame: chains.Frame, x: Array, drawn: Drawn) -> Array:
+def made(moves: Sequence[RangedOperation], frame: Frame, x: Array, drawn: Sampled) -> Array:
     """Pictures like x after the one chain drawn for each. Where x is no number, it stays so."""
-    images = packed.like(chained(packed.levels_of(x), drawn, moves, frame)[:, 0], x)
+    images = packing.like(chained(packing.levels_of(x), drawn, moves, frame)[:, 0], x)
     # This also makes what the loop has put together on one device lie as x does.
     return jnp.where(x == x, images, x)

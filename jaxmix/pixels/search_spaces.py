@@ -7,22 +7,22 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxmix.pixels import operations
-from jaxmix.pixels.moves import Move
+from jaxmix.pixels.random_operations import RangedOperation
 
 
-def narrow(bins: int) -> dict[str, Move]:
+def narrow(bins: int) -> dict[str, RangedOperation]:
     """AutoAugment's and RandAugment's: slopes to 0.3, 30 degrees, shifts by 150 / 331 of a side, 8 to 4 bits."""
     return space(bins, slope=0.3, degrees=30, factor=0.9, lost=4, shift=lambda side: 150 / 331 * side)
 
 
-def wide(bins: int) -> dict[str, Move]:
+def wide(bins: int) -> dict[str, RangedOperation]:
     """TrivialAugmentWide's: slopes to 0.99, 135 degrees, shifts by 32 pixels, 8 to 2 bits."""
     return space(bins, slope=0.99, degrees=135, factor=0.99, lost=6, shift=lambda side: 32.0)
 
 
 def space(
     bins: int, *, slope: float, degrees: float, factor: float, lost: int, shift: Callable[[int], float]
-) -> dict[str, Move]:
+) -> dict[str, RangedOperation]:
     """The moves by name; the level of each is the number of its bin."""
 
     def spread(end, start=0.0):
@@ -39,21 +39,21 @@ def space(
 
     slopes = spread(slope)
     return {
-        "identity": Move(operations.IDENTITY),
-        "shear_x": Move(operations.SHEAR_X, _at(slopes), signed=True),
-        "shear_y": Move(operations.SHEAR_Y, _at(slopes), signed=True),
-        "translate_x": Move(operations.SHIFT_X, _at(pixels), signed=True),
-        "translate_y": Move(operations.SHIFT_Y, _at(pixels), signed=True, tall=True),
-        "rotate": Move(operations.ROTATE, _at(spread(degrees)), signed=True),
-        "brightness": Move(operations.BRIGHTNESS, _at(factors), signed=True, base=1.0),
-        "color": Move(operations.COLOR, _at(factors), signed=True, base=1.0),
-        "contrast": Move(operations.CONTRAST, _at(factors), signed=True, base=1.0),
-        "sharpness": Move(operations.SHARPNESS, _at(factors), signed=True, base=1.0),
-        "posterize": Move(operations.POSTERIZE, _at(bits)),
-        "solarize": Move(operations.SOLARIZE, _at(spread(0.0, 255.0))),
-        "autocontrast": Move(operations.AUTOCONTRAST),
-        "equalize": Move(operations.EQUALIZE),
-        "invert": Move(operations.INVERT),
+        "identity": RangedOperation(operations.IDENTITY),
+        "shear_x": RangedOperation(operations.SHEAR_X, _at(slopes), signed=True),
+        "shear_y": RangedOperation(operations.SHEAR_Y, _at(slopes), signed=True),
+        "translate_x": RangedOperation(operations.SHIFT_X, _at(pixels), signed=True),
+        "translate_y": RangedOperation(operations.SHIFT_Y, _at(pixels), signed=True, tall=True),
+        "rotate": RangedOperation(operations.ROTATE, _at(spread(degrees)), signed=True),
+        "brightness": RangedOperation(operations.BRIGHTNESS, _at(factors), signed=True, base=1.0),
+        "color": RangedOperation(operations.COLOR, _at(factors), signed=True, base=1.0),
+        "contrast": RangedOperation(operations.CONTRAST, _at(factors), signed=True, base=1.0),
+        "sharpness": RangedOperation(operations.SHARPNESS, _at(factors), signed=True, base=1.0),
+        "posterize": RangedOperation(operations.POSTERIZE, _at(bits)),
+        "solarize": RangedOperation(operations.SOLARIZE, _at(spread(0.0, 255.0))),
+        "autocontrast": RangedOperation(operations.AUTOCONTRAST),
+        "equalize": RangedOperation(operations.EQUALIZE),
+        "invert": RangedOperation(operations.INVERT),
     }
 
 

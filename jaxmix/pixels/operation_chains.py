@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
 from jaxmix import placement
-from jaxmix.pixels import affine, packed, tone
-from jaxmix.pixels.affine import Interpolation, Warp
+from jaxmix.pixels import affine, lookup_tables, packing
+from jaxmix.pixels.affine import AffineWarp, Interpolation
 from jaxmix.pixels.filters import Filter
-from jaxmix.pixels.tone import Tone
+from jaxmix.pixels.lookup_tables import Tone
 
 Pictures = UInt8[Array, "b h w c"]
 
@@ -25,7 +25,7 @@ class Operation(NamedTuple):
     """What a step does: a tone curve, a warp or a filter; or nothing."""
 
     tone: Tone | None = None
-    warp: Warp | None = None
+    warp: AffineWarp | None = None
     filter: Filter | None = None
 
 
@@ -61,10 +61,10 @@ def _run(operations, frame, pictures, index, amount):
     return jax.lax.platform_dependent(pictures, index, amount, cpu=loop, default=batched)
 
 
-def single(operation: Operation, frame: Frame, channels: int, picture: packed.Packed, amount: Array) -> packed.Packed:
+def single(operation: Operation, frame: Frame, channels: int, picture: packing.Packed, amount: Array) -> packing.Packed:
     """One picture after one operation."""
     if operation.tone is not None:
-        return tone.changed(picture, operation.tone(picture, channels, amount))
+        return lookup_tables.changed(picture, operation.tone(picture, channels, amount))
     if operation.warp is not None:
         interpolation = affine.nearest if operation.warp.whole else frame.interpolation
         matrix = operation.warp.matrix(amount, *picture.shape)
@@ -83,8 +83,8 @@ def one_by_one(operations, frame, pictures, index, amount):
 
     def chain(item):
         place, *steps = item
-        picture = packed.pack(jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False))
-        return packed.unpack(jax.lax.scan(step, picture, tuple(steps))[0], channels)
+        picture = packing.pack(jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False))
+        return packing.unpack(jax.lax.scan(step, picture, tuple(steps))[0], channels)
 
     places = jnp.repeat(jnp.arange(size, dtype=jnp.int32), number)
     made = jax.lax.map(chain, (places, index.reshape(-1, depth), amount.reshape(-1, depth)))
@@ -98,9 +98,9 @@ def together(operations, frame, pictures, index, amount):
     def chain(picture, index, amount):
         for step in range(index.shape[0]):
             picture = _any(operations, frame, channels, picture, index[step], amount[step])
-        return packed.unpack(picture, channels)
+        return packing.unpack(picture, channels)
 
-    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(packed.pack(pictures), index, amount)
+    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(packing.pack(pictures), index, amount)
 
 
 def _any(operations, frame, channels, picture, index, amount):
@@ -110,8 +110,10 @@ def _any(operations, frame, channels, picture, index, amount):
         if operation.filter is not None:
             changed = jnp.where(index == number, operation.filter(picture, channels, amount), changed)
     if any(operation.tone for operation in operations):
-        tones = [operation.tone or tone.identity for operation in operations]
-        changed = tone.changed(changed, jnp.stack([curves(picture, channels, amount) for curves in tones])[index])
+        tones = [operation.tone or lookup_tables.identity for operation in operations]
+        changed = lookup_tables.changed(
+            changed, jnp.stack([curves(picture, channels, amount) for curves in tones])[index]
+        )
     if any(operation.warp for operation in operations):
         warps = [operation.warp.matrix if operation.warp else affine.still for operation in operations]
         matrix = jnp.stack([warp(amount, height, width) for warp in warps])[index]

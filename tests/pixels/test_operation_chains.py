@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from jaxmix.methods.augmix import THIRTEEN
-from jaxmix.pixels import affine, chains, moves, packed, spaces
+from jaxmix.pixels import affine, packing, random_operations, search_spaces
+from jaxmix.pixels.operation_chains import Frame, Operation, one_by_one, together
 
 SPACES = {
     "augmix": THIRTEEN,
-    "narrow": tuple(spaces.narrow(10).values()),
-    "wide": tuple(spaces.wide(31).values()),
+    "narrow": tuple(search_spaces.narrow(10).values()),
+    "wide": tuple(search_spaces.wide(31).values()),
 }
-FORMS = (chains.one_by_one, chains.together)
+FORMS = (one_by_one, together)
 SIZE, CHAINS, DEPTH = 24, 2, 2
 
 
@@ -32,7 +33,7 @@ def drawn(number, top):
     ).astype(np.uint8)
     move = np.arange(np.prod(shape)).reshape(shape) % (number + 1) - 1  # each of them, and none
     level = generator.uniform(0.1, top, shape).astype(np.float32)
-    return x, moves.Drawn(*map(jnp.asarray, (np.int32(move), level, generator.random(shape) < 0.5)))
+    return x, random_operations.Sampled(*map(jnp.asarray, (np.int32(move), level, generator.random(shape) < 0.5)))
 
 
 def test_every_operation_is_among_those_drawn():
@@ -50,9 +51,9 @@ def test_both_forms_give_the_same_pictures(monkeypatch, space, interpolation):
         def run(operations, pictures, index, amount, frame, form=form):
             return form(operations, frame, pictures, index, amount)
 
-        monkeypatch.setattr(chains, "run", run)
-        frame = chains.Frame(interpolation, packed.grey(9, 3))
-        chained = jax.jit(lambda x, frame=frame: moves.chained(x, draws, SPACES[space], frame))
+        monkeypatch.setattr(operation_chains, "run", run)
+        frame = Frame(interpolation, packing.grey(9, 3))
+        chained = jax.jit(lambda x, frame=frame: random_operations.chained(x, draws, SPACES[space], frame))
         made.append(np.asarray(chained(x)).astype(int))
     wrong = np.abs(made[0] - made[1])
     assert made[0].shape == (SIZE, CHAINS, 20, 17, 3) and made[0].std() > 30
@@ -64,17 +65,17 @@ def test_both_forms_give_the_same_pictures(monkeypatch, space, interpolation):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_chain_of_nothing_leaves_the_picture(form):
     pictures = jnp.asarray(drawn(13, 10)[0][:3])
-    steps = [*(move.operation for move in THIRTEEN), chains.Operation()]
+    steps = [*(move.operation for move in THIRTEEN), Operation()]
     nothing = jnp.full((3, 1, 2), len(THIRTEEN), jnp.int32)
-    made = jax.jit(functools.partial(form, steps, chains.Frame()))(pictures, nothing, jnp.full((3, 1, 2), 5.0))
+    made = jax.jit(functools.partial(form, steps, Frame()))(pictures, nothing, jnp.full((3, 1, 2), 5.0))
     np.testing.assert_array_equal(made[:, 0], pictures)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_packed_pictures_are_the_pictures_again(channels):
     x = np.random.default_rng(1).integers(0, 256, (2, 5, 4, channels)).astype(np.uint8)
-    np.testing.assert_array_equal(packed.unpack(packed.pack(jnp.asarray(x)), channels), x)
-    low, high = packed.extremes(packed.pack(jnp.asarray(x[0])), channels)
+    np.testing.assert_array_equal(packing.unpack(packing.pack(jnp.asarray(x)), channels), x)
+    low, high = packing.extremes(packing.pack(jnp.asarray(x[0])), channels)
     np.testing.assert_array_equal((low, high), (x[0].min((0, 1)), x[0].max((0, 1))))
 
 
@@ -83,7 +84,7 @@ def lowered(platform):
     shapes = ((5, 16, 12, 3), jnp.uint8), ((5, 3, 3), jnp.int32), ((5, 3, 3), jnp.float32)
 
     def run(pictures, index, amount):
-        return chains.run([move.operation for move in THIRTEEN], pictures, index, amount)
+        return run([move.operation for move in THIRTEEN], pictures, index, amount)
 
     exported = jax.export.export(jax.jit(run), platforms=(platform,))(*(jax.ShapeDtypeStruct(*one) for one in shapes))
     return collections.Counter(re.findall(r"stablehlo\.(\w+)", exported.mlir_module()))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from reference import comixup as slow
 
-from jaxmix.blocks import sharing
+from jaxmix.blocks import coordinate_descent
 from jaxmix.methods import comixup
 
 WEIGHTS = {"smoothness": 0.32, "diversity": 1.0, "threshold": 0.83}
 costs = jax.jit(comixup.costs, static_argnums=3)
 peaks = jax.jit(comixup.peaks)
-with_halves = jax.jit(sharing.with_halves)
+with_halves = jax.jit(coordinate_descent.with_halves)
 
 
 def as_z(parents, inputs):
@@ -30,11 +30,11 @@ def test_costs_in_the_midst_of_a_run_are_those_of_the_authors_code(golden, input
     numbers, met = golden(f"mixing/comix_N{inputs}"), golden(f"mixing/comix_sub_N{inputs}")
     mass, own, extra = (jnp.asarray(met[name]) for name in ("cnt", "label_count", "add"))
     compatibility, cost = (numbers[name][met["inst"]] for name in ("A", "c_prior"))
-    crowd = sharing.authors_crowded(jnp.asarray(compatibility), mass, jnp.float32(0.83 * 16))
+    crowd = coordinate_descent.authors_crowded(jnp.asarray(compatibility), mass, jnp.float32(0.83 * 16))
     unary = jnp.moveaxis(jnp.asarray(cost), 1, 3) + ((2 * crowd + extra) / 16)[:, None, None]
     np.testing.assert_allclose(unary, met["unaryN"], rtol=0, atol=5e-6)
     # The formula differs by order omega: rows of A sum up to about 2 omega off the diagonal, masses are 20 at most.
-    formula = sharing.crowded(jnp.asarray(compatibility), mass, jnp.float32(0.83 * 16))
+    formula = coordinate_descent.crowded(jnp.asarray(compatibility), mass, jnp.float32(0.83 * 16))
     assert 0 < np.abs(formula - crowd).max() < 2 * 0.001 * 20
 
     for later in (False, True):
@@ -58,7 +58,11 @@ def test_costs_in_the_midst_of_a_run_are_those_of_the_authors_code(golden, input
 
 @pytest.mark.parametrize(
     ("inputs", "margin", "crowding"),
-    [(8, 1, sharing.crowded), (20, 6, sharing.crowded), (8, 1, sharing.authors_crowded)],
+    [
+        (8, 1, coordinate_descent.crowded),
+        (20, 6, coordinate_descent.crowded),
+        (8, 1, coordinate_descent.authors_crowded),
+    ],
 )
 def test_from_the_same_starts_the_objective_is_as_low_as_the_authors_in_the_mean(golden, inputs, margin, crowding):
     numbers, starts = golden(f"mixing/comix_N{inputs}"), golden(f"mixing/comix_inits_N{inputs}")
@@ -66,7 +70,7 @@ def test_from_the_same_starts_the_objective_is_as_low_as_the_authors_in_the_mean
     cost, compatibility = numbers["c_prior"][instance], jnp.asarray(numbers["A"][instance])
     start = jnp.asarray(starts["idx0"], jnp.int32)
     real = jnp.ones(start.shape[:2], bool)
-    parents = sharing.share(
+    parents = coordinate_descent.share(
         jnp.moveaxis(jnp.asarray(cost), 1, 3), compatibility, real, start, **WEIGHTS, crowding=crowding
     )
     # With the threshold it is what the search lowers. A single run's is luck, with a standard deviation of 5 to 11; the
@@ -98,7 +102,7 @@ def pieces(maps, wanted, real=None):
 def test_everything_agrees_with_the_slow_loops():
     maps, wanted, start = instance(0)
     cost, compatibility, real = pieces(maps, wanted)
-    parents = np.asarray(sharing.share(cost, compatibility, real, start, **WEIGHTS))
+    parents = np.asarray(coordinate_descent.share(cost, compatibility, real, start, **WEIGHTS))
     for i in range(len(maps)):
         saliency = maps[i].astype(float)
         expected = slow.costs(saliency, wanted[i].astype(float), 0.05, 3)
@@ -113,7 +117,7 @@ def test_outputs_of_the_same_inputs_are_told_apart_as_by_the_slow_loops():
     masses = np.zeros((2, 5, 3), np.float32)
     masses[0] = [[3, 5, 1], [1, 7, 1], [9, 0, 0], [9, 0, 0], [2, 2, 5]]
     masses[1] = [[0, 4, 5], [0, 1, 8], [0, 9, 0], [4, 0, 5], [5, 0, 4]]
-    np.testing.assert_array_equal(sharing.apart(jnp.asarray(masses)), [slow.apart(one) for one in masses])
+    np.testing.assert_array_equal(coordinate_descent.apart(jnp.asarray(masses)), [slow.apart(one) for one in masses])
     assert slow.apart(masses[1]).tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 1]]
 
 
@@ -126,9 +130,9 @@ def test_crowds_agree_with_the_slow_sums():
     expected = np.array(slowly)
     assert 0 < (expected > 0).mean() < 1
     limit = jnp.float32(limit)
-    np.testing.assert_allclose(sharing.crowded(compatibility, mass, limit), expected, rtol=1e-6)
+    np.testing.assert_allclose(coordinate_descent.crowded(compatibility, mass, limit), expected, rtol=1e-6)
     excess = np.maximum(expected - 1.2, 0)
-    np.testing.assert_allclose(sharing.excess(compatibility, mass, limit), excess, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(coordinate_descent.excess(compatibility, mass, limit), excess, rtol=0, atol=1e-6)
 
 
 # What must hold for every assignment.
@@ -139,7 +143,7 @@ def test_inputs_in_another_order_are_given_the_same_blocks():
     maps, wanted, start = instance(1)
     order = np.array([2, 0, 3, 1])  # the new place of every input
     back = np.argsort(order)
-    once = functools.partial(sharing.share, **WEIGHTS, iterations=1)
+    once = functools.partial(coordinate_descent.share, **WEIGHTS, iterations=1)
     parents = once(*pieces(maps, wanted), start)
     moved = once(*pieces(maps[:, back], wanted[:, back]), order[start].astype(np.int32))
     np.testing.assert_array_equal(as_z(moved, 4)[..., order], as_z(parents, 4))
@@ -148,12 +152,12 @@ def test_inputs_in_another_order_are_given_the_same_blocks():
 def test_places_that_no_sample_fills_change_nothing():
     maps, wanted, start = instance(2)
     cost, compatibility, real = pieces(maps, wanted)
-    parents = sharing.share(cost, compatibility, real, start, **WEIGHTS)
+    parents = coordinate_descent.share(cost, compatibility, real, start, **WEIGHTS)
     more = ((0, 0), (0, 2))
     real = np.pad(np.asarray(real), more)
     empty = np.full((4, 2, 12, 12), 1 / 144, np.float32)
     cost, padded, _ = pieces(np.concatenate([maps, empty], 1), np.pad(wanted, more), real)
     np.testing.assert_allclose(padded[:, :4, :4], compatibility, rtol=1e-6)  # the same sums in another order
     start = np.pad(start, (*more, (0, 0), (0, 0)))
-    with_places = sharing.share(cost, padded, jnp.asarray(real), start, **WEIGHTS)
+    with_places = coordinate_descent.share(cost, padded, jnp.asarray(real), start, **WEIGHTS)
     np.testing.assert_array_equal(with_places[:, :4], parents)

@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import PartitionSpec
 from reference import labels as slow
 
-from jaxmix.blocks.labels import certified, energy, label
+from jaxmix.blocks.labeling import certified, energy, label
 
 # The solver takes a gap of 1e-6 of all costs for rounding, and here costs sum to 4 at most.
 EXACT = 4e-6

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmix import placement
-from jaxmix.shifts import interpolation
+from jaxmix.shifts import separable_approximation
 
 
 def correlate(
@@ -32,10 +32,10 @@ def _summed(spectrum: Callable, own: Array, other: Array, nodes: Array, axis: in
         return jnp.expand_dims(numbers, [a for a in range(3) if a != axis])
 
     def part(node, weight):
-        return spectrum(*interpolation.term(own, shared, other, along(node), along(weight)))
+        return spectrum(*separable_approximation.term(own, shared, other, along(node), along(weight)))
 
-    terms = nodes.T, interpolation.weights(nodes).T
-    shared = interpolation.common(own, tuple(along(node) for node in terms[0]))
+    terms = nodes.T, separable_approximation.weights(nodes).T
+    shared = separable_approximation.common(own, tuple(along(node) for node in terms[0]))
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(part, *[x[0] for x in terms]))
 
     def add(total, term):

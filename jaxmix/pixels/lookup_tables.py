@@ -11,29 +11,29 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxmix.numerics import materialize
-from jaxmix.pixels import packed
+from jaxmix.pixels import packing
 
 Curves = Int[Array, "c 256"]
-Tone = Callable[[packed.Packed, int, Float[Array, ""]], Curves]
+Tone = Callable[[packing.Packed, int, Float[Array, ""]], Curves]
 
 _LEVELS = np.arange(256, dtype=np.int32)
 
 
-def changed(picture: packed.Packed, curves: Curves) -> packed.Packed:
+def changed(picture: packing.Packed, curves: Curves) -> packing.Packed:
     """The picture with each level replaced by what its channel's curve has there."""
     table = materialize(curves).astype(jnp.uint32).reshape(-1)
-    levels = packed.split(picture, curves.shape[0])
-    return packed.join([table.at[level + 256 * k].get(mode="promise_in_bounds") for k, level in enumerate(levels)])
+    levels = packing.split(picture, curves.shape[0])
+    return packing.join([table.at[level + 256 * k].get(mode="promise_in_bounds") for k, level in enumerate(levels)])
 
 
-def identity(picture: packed.Packed, channels: int, amount: Array) -> Curves:
+def identity(picture: packing.Packed, channels: int, amount: Array) -> Curves:
     """Every level as it is."""
     return jnp.broadcast_to(_LEVELS[None], (channels, 256))
 
 
-def autocontrast(picture: packed.Packed, channels: int, amount: Array) -> Curves:
+def autocontrast(picture: packing.Packed, channels: int, amount: Array) -> Curves:
     """The lowest level of a channel becomes 0 and its highest 255, as far as Pillow's arithmetic goes."""
-    low, high = packed.extremes(picture, channels)
+    low, high = packing.extremes(picture, channels)
     span = (high - low)[:, None]
     curves, rest = _divided(255 * (jnp.asarray(_LEVELS)[None] - low[:, None]), jnp.maximum(span, 1))
     row, bits = _one_below()
@@ -63,10 +63,10 @@ def _one_below() -> tuple[np.ndarray, np.ndarray]:
     return row, np.packbits(np.stack(found), axis=1, bitorder="little").view(np.uint32)
 
 
-def equalize(picture: packed.Packed, channels: int, amount: Array) -> Curves:
+def equalize(picture: packing.Packed, channels: int, amount: Array) -> Curves:
     """Levels spread such that about as many pixels fall on each, in Pillow's whole numbers."""
     counts = jnp.zeros(256 * channels, jnp.int32)
-    for k, level in enumerate(packed.split(picture, channels)):
+    for k, level in enumerate(packing.split(picture, channels)):
         counts = counts.at[level.reshape(-1) + 256 * k].add(1, mode="promise_in_bounds")
     counts = counts.reshape(channels, 256)
     before = jnp.cumsum(counts, 1) - counts

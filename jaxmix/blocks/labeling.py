@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmix import arguments, placement
-from jaxmix.blocks.chains import Costs
-from jaxmix.blocks.decomposition import minimize
+from jaxmix.blocks.dual_decomposition import minimize
+from jaxmix.blocks.min_sum import Costs
 from jaxmix.numerics import barrier
 
 # So many of these can be added up.

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import placement
-from jaxmix.blocks import chains
+from jaxmix.blocks import min_sum
 
 # Shares of what a chain can spare that it gives on the way there, and of the rest on the way back: more, and the first
 # blocks get all; less, and it takes more turns.
@@ -30,7 +30,7 @@ _ROUNDING = 1e-6
 
 
 def minimize(
-    costs: chains.Costs, down: Float[Array, "n+1 m b"], right: Float[Array, "m+1 n b"], iterations: ArrayLike
+    costs: min_sum.Costs, down: Float[Array, "n+1 m b"], right: Float[Array, "m+1 n b"], iterations: ArrayLike
 ) -> tuple[Float[Array, "n m b"], Float[Array, "b"]]:
     """Labels 0, 1 / (l - 1), .., 1 of least energy, and how much more than the least it can be at most.
 
@@ -49,23 +49,23 @@ def minimize(
 
     def iterate(_, state):
         rows, costs, down, right = state
-        columns = chains.minus(costs, chains.turn(chains.spare(rows, right, _SPARED)))
-        rows = chains.turn(chains.minus(costs, chains.spare(columns, down, _SPARED)))
+        columns = min_sum.minus(costs, min_sum.turn(min_sum.spare(rows, right, _SPARED)))
+        rows = min_sum.turn(min_sum.minus(costs, min_sum.spare(columns, down, _SPARED)))
         # The next iteration begins at the opposite corner, or the bound would rise much more slowly.
         return jax.tree.map(lambda x: x[::-1, ::-1], (rows, costs, down, right))
 
     def read(number, rows, z, gap):
-        columns = chains.minus(costs, chains.turn(rows))
-        from_right, least_row = chains.messages(rows, right, backward=True)
-        from_below, least_column = chains.messages(columns, down, backward=True)
-        later = chains.plus(chains.plus(costs, chains.turn(from_right)), from_below)
+        columns = min_sum.minus(costs, min_sum.turn(rows))
+        from_right, least_row = min_sum.messages(rows, right, backward=True)
+        from_below, least_column = min_sum.messages(columns, down, backward=True)
+        later = min_sum.plus(min_sum.plus(costs, min_sum.turn(from_right)), from_below)
         # Where several labels are about as good, those of many blocks have to fit together: the lowest ones do.
         slack = jnp.where(number % 2 == 1, gap / 10, 0)[None]
         found = _choose(later, down[:-1], right[:-1].swapaxes(0, 1), slack)
 
         def excess(z):
-            in_rows = chains.excess(rows, right, z.swapaxes(0, 1), least_row)
-            return in_rows + chains.excess(columns, down, z, least_column)
+            in_rows = min_sum.excess(rows, right, z.swapaxes(0, 1), least_row)
+            return in_rows + min_sum.excess(columns, down, z, least_column)
 
         before, after = excess(z), excess(found)
         # Optimal labels stay, however many iterations the rest of the batch takes.
@@ -81,13 +81,13 @@ def minimize(
         rows = jax.lax.fori_loop(0, _PERIOD, iterate, (rows, costs, down, right))[0]
         return number + 1, rows, *read(number, rows, z, gap)
 
-    rows = chains.turn(tuple(x / 2 for x in costs))
+    rows = min_sum.turn(tuple(x / 2 for x in costs))
     start = jnp.int32(0), rows, jnp.zeros_like(costs[0]), jnp.full_like(rounding, jnp.inf)
     _, _, z, gap = jax.lax.while_loop(unfinished, proceed, placement.varying(down, start))
     return z, jnp.maximum(gap, 0)
 
 
-def _choose(later: chains.Costs, down: Array, right: Array, slack: Float[Array, "1 b"]) -> Float[Array, "n m b"]:
+def _choose(later: min_sum.Costs, down: Array, right: Array, slack: Float[Array, "1 b"]) -> Float[Array, "n m b"]:
     """Labels from the first block to the last, each the best for what is chosen above and to the left of it.
 
     `later` is the cost of each label there and beyond, weights are those of the edges to the block above and to the

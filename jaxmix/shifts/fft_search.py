@@ -9,10 +9,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments
-from jaxmix.shifts import halving
-from jaxmix.shifts.correlation import correlate
-from jaxmix.shifts.exact import best, ranked, two
-from jaxmix.shifts.interpolation import nodes as nodes_of
+from jaxmix.shifts import pyramid
+from jaxmix.shifts.cross_correlation import correlate
+from jaxmix.shifts.scores import best, ranked, two
+from jaxmix.shifts.separable_approximation import nodes as nodes_of
 
 # Up to this many pixels a side nothing is gained by a search at half the size. Above, the part of the scores that can't
 # be seen there has to be so small that it doesn't matter. Of the shifts found there some are kept, for a neighbour of
@@ -27,7 +27,7 @@ def fourier(
 
         v = sum of own + sum of moved - 2 sum of own moved / (own + moved)
 
-    Interpolation (`jaxmix.shifts.interpolation`) makes a sum of products of the last term, so that a few
+    Interpolation (`jaxmix.shifts.separable_approximation`) makes a sum of products of the last term, so that a few
     cross-correlations give v of every shift, good to about 1e-3. The shifts that look best are scored exactly.
 
     Maps with even sides of more than 128 pixels are searched at half their size, which takes less than half the time:
@@ -65,13 +65,13 @@ def _fourier(own, other, nodes, rescore):
         return best(own, other, top(approximate(own, other, nodes), rescore))
 
     def from_half(own, other):
-        coarse = top(approximate(halving.halved(own), halving.halved(other), nodes), rescore)
-        return best(own, other, halving.around(ranked(own, other, 2 * coarse, _KEPT)))
+        coarse = top(approximate(pyramid.halved(own), pyramid.halved(other), nodes), rescore)
+        return best(own, other, pyramid.around(ranked(own, other, 2 * coarse, _KEPT)))
 
     height, width = own.shape[1:]
     if min(height, width) <= _SMALL or height % 2 or width % 2:
         return at_once(own, other)
-    smooth = (halving.unseen(own, other) < _UNIMPORTANT).all()
+    smooth = (pyramid.unseen(own, other) < _UNIMPORTANT).all()
     return jax.lax.cond(smooth, from_half, at_once, own, other)
 
 
