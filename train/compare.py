@@ -23,9 +23,9 @@ import cifar
 import evaluate
 import recipes
 import runs
+from eval.report import Results
+from eval.suites import SUITES, Options
 from evaluate import Evaluation
-from results import Results
-from suites import SUITES, Options
 
 
 class Table(NamedTuple):
@@ -53,7 +53,7 @@ TABLES = {
             *("cutmix-center-gaussian", "cutmix-fixed-size", "cutmix-one-hot", "cutmix-complete-label"),
             "cutmix-scheduled",
         ),
-        "clean,occlusion,between,attacks,detection",
+        "clean,occlusion,in_between,attacks,detection",
         _CUTMIX | {"dataset": "cifar100", "schedule": "step", "milestones": (150, 225)},
     ),
     # Ma et al., SAGE, BMVC 2022.

@@ -18,11 +18,10 @@ from typing import Annotated, Any
 
 import tyro
 
-import figures
-import suites
-from results import Results
-from suites import SUITES, MissingError, Options
-from trained import Trained
+from eval import figures, suites
+from eval.load_run import Trained
+from eval.report import Results
+from eval.suites import SUITES, MissingError, Options
 
 ALL = ",".join(SUITES)
 
@@ -34,8 +33,8 @@ class Evaluation(Options):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Folders of runs."""
     suite: str = "all"
-    """Which tests, with commas between them: clean, corruptions, calibration, attacks, occlusion, between, detection,
-    localization, backgrounds; all is every one whose data are there."""
+    """Which suites, with commas between them: clean, corruptions, calibration, attacks, occlusion, in_between,
+    detection, localization, backgrounds; all is every one whose data are there."""
     compare: tuple[Path, ...] = ()
     """Runs that were evaluated, to be put side by side: writes a table and a figure."""
     out: Path = Path("comparison")
@@ -154,7 +153,7 @@ def write_report(results: Results, left_out: dict[str, str]) -> Path:
         shown = suite.show(parts)
         text += [f"## {suite.title}", "", *markdown(shown.header, shown.rows), ""]
         text += [line for note in shown.notes for line in (note, "")]
-        text += [line for figure in suite.draw(parts, folder) for line in (f"![{suite.title}]({figure})", "")]
+        text += [line for figure in suite.plot(parts, folder) for line in (f"![{suite.title}]({figure})", "")]
     if left_out:
         text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in left_out.items()), ""]
     path = folder / "report.md"

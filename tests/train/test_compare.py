@@ -25,7 +25,7 @@ def single(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr("trained.local_mesh", one_device)
+    monkeypatch.setattr("eval.load_run.local_mesh", one_device)
     monkeypatch.setattr(cifar, "local_mesh", one_device)
     monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
     return tmp_path
@@ -75,7 +75,7 @@ def test_a_table_of_a_paper_fills_in_what_is_not_given(monkeypatch):
 @pytest.mark.parametrize("name", compare.TABLES)
 def test_the_methods_and_settings_of_the_tables_exist(name):
     import recipes
-    from suites import SUITES
+    from eval.suites import SUITES
 
     table = compare.TABLES[name]
     for method in table.methods:

@@ -13,12 +13,11 @@ import pytest
 
 import cifar
 import evaluate
-import results
-import sets
-import suites
+from eval import datasets, suites
+from eval.load_run import Trained
+from eval.report import Results
+from eval.suites import attacks, corruptions
 from jaxmix import robustness
-from suites import attacks, corruptions
-from trained import Trained
 
 CLASSES = tuple(map(str, range(10)))
 
@@ -53,7 +52,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def single(monkeypatch):
-    monkeypatch.setattr("trained.local_mesh", one_device)
+    monkeypatch.setattr("eval.load_run.local_mesh", one_device)
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_attacks_are_worse_the_more_they_may_change(run, monkeypatch):
     monkeypatch.setattr(attacks, "LEVELS", (8, 64))
     monkeypatch.setattr(attacks, "LENGTHS", (2.0,))
     monkeypatch.setattr(attacks, "STEPS", 3)
-    section = results.Results(run / "evaluation" / "report.json").suite("attacks", {})
+    section = Results(run / "evaluation" / "report.json").suite("attacks", {})
     trained = Trained(run, batch_size=60)
     attacks.compute(trained, section, suites.Options(attacked=60))
     parts = section.parts
@@ -155,8 +154,8 @@ def test_attacks_are_worse_the_more_they_may_change(run, monkeypatch):
 
 
 def test_pictures_between_classes_and_strange_ones(run):
-    assert ask(run, "between,detection") == 0
-    between = report(run)["between"]["parts"]
+    assert ask(run, "in_between,detection") == 0
+    between = report(run)["in_between"]["parts"]
     clean = 1 - json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
     for kind in ("mixup", "cutmix"):
         assert between[f"{kind} 0.0"] == {"error": pytest.approx(clean, abs=1e-6), "share": 0.0}
@@ -166,7 +165,7 @@ def test_pictures_between_classes_and_strange_ones(run):
     assert set(detection) == {"uniform noise", "Gaussian noise", "Rademacher noise", "blobs"}
     for part in detection.values():
         assert part["pictures"] == 12 and all(0 <= part[name] <= 1 for name in part if name != "pictures")
-    for figure in ("between", "detection"):
+    for figure in ("in_between", "detection"):
         assert (run / "evaluation" / f"{figure}.png").is_file()
 
 
@@ -192,7 +191,7 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
     np.save(place / "labels.npy", np.tile(trained.labels, 5))
     parts = []
     for chosen in (options, suites.Options(corrupted=place)):
-        section = results.Results(tmp_path / f"{len(parts)}.json").suite("corruptions", {})
+        section = Results(tmp_path / f"{len(parts)}.json").suite("corruptions", {})
         corruptions.compute(trained, section, chosen)
         errors = {name: section.parts[name] for name in section.parts if name[-1] in "12345"}
         parts.append(errors)
@@ -228,7 +227,7 @@ def picture_tree(place, count=2, side=16):
 def test_trees_of_corrupted_pictures_are_read(tmp_path):
     for severity in range(1, 6):
         picture_tree(tmp_path / "fog" / str(severity))
-    published = sets.Published(tmp_path, (8, 8, 1), CLASSES)
+    published = datasets.Published(tmp_path, (8, 8, 1), CLASSES)
     images, labels = published.read("fog", 3, None)
     assert published.names == ["fog"] and images.shape == (20, 8, 8, 1)
     assert labels.tolist() == [label for label in range(10) for _ in range(2)]
@@ -239,9 +238,9 @@ def test_trees_of_corrupted_pictures_are_read(tmp_path):
 
 def test_broken_published_files_say_so(tmp_path):
     with pytest.raises(ValueError, match=r"--corrupted .* has no corrupted pictures"):
-        sets.Published(tmp_path, (8, 8, 1), CLASSES)
+        datasets.Published(tmp_path, (8, 8, 1), CLASSES)
     np.save(tmp_path / "fog.npy", np.zeros((7, 8, 8, 1), np.uint8))
-    published = sets.Published(tmp_path, (8, 8, 1), CLASSES)
+    published = datasets.Published(tmp_path, (8, 8, 1), CLASSES)
     with pytest.raises(ValueError, match=r"labels.npy can't be read"):
         published.read("fog", 1, None)
     np.save(tmp_path / "labels.npy", np.zeros(7, np.int64))
@@ -286,7 +285,7 @@ def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
     for config in ("fog_1", "fog_2", "frosted_glass_blur_1"):  # its name for glass_blur
         builder = Cifar10Corrupted(config=config, data_dir=tmp_path, file_format="array_record")
         builder.download_and_prepare()
-    published = sets.Published(tmp_path, (32, 32, 3), CLASSES)
+    published = datasets.Published(tmp_path, (32, 32, 3), CLASSES)
     images, labels = published.read("fog", 2, 3)
     assert published.names == ["glass_blur", "fog"] and images.shape == (3, 32, 32, 3)
     np.testing.assert_array_equal(images[:, 0, 0, 0], 10 * labels)
@@ -309,22 +308,22 @@ def boxed(tmp_path):
 
 
 def test_boxes_are_those_of_the_pictures_and_of_smaller_ones(boxed):
-    located = sets.located(boxed, (8, 8, 1), CLASSES, None)
+    located = datasets.located(boxed, (8, 8, 1), CLASSES, None)
     assert located.images.shape == (20, 8, 8, 1) and located.originals.shape == (20, 16, 16, 1)
     assert located.boxes[3].tolist() == [2, 0, 12, 8]
     assert located.frames(8, 8)[3].tolist() == [1, 0, 7, 5]
     assert (located.images[:, :4] == 255).all()
     with pytest.raises(ValueError, match=r"has 10 classes; the network knows 3"):
-        sets.located(boxed, (8, 8, 1), CLASSES[:3], None)
+        datasets.located(boxed, (8, 8, 1), CLASSES[:3], None)
     large = PIL.Image.open(boxed / "val" / "1" / "1.png").resize((32, 32))
     large.save(boxed / "val" / "1" / "1.png")
-    assert sets.located(boxed, (8, 8, 1), CLASSES, None).boxes[3].tolist() == [1, 0, 6, 4]  # as in 16 x 16
+    assert datasets.located(boxed, (8, 8, 1), CLASSES, None).boxes[3].tolist() == [1, 0, 6, 4]  # as in 16 x 16
     (boxed / "val_boxes.csv").write_text("file,x0,y0,x1,y1\n0/0.png,0,0,1,1\n")
     with pytest.raises(ValueError, match=r"no box for 19 pictures, such as 0/1.png"):
-        sets.located(boxed, (8, 8, 1), CLASSES, None)
+        datasets.located(boxed, (8, 8, 1), CLASSES, None)
     (boxed / "val_boxes.csv").write_text("file,x0\n0/0.png,a\n")
     with pytest.raises(ValueError, match=r"columns file, x0, y0, x1, y1"):
-        sets.located(boxed, (8, 8, 1), CLASSES, None)
+        datasets.located(boxed, (8, 8, 1), CLASSES, None)
 
 
 def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
@@ -333,7 +332,7 @@ def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     assert found["pictures"] == 20 and found["MaxBoxAccV2 at 0.3"] >= found["MaxBoxAccV2 at 0.7"]
     assert found["Top-1 Loc"] <= min(found["GT-known Loc"], found["classification accuracy"])
     assert 0 < found["PxAP of the boxes"] <= 1
-    trained, located = Trained(run), sets.located(boxed, (8, 8, 1), CLASSES, None)
+    trained, located = Trained(run), datasets.located(boxed, (8, 8, 1), CLASSES, None)
     features = trained.features(located.images)
     maps = np.einsum("nabd,dn->nab", features, trained.kernel[:, located.labels])
     maps = robustness.localization.score_maps(maps, 16, 16)

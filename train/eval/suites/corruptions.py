@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import figures
-import sets
+from eval import datasets, figures
+from eval.load_run import Trained, error
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, percent
 from jaxmix.robustness import corruptions, mce
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, percent
-from trained import Trained, error
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
@@ -98,7 +97,7 @@ def _corrupted(trained: Trained, images: np.ndarray, options: Options, name: str
 
 def _published(trained: Trained, options: Options) -> Iterator[tuple[str, int, Any]]:
     assert options.corrupted is not None
-    published = sets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.names)
+    published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.names)
     for name in published.names:
         for severity in SEVERITIES:
             yield (
@@ -158,7 +157,7 @@ def by_corruption(parts: Parts) -> dict[str, list[float]]:
     return {name: [parts[f"{name} {severity}"] for severity in SEVERITIES] for name in names}
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """Error by corruption and severity."""
     found = by_corruption(parts)
     errors = 100 * np.array(list(found.values()))
@@ -166,4 +165,4 @@ def draw(parts: Parts, folder: Path) -> list[str]:
     return ["corruptions.png", *parts.get(FIGURES, [])]
 
 
-SUITE = Suite("Corruptions", settings, compute, show, draw)
+SUITE = Suite("Corruptions", settings, compute, show, plot)

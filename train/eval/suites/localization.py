@@ -9,15 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-import figures
-import sets
-from jaxmix import saliency
-from jaxmix import visualize as drawing
+from eval import datasets, figures
+from eval.load_run import Trained
+from eval.report import Section
+from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
+from jaxmix import saliency, visualize
 from jaxmix.pixels.packing import unit
 from jaxmix.robustness import localization
-from results import Section
-from suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from trained import Trained
 
 OVERLAPS = (0.3, 0.5, 0.7)
 THRESHOLD = 0.15
@@ -36,7 +34,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
 
     def found() -> dict[str, Any]:
         assert options.boxes is not None
-        located = sets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
+        located = datasets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
         height, width = located.sizes
         jitted = jax.jit(
             lambda x, label: localization.score_maps(
@@ -46,7 +44,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
         scores = trained.over(jitted, located.images, located.labels, title="class activation maps")
         maps = np.asarray(localization.levels(scores))
         right = trained.logits(located.images, "localization").argmax(1) == located.labels
-        _draw(section.folder / "cam.png", located, maps, right, trained.dataset.names)
+        _plot(section.folder / "cam.png", located, maps, right, trained.dataset.names)
         marked = np.zeros(maps.shape, np.uint8)
         for mask, (x0, y0, x1, y1) in zip(marked, located.boxes, strict=True):
             mask[y0 : y1 + 1, x0 : x1 + 1] = 1
@@ -85,7 +83,7 @@ def _found(
     return np.array([(best >= least).mean(0).max() for least in overlaps])
 
 
-def _center(located: sets.Located, height: int, width: int) -> float:
+def _center(located: datasets.Located, height: int, width: int) -> float:
     """What the same map for all pictures reaches, a pyramid in the middle: what is found without looking."""
     y, x = np.abs(np.linspace(-1, 1, height)), np.abs(np.linspace(-1, 1, width))
     pyramid = 1 - np.maximum(y[:, None], x[None])
@@ -94,11 +92,11 @@ def _center(located: sets.Located, height: int, width: int) -> float:
     return float(_found(maps, located.boxes, OVERLAPS, localization.every, "a box in the middle", 0.01).mean())
 
 
-def _draw(path: Path, located: sets.Located, maps: np.ndarray, right: np.ndarray, names: tuple[str, ...]) -> None:
+def _plot(path: Path, located: datasets.Located, maps: np.ndarray, right: np.ndarray, names: tuple[str, ...]) -> None:
     chosen = np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).astype(int)
     boxes = localization.region_boxes(maps[chosen], threshold=THRESHOLD)
     titles = [f"{names[located.labels[i]]}: {'right' if right[i] else 'wrong'}" for i in chosen]
-    pictures = drawing.overlay(located.originals[chosen], maps[chosen])
+    pictures = visualize.overlay(located.originals[chosen], maps[chosen])
     figures.boxes(path, located.originals[chosen], pictures, located.boxes[chosen], [box[0] for box in boxes], titles)
 
 
@@ -118,9 +116,9 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, ("metric", "%"), rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """The figure that `compute` has made."""
     return ["cam.png"]
 
 
-SUITE = Suite("Localization", settings, compute, show, draw)
+SUITE = Suite("Localization", settings, compute, show, plot)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from results import Section
-from trained import Trained
+from eval.load_run import Trained
+from eval.report import Section
 
 Parts = dict[str, Any]
 
@@ -59,14 +59,14 @@ class Suite(NamedTuple):
     settings: what its numbers depend on, besides the run, the test pictures and the seed
     compute: fills the parts of the section, one by one
     show: what the parts say
-    draw: makes figures of the parts in a folder; returns the names of their files
+    plot: makes figures of the parts in a folder; returns the names of their files
     """
 
     title: str
     settings: Callable[[Options], dict[str, Any]]
     compute: Callable[[Trained, Section, Options], None]
     show: Callable[[Parts], Shown]
-    draw: Callable[[Parts, Path], list[str]]
+    plot: Callable[[Parts, Path], list[str]]
 
 
 class MissingError(ValueError):

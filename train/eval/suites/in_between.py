@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import figures
+from eval import figures
+from eval.load_run import Trained
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, nothing, percent
 from jaxmix.pixels.packing import unit
 from jaxmix.robustness import in_between
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, nothing, percent
-from trained import Trained
 
 KINDS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = [tenths / 10 for tenths in range(11)]
@@ -31,7 +31,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
         for share in SHARES:
 
             def error(jitted=jitted, share=share, kind=kind) -> dict[str, float]:
-                title = f"between, {kind} {share}"
+                title = f"in_between, {kind} {share}"
                 found = trained.over(lambda *rows: jitted(*rows, np.float32(share)), images, labels, title=title)
                 hit, pasted = found.mean(0)
                 return {"error": float(1 - hit), "share": float(pasted)}
@@ -63,14 +63,14 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, header, rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """Two curves."""
     found = {kind: [parts[f"{kind} {share}"] for share in SHARES] for kind in KINDS}
     curves = {
         kind: ([part["share"] for part in row], [100 * part["error"] for part in row]) for kind, row in found.items()
     }
-    figures.curves(folder / "between.png", curves, "share of the other picture", "error, %")
-    return ["between.png"]
+    figures.curves(folder / "in_between.png", curves, "share of the other picture", "error, %")
+    return ["in_between.png"]
 
 
-SUITE = Suite("Between two classes", nothing, compute, show, draw)
+SUITE = Suite("Between two classes", nothing, compute, show, plot)

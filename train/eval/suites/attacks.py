@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import figures
 import jaxmix
+from eval import figures
+from eval.load_run import Trained, error
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, percent
 from jaxmix.pixels.packing import unit
 from jaxmix.robustness import attacks
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, percent
-from trained import Trained, error
 
 STEPS = 10
 LEVELS = (1, 2, 4, 8)  # of 255
@@ -87,7 +87,7 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, ("largest change", "FGSM: error, %", "PGD: error, %"), rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """Two curves over the largest change of a pixel."""
     curves = {
         kind.upper(): ([0, *LEVELS], [100 * parts["none"], *(100 * parts[f"{kind} {level}/255"] for level in LEVELS)])
@@ -97,4 +97,4 @@ def draw(parts: Parts, folder: Path) -> list[str]:
     return ["attacks.png"]
 
 
-SUITE = Suite("Attacks", settings, compute, show, draw)
+SUITE = Suite("Attacks", settings, compute, show, plot)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-import figures
+from eval import figures
+from eval.load_run import Trained
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, nothing
 from jaxmix.robustness import calibration
 from jaxmix.robustness.calibration import probabilities
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, nothing
-from trained import Trained
 
 METRICS: dict[str, Callable[..., float]] = {
     "RMS calibration error": calibration.rms_error,
@@ -77,10 +77,10 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, ("metric", *columns), rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """The reliability diagram."""
     figures.reliability(folder / "reliability.png", parts["reliability"])
     return ["reliability.png"]
 
 
-SUITE = Suite("Calibration", nothing, compute, show, draw)
+SUITE = Suite("Calibration", nothing, compute, show, plot)

@@ -1,20 +1,20 @@
 """The parts of an evaluation by their names on the command line."""
 
-from suites import (
+from eval.suites import (
     attacks,
     backgrounds,
-    between,
     calibration,
     clean,
     corruptions,
     detection,
+    in_between,
     localization,
     occlusion,
 )
-from suites.base import MissingError as MissingError
-from suites.base import Options as Options
-from suites.base import Shown as Shown
-from suites.base import Suite as Suite
+from eval.suites.base import MissingError as MissingError
+from eval.suites.base import Options as Options
+from eval.suites.base import Shown as Shown
+from eval.suites.base import Suite as Suite
 
 SUITES: dict[str, Suite] = {
     "clean": clean.SUITE,
@@ -22,7 +22,7 @@ SUITES: dict[str, Suite] = {
     "calibration": calibration.SUITE,
     "attacks": attacks.SUITE,
     "occlusion": occlusion.SUITE,
-    "between": between.SUITE,
+    "in_between": in_between.SUITE,
     "detection": detection.SUITE,
     "localization": localization.SUITE,
     "backgrounds": backgrounds.SUITE,

@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import figures
 import jaxmix.robustness.detection.outliers as noise
-import sets
+from eval import datasets, figures
+from eval.load_run import Trained
+from eval.report import Section
+from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
 from jaxmix.robustness import detection
-from results import Section
-from suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from trained import Trained
 
 # Noise in 0..1, and noise that takes the place of normalized pictures.
 PIXELS = {"uniform noise": noise.uniform, "Gaussian noise": noise.gaussian}
@@ -67,7 +66,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
 
 def _read(path: Path, trained: Trained) -> np.ndarray:
     try:
-        return sets.strange(path, trained.images.shape[1:])
+        return datasets.strange(path, trained.images.shape[1:])
     except ValueError as error:
         raise MissingError(f"--outside: {error}") from error
 
@@ -90,11 +89,11 @@ def show(parts: Parts) -> Shown:
     return Shown({"AUROC, mean, %": 100 * means["AUROC"]}, ("strange pictures", "number", *METRICS), rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """A bar per set."""
     shares = {name if len(name) <= 30 else f"...{name[-27:]}": 100 * part["AUROC"] for name, part in parts.items()}
     figures.bars(folder / "detection.png", shares, "AUROC, %", 50)
     return ["detection.png"]
 
 
-SUITE = Suite("Detection of strange pictures", settings, compute, show, draw)
+SUITE = Suite("Detection of strange pictures", settings, compute, show, plot)

@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import figures
-import sets
+from eval import datasets, figures
+from eval.load_run import Trained
+from eval.report import Section
+from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
 from jaxmix.pixels.packing import unit
 from jaxmix.robustness import backgrounds
-from results import Section
-from suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from trained import Trained
 
 CHALLENGED = 200
 # Parts that are no accuracies.
@@ -30,7 +29,9 @@ def settings(options: Options) -> dict[str, Any]:
 def compute(trained: Trained, section: Section, options: Options) -> None:
     """The accuracy for each variant: those of the folder, or made here with the boxes for foregrounds."""
     if options.variants is not None:
-        for name, images, labels in sets.variants(options.variants, trained.images.shape[1:], trained.dataset.names):
+        for name, images, labels in datasets.variants(
+            options.variants, trained.images.shape[1:], trained.dataset.names
+        ):
             section.once(f"{name}, from the folder", partial(_accuracy, trained, images, labels, name))
     elif options.boxes is not None:
         _made(trained, section, options)
@@ -53,7 +54,7 @@ def _made_accuracy(
 
 def _made(trained: Trained, section: Section, options: Options) -> None:
     assert options.boxes is not None
-    located = sets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
+    located = datasets.located(options.boxes, trained.images.shape[1:], trained.dataset.names, options.limit)
     images, labels = located.images, located.labels
     box = located.frames(*images.shape[1:3])
     masks = np.zeros(images.shape[:3], np.float32)
@@ -129,9 +130,9 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, ("pictures", "accuracy, %"), rows, tuple(notes))
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """The sheet that `compute` has made."""
     return list(parts.get(FIGURES, []))
 
 
-SUITE = Suite("Backgrounds", settings, compute, show, draw)
+SUITE = Suite("Backgrounds", settings, compute, show, plot)

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmix
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, no_figure, nothing, percent
-from trained import Trained, error
+from eval.load_run import Trained, error
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, no_figure, nothing, percent
 
 LOGITS = "logits.npz"
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-import figures
+from eval import figures
+from eval.load_run import Trained, error
+from eval.report import Section
+from eval.suites.base import Options, Parts, Shown, Suite, nothing, percent
 from jaxmix.pixels.packing import unit
 from jaxmix.robustness import occlusion
-from results import Section
-from suites.base import Options, Parts, Shown, Suite, nothing, percent
-from trained import Trained, error
 
 KINDS = {"center": occlusion.center, "border": occlusion.border}
 
@@ -44,7 +44,7 @@ def show(parts: Parts) -> Shown:
     return Shown(summary, ("size", "center hidden: error, %", "all but the center hidden: error, %"), rows, notes)
 
 
-def draw(parts: Parts, folder: Path) -> list[str]:
+def plot(parts: Parts, folder: Path) -> list[str]:
     """Two curves."""
     curves = {
         f"{kind} occlusion": ([*curve], [100 * value for value in curve.values()])
@@ -61,4 +61,4 @@ def _curves(parts: Parts) -> dict[str, dict[float, float]]:
     }
 
 
-SUITE = Suite("Occlusion", nothing, compute, show, draw)
+SUITE = Suite("Occlusion", nothing, compute, show, plot)
