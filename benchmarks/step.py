@@ -21,22 +21,22 @@ import jax
 import numpy as np
 
 import cifar
-import data
+import inputs
 import jaxmix
 
 METHODS = "saliencymix attentivemix snapmix sage puzzlemix comixup augmix".split()
 BATCH, ROUNDS = 128, 9
 
 
-def pictures() -> data.Dataset:
+def pictures() -> inputs.Dataset:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (4 * BATCH, 32, 32, 3), np.uint8)
     labels = generator.integers(0, 10, 4 * BATCH).astype(np.int32)
     names = tuple(map(str, range(10)))
-    return data.Dataset("cifar10", images, labels, images, labels, names, (0.49,) * 3, (0.25,) * 3, 4, True)
+    return inputs.Dataset("cifar10", images, labels, images, labels, names, (0.49,) * 3, (0.25,) * 3, 4, True)
 
 
-def stepper(method: str, model: str, dataset: data.Dataset):
+def stepper(method: str, model: str, dataset: inputs.Dataset):
     """A function that makes the next step of a training with the method."""
     config = cifar.Config(dataset="cifar10", method=method, model=model, batch_size=BATCH, epochs=1, steps_per_call=1)
     trainer = cifar.build(cifar.resolved(config, dataset), dataset)

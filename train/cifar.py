@@ -27,11 +27,13 @@ import optax
 import tyro
 from tqdm import tqdm
 
-import data
+import inputs
 import recipes
-import runs
+import run_dir
+from checkpoints import Checkpoints
+from devices import local_mesh, steps_per_call
 from jaxmix import visualize
-from steps import PREVIEW_STEPS, State, Trainer, local_mesh, steps_per_call
+from steps import PREVIEW_STEPS, State, Trainer
 
 Loss = Literal["auto", "cross_entropy", "softmax_bce"]
 
@@ -138,7 +140,7 @@ def run(config: Config) -> int:
         flags = os.environ.get("XLA_FLAGS", "")
         if "xla_gpu_deterministic_ops" not in flags:
             os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
-    dataset = limited(data.load(config.dataset, config.data_dir), config)
+    dataset = limited(inputs.load(config.dataset, config.data_dir), config)
     config = resolved(config, dataset)
     trainer = build(config, dataset)
     return train(config, trainer, *open_run(config, trainer))
@@ -178,9 +180,9 @@ def read_config(folder: Path, data_dir: Path | None = None, *, option: str = "")
     return saved if data_dir is None else dataclasses.replace(saved, data_dir=data_dir)
 
 
-def check_data(folder: Path, dataset: data.Dataset, data_dir: Path) -> None:
+def check_data(folder: Path, dataset: inputs.Dataset, data_dir: Path) -> None:
     """Raises ValueError unless the data set is the one that the run in `folder` began with."""
-    description, saved = data.describe(dataset), runs.read_json(folder / "dataset.json")
+    description, saved = inputs.describe(dataset), run_dir.read_json(folder / "dataset.json")
     changed = [name for name in description if description[name] != saved.get(name)]
     if changed:
         raise ValueError(
@@ -190,7 +192,7 @@ def check_data(folder: Path, dataset: data.Dataset, data_dir: Path) -> None:
 
 
 def _decoded(path: Path) -> Config:
-    content = runs.read_json(path)
+    content = run_dir.read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not the configuration of a run.")
     names = {field.name for field in dataclasses.fields(Config)}
@@ -234,7 +236,7 @@ def checked(config: Config) -> None:
         raise ValueError("--label-smoothing and --momentum must be below 1.")
 
 
-def limited(dataset: data.Dataset, config: Config) -> data.Dataset:
+def limited(dataset: inputs.Dataset, config: Config) -> inputs.Dataset:
     """The first pictures of the data set, as many as the configuration allows."""
     train, test = slice(config.limit_train), slice(config.limit_test)
     return dataset._replace(
@@ -245,7 +247,7 @@ def limited(dataset: data.Dataset, config: Config) -> data.Dataset:
     )
 
 
-def resolved(config: Config, dataset: data.Dataset) -> Config:
+def resolved(config: Config, dataset: inputs.Dataset) -> Config:
     """The configuration with every default that depends on something else filled in.
 
     Raises ValueError for an unknown method, and for a milestone in the warm-up.
@@ -275,10 +277,10 @@ def resolved(config: Config, dataset: data.Dataset) -> Config:
     )
 
 
-def recipe_of(config: Config, dataset: data.Dataset) -> recipes.Recipe:
+def recipe_of(config: Config, dataset: inputs.Dataset) -> recipes.core.Recipe:
     """The recipe of the configured method for these pictures and this network."""
     side = min(dataset.train_images.shape[1:3])
-    return recipes.create(config.method, config.dataset, side, config.model, dataset.std, jsd=config.jsd == "on")
+    return recipes.cifar.create(config.method, config.dataset, side, config.model, dataset.std, jsd=config.jsd == "on")
 
 
 def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
@@ -297,7 +299,7 @@ def learning_rate(config: Config, steps_per_epoch: int) -> optax.Schedule:
     return lambda step: schedule(jnp.asarray(step, jnp.float32))
 
 
-def build(config: Config, dataset: data.Dataset, mesh: jax.sharding.Mesh | None = None) -> Trainer:
+def build(config: Config, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | None = None) -> Trainer:
     """The trainer that a resolved configuration describes, on all local devices unless a mesh is given."""
     assert config.epochs is not None
     assert config.crop_padding is not None
@@ -350,16 +352,16 @@ class Interrupt:
         signal.signal(number, self._before[number])
 
 
-def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, State]:
+def open_run(config: Config, trainer: Trainer) -> tuple[Path, Checkpoints, State]:
     """The folder of this run, new or taken up again, its checkpoints, and the state to start from."""
     state = trainer.fresh()
     if config.resume is not None:
         check_data(config.resume, trainer.dataset, config.data_dir)
-        checkpoints = runs.Checkpoints(config.resume)
+        checkpoints = Checkpoints(config.resume)
         try:
             # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
             state = state if checkpoints.latest() is None else checkpoints.restore(state)
-            others = runs.add_versions(config.resume, int(state.step))
+            others = run_dir.add_versions(config.resume, int(state.step))
         except ValueError:
             checkpoints.close()
             raise
@@ -370,12 +372,12 @@ def open_run(config: Config, trainer: Trainer) -> tuple[Path, runs.Checkpoints, 
                 file=sys.stderr,
             )
         return config.resume, checkpoints, state
-    folder = runs.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
-    runs.write_json(folder / "config.json", encoded(config))
-    runs.add_versions(folder, 0)
-    runs.write_json(folder / "dataset.json", data.describe(trainer.dataset))
+    folder = run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
+    run_dir.write_json(folder / "config.json", encoded(config))
+    run_dir.add_versions(folder, 0)
+    run_dir.write_json(folder / "dataset.json", inputs.describe(trainer.dataset))
     draw_mixed(config, trainer, state, folder / "mixed.png")
-    return folder, runs.Checkpoints(folder), state
+    return folder, Checkpoints(folder), state
 
 
 def draw_mixed(config: Config, trainer: Trainer, state: State, path: Path) -> None:
@@ -399,14 +401,14 @@ def draw_mixed(config: Config, trainer: Trainer, state: State, path: Path) -> No
     visualize.contact_sheet(images, mixed, mix, labels, maps=maps, names=trainer.dataset.names).save(path)
 
 
-def train(config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints, state: State) -> int:
+def train(config: Config, trainer: Trainer, folder: Path, checkpoints: Checkpoints, state: State) -> int:
     """Trains and tests from a state to the last epoch.
 
     Returns the exit code: 0, 1 if the loss blew up, 130 on an interrupt.
     """
     assert config.epochs is not None
     step = int(state.step)
-    metrics = runs.Metrics(folder, step=step, tensorboard=config.tensorboard)
+    metrics = run_dir.Metrics(folder, step=step, tensorboard=config.tensorboard)
     rate = learning_rate(config, trainer.steps_per_epoch)
     print(
         f"{describe(config, trainer)}\nrun folder {folder}" + (f", going on from step {step}" if step else ""),
@@ -494,7 +496,7 @@ def look(results: jax.Array, end: int, bar: Any) -> int | None:
     return None if failed.size == 0 else end - len(rows) + int(failed[0])
 
 
-def blown_up(step: int, config: Config, trainer: Trainer, folder: Path, checkpoints: runs.Checkpoints) -> int:
+def blown_up(step: int, config: Config, trainer: Trainer, folder: Path, checkpoints: Checkpoints) -> int:
     """Says in which step the loss, or what the step made of the network, stopped being a number, and what is left.
 
     Returns the exit code.

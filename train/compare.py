@@ -22,7 +22,8 @@ import tyro
 import cifar
 import evaluate
 import recipes
-import runs
+import run_dir
+from checkpoints import Checkpoints
 from eval.report import Results
 from eval.suites import SUITES, Options
 from evaluate import Evaluation
@@ -133,7 +134,7 @@ def checked(asked: Comparison) -> None:
         if not given or len(set(given)) < len(given):
             raise ValueError(f"--{name} are {', '.join(map(str, given)) or 'none'}; wanted one or more, each once.")
     for method in asked.methods:
-        recipes.create(method, asked.train.dataset, 32, asked.train.model)
+        recipes.cifar.create(method, asked.train.dataset, 32, asked.train.model)
     cifar.checked(asked.train)
 
 
@@ -145,9 +146,9 @@ def opened(asked: Comparison) -> None:
     training = {name: list(value) if isinstance(value, tuple) else value for name, value in training.items()}
     if not path.exists():
         asked.out.mkdir(parents=True, exist_ok=True)
-        runs.write_json(path, training)
+        run_dir.write_json(path, training)
         return
-    saved = runs.read_json(path)
+    saved = run_dir.read_json(path)
     changed = [name for name in training if training[name] != saved.get(name)]
     if changed:
         listed = ", ".join(f"--train.{name.replace('_', '-')} {saved.get(name)}" for name in changed)
@@ -186,8 +187,8 @@ def trained(asked: Comparison, method: str, seed: int) -> tuple[int, Path]:
         assert found is not None
         return code, found
     config = dataclasses.replace(cifar.read_config(found, asked.train.data_dir), resume=found)
-    lines = runs.read_lines(found / "metrics.jsonl")
-    checkpoints = runs.Checkpoints(found, create=False)
+    lines = run_dir.read_lines(found / "metrics.jsonl")
+    checkpoints = Checkpoints(found, create=False)
     latest = checkpoints.latest()
     checkpoints.close()
     if lines and lines[-1]["epoch"] == config.epochs and latest == lines[-1]["step"]:
@@ -232,13 +233,13 @@ def write_table(asked: Comparison) -> str:
         ]
     )
     (asked.out / "table.md").write_text(text)
-    runs.write_json(asked.out / "table.json", {"versions": runs.versions(), "runs": found})
+    run_dir.write_json(asked.out / "table.json", {"versions": run_dir.versions(), "runs": found})
     return text
 
 
 def numbers(folder: Path) -> dict[str, float]:
     """The training loss of the first and the last epoch of a run, and what its evaluation comes to."""
-    lines, report = runs.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
+    lines, report = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
     complete = report.complete()
     summaries = [complete[name]["summary"] for name in SUITES if name in complete]
     return {

@@ -18,14 +18,12 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt8
 
-import guides
 import models
-import pictures
-import recipes
-import views
-from data import Dataset
+from inputs import preprocess
+from inputs.dataset import Dataset
 from jaxmix import accuracy, jsd
 from jaxmix.mix import Mix, unmixed
+from recipes import core, saliency_passes, views
 
 # How many batches are looked through for a mixed one to show: a method that mixes every second one will have come by.
 PREVIEW_STEPS = 32
@@ -81,26 +79,6 @@ class Preview(NamedTuple):
     maps: Float[Array, "b n m"] | None
 
 
-def local_mesh() -> Mesh:
-    """All devices of this machine, along one axis named "data"."""
-    devices = jax.local_devices()
-    return jax.make_mesh((len(devices),), ("data",), devices=devices, axis_types=(jax.sharding.AxisType.Auto,))
-
-
-def steps_per_call(wanted: int, steps_per_epoch: int) -> int:
-    """How many steps one dispatch takes: `wanted`, or for 0 what suits the devices."""
-    if wanted:
-        return min(wanted, steps_per_epoch)
-    # XLA's CPU compiler runs a convolution inside a loop without its fast kernels: resnet-8 on 128 pictures of 32x32
-    # takes 170 ms a step on two cores one by one, and 6,100 ms in a scan. Elsewhere a scan hides the cost of
-    # dispatching.
-    if jax.default_backend() == "cpu":
-        return 1
-    # A number that divides the epoch needs one program; otherwise the epoch's last call, being shorter, needs a second.
-    divisors = [count for count in range(16, 65) if steps_per_epoch % count == 0]
-    return min(divisors, key=lambda count: abs(count - 32), default=min(32, steps_per_epoch))
-
-
 class Trainer:
     """A network, a data set and a recipe on a mesh of devices.
 
@@ -112,7 +90,7 @@ class Trainer:
         self,
         dataset: Dataset,
         model: str,
-        recipe: recipes.Recipe,
+        recipe: core.Recipe,
         mesh: Mesh,
         *,
         batch_size: int,
@@ -129,12 +107,12 @@ class Trainer:
         pictures_count, devices = len(dataset.train_images), mesh.size
         if batch_size < 2 or batch_size > pictures_count:
             raise ValueError(
-                f"--batch-size is {batch_size}; wanted 2 to {pictures_count}, the number of training pictures."
+                f"--batch-size is {batch_size}; wanted 2 to {pictures_count}, the number of training preprocess."
             )
         if batch_size % devices:
             raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
         self.dataset, self.recipe, self.batch_size = dataset, recipe, batch_size
-        self.loss, self.label_smoothing, self.padding, self.flip = recipes.LOSSES[loss], label_smoothing, padding, flip
+        self.loss, self.label_smoothing, self.padding, self.flip = core.LOSSES[loss], label_smoothing, padding, flip
         self.steps_per_epoch = pictures_count // batch_size
         self.steps = self.steps_per_epoch * epochs
         self.optimizer = optimizer(self.steps_per_epoch)
@@ -207,7 +185,7 @@ class Trainer:
 
         def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
             model = nnx.merge(self.graph, params, guidance.statistics, copy=True)
-            mixing = recipes.Mixing(self.recipe, keys.mix, progress, self._points, guidance.maps, count)
+            mixing = core.Mixing(self.recipe, keys.mix, progress, self._points, guidance.maps, count)
             logits = views.unfold(model(seen, train=True, hidden=mixing, key=keys.dropout), count)
             loss = self.loss(logits[0], labels, mixing.mix, label_smoothing=self.label_smoothing).mean()
             if self.recipe.consistency > 0:
@@ -224,13 +202,13 @@ class Trainer:
 
     def _guidance(
         self, state: State, images: Float[Array, "b h w c"], labels: Int[Array, "b"], key: jax.Array
-    ) -> guides.Guidance:
+    ) -> saliency_passes.Guidance:
         """The maps that the recipe asks for, seen by the network as it is before this step."""
         if self.recipe.guide is None:
-            return guides.Guidance((), None, state.statistics)
-        pixels = pictures.restore(images, self.dataset.mean, self.dataset.std)
+            return saliency_passes.Guidance((), None, state.statistics)
+        pixels = preprocess.restore(images, self.dataset.mean, self.dataset.std)
         loss = partial(self.loss, label_smoothing=self.label_smoothing)
-        clean = guides.Clean(images, pixels, labels, self.graph, state.params, state.statistics, loss, key)
+        clean = saliency_passes.Clean(images, pixels, labels, self.graph, state.params, state.statistics, loss, key)
         return self.recipe.guide(clean)
 
     def _seen(self, images: Float[Array, "b h w c"], key: jax.Array) -> tuple[Float[Array, "b*v h w c"], int]:
@@ -238,8 +216,8 @@ class Trainer:
         if self.recipe.views is None:
             return images, 1
         mean, std = self.dataset.mean, self.dataset.std
-        made = self.recipe.views(key, pictures.pixels(images, mean, std))
-        seen = pictures.standardize(views.fold(made), mean, std)
+        made = self.recipe.views(key, preprocess.pixels(images, mean, std))
+        seen = preprocess.standardize(views.fold(made), mean, std)
         return jax.lax.with_sharding_constraint(seen, self._rows), made.shape[0]
 
     def _batch(
@@ -250,10 +228,10 @@ class Trainer:
         position = step % self.steps_per_epoch
         rows = jax.lax.dynamic_slice(order, (position * self.batch_size,), (self.batch_size,))
         rows = jax.lax.with_sharding_constraint(rows, self._rows)
-        images = pictures.normalize(train.images[rows], self.dataset.mean, self.dataset.std)
-        images = pictures.crop(crop_key, images, self.padding)
+        images = preprocess.normalize(train.images[rows], self.dataset.mean, self.dataset.std)
+        images = preprocess.crop(crop_key, images, self.padding)
         if self.flip:
-            images = pictures.mirror(mirror_key, images)
+            images = preprocess.mirror(mirror_key, images)
         return images, train.labels[rows], Keys(*keys)
 
     # ---- evaluation
@@ -275,7 +253,7 @@ class Trainer:
 
     def _tested(self, params: Any, statistics: Any, test: Split, rows: Array, weight: Array, sums: Array) -> Array:
         model = nnx.merge(self.graph, params, statistics, copy=True)
-        images = pictures.normalize(test.images[rows], self.dataset.mean, self.dataset.std)
+        images = preprocess.normalize(test.images[rows], self.dataset.mean, self.dataset.std)
         logits, labels = model(images, train=False), test.labels[rows]
         loss, right = self.loss(logits, labels), accuracy(logits, labels)
         return sums + jnp.stack([(loss * weight).sum(), (right * weight).sum(), weight.sum()])
@@ -304,10 +282,10 @@ class Trainer:
         images, labels, keys = self._batch(train, order, key, step)
         maps = self._guidance(state, images, labels, keys.guide).maps
         seen, count = self._seen(images, keys.views)
-        mixing = recipes.Mixing(self.recipe._replace(points=(0,)), keys.mix, 1.0, self._points, maps, count)
+        mixing = core.Mixing(self.recipe._replace(points=(0,)), keys.mix, 1.0, self._points, maps, count)
         last = [views.unfold(batch, count)[-1] for batch in (seen, mixing(0, seen))]
         original, before, mixed = (
-            pictures.restore(batch, self.dataset.mean, self.dataset.std) for batch in (images, *last)
+            preprocess.restore(batch, self.dataset.mean, self.dataset.std) for batch in (images, *last)
         )
         mix = unmixed(images.shape[0]) if mixing.mix is None else mixing.mix
         preview = Preview(original, mixed, mix, labels, maps[0] if maps else None)

@@ -17,11 +17,13 @@ import pytest
 from flax import nnx
 
 import cifar
-import data
+import devices
+import inputs
 import models
-import pictures
-import runs
+import run_dir
 import steps
+from checkpoints import Checkpoints
+from inputs import preprocess
 
 SCRIPT = pathlib.Path(cifar.__file__)
 # 160 digits, 5 steps an epoch: about a second once compiled.
@@ -49,7 +51,7 @@ def place(tmp_path, monkeypatch):
 def trainer(mesh=None, **changes):
     options = {"limit_train": 160, "limit_test": 50, "batch_size": 32, "epochs": 3} | changes
     config = cifar.Config(**options)
-    dataset = cifar.limited(data.load(config.dataset, config.data_dir), config)
+    dataset = cifar.limited(inputs.load(config.dataset, config.data_dir), config)
     return cifar.build(cifar.resolved(config, dataset), dataset, one_device() if mesh is None else mesh)
 
 
@@ -59,7 +61,7 @@ def run_folder():
 
 
 def final_state(folder):
-    checkpoints = runs.Checkpoints(folder)
+    checkpoints = Checkpoints(folder)
     arrays = checkpoints.arrays()
     checkpoints.close()
     return arrays
@@ -98,7 +100,7 @@ def test_evaluation_counts_every_test_picture_once_whatever_the_batch_size():
     state, dataset = learners[0].fresh(), learners[0].dataset
     model = models.create("resnet-8", 10, 1, nnx.Rngs(0))
     nnx.update(model, state.params, state.statistics)
-    images = pictures.normalize(jnp.asarray(dataset.test_images), dataset.mean, dataset.std)
+    images = preprocess.normalize(jnp.asarray(dataset.test_images), dataset.mean, dataset.std)
     logits = jax.jit(lambda images: model(images, train=False))(images)
     own = np.asarray(jax.nn.log_softmax(logits))[np.arange(50), dataset.test_labels]
     for learner in learners:
@@ -111,7 +113,7 @@ def test_evaluation_counts_every_test_picture_once_whatever_the_batch_size():
 @pytest.mark.parametrize("method", ["cutmix", "manifold-mixup"])
 def test_one_device_and_eight_learn_the_same(method):
     results = []
-    for mesh in (one_device(), steps.local_mesh()):
+    for mesh in (one_device(), devices.local_mesh()):
         learner = trainer(mesh, method=method)
         state, order = learner.fresh(), learner.order(0)
         losses = []
@@ -160,8 +162,8 @@ def test_steps_per_call_suit_the_device_and_divide_the_epoch_where_they_can(
     backend, steps_per_epoch, expected, monkeypatch
 ):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    assert steps.steps_per_call(0, steps_per_epoch) == expected
-    assert steps.steps_per_call(7, 390) == 7
+    assert devices.steps_per_call(0, steps_per_epoch) == expected
+    assert devices.steps_per_call(7, 390) == 7
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "step"])
@@ -179,7 +181,7 @@ def test_the_learning_rate_warms_up_and_falls(schedule):
 
 
 def test_the_rate_drops_twice_where_two_milestones_are_one_and_never_in_a_single_epoch():
-    dataset = data.load("digits", pathlib.Path())
+    dataset = inputs.load("digits", pathlib.Path())
     config = cifar.resolved(cifar.Config(schedule="step", epochs=2, lr=1.0), dataset)
     assert config.milestones == (1, 1)
     assert [float(cifar.learning_rate(config, 10)(step)) for step in (9, 11)] == pytest.approx([1, 0.01])
@@ -191,14 +193,14 @@ def test_the_rate_drops_twice_where_two_milestones_are_one_and_never_in_a_single
 @pytest.mark.parametrize("milestones", [(0, 5), (3, 5), (5, 2)])
 def test_a_milestone_in_the_warm_up_is_refused(milestones):
     config = cifar.Config(schedule="step", epochs=9, milestones=milestones, warmup_epochs=3)
-    dataset = data.load("digits", pathlib.Path())
+    dataset = inputs.load("digits", pathlib.Path())
     with pytest.raises(ValueError, match=r"the warm-up ends after epoch 3; wanted 4 or more"):
         cifar.resolved(config, dataset)
     cifar.resolved(dataclasses.replace(config, schedule="cosine"), dataset)
 
 
 def test_weight_decay_is_the_recipes_unless_given():
-    dataset = data.load("digits", pathlib.Path())
+    dataset = inputs.load("digits", pathlib.Path())
     for method, weight_decay, expected in (("mixup", None, 1e-4), ("fmix", None, 5e-4), ("fmix", 0.0, 0.0)):
         found = cifar.resolved(cifar.Config(method=method, weight_decay=weight_decay), dataset)
         assert found.weight_decay == expected
@@ -211,7 +213,7 @@ ONE_STEP = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_what_the_last_update_blew_up_is_not_saved(interrupted, capsys, monkeypatch):
     closed = []
-    monkeypatch.setattr(runs.Metrics, "close", lambda self: closed.append(True))
+    monkeypatch.setattr(run_dir.Metrics, "close", lambda self: closed.append(True))
     if interrupted:  # after the first of two steps
         advance = steps.Trainer.advance
 
@@ -328,7 +330,7 @@ def test_a_resumed_run_keeps_its_configuration(capsys):
     config = cifar.Config(epochs=3, milestones=(1, 2), steps_per_call=1, data_dir=pathlib.Path("there"))
     folder = pathlib.Path("runs/one")
     folder.mkdir(parents=True)
-    runs.write_json(folder / "config.json", cifar.encoded(config))
+    run_dir.write_json(folder / "config.json", cifar.encoded(config))
     found = cifar.resumed(folder, ["--resume", str(folder), "--checkpoint-every", "7"])
     assert found == dataclasses.replace(config, resume=folder, checkpoint_every=7)
     automatic = ["--loss", "auto", "--steps-per-call", "0", "--epochs", "None", "--milestones", "None"]
@@ -392,7 +394,7 @@ def test_the_preview_is_of_the_batch_that_training_mixes():
 
 def test_lines_after_the_checkpoint_are_dropped(place):
     (place / "metrics.jsonl").write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)))
-    metrics = runs.Metrics(place, step=10, tensorboard=False)
+    metrics = run_dir.Metrics(place, step=10, tensorboard=False)
     metrics.write({"step": 15, "again": True})
     assert [line["step"] for line in lines(place)] == [5, 10, 15]
     assert lines(place)[-1]["again"]
@@ -400,8 +402,8 @@ def test_lines_after_the_checkpoint_are_dropped(place):
 
 def test_two_runs_of_one_second_have_two_folders(place, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda form: "20260131-120000")
-    assert runs.create(place, "digits").name == "20260131-120000-digits"
-    assert runs.create(place, "digits").name == "20260131-120000-digits-2"
+    assert run_dir.create(place, "digits").name == "20260131-120000-digits"
+    assert run_dir.create(place, "digits").name == "20260131-120000-digits-2"
 
 
 @pytest.mark.usefixtures("single")
@@ -409,7 +411,7 @@ def test_a_run_is_not_resumed_on_other_pictures(capsys):
     assert cifar.main([*QUICK, "--epochs", "1", "--method", "none"]) == 0
     folder = run_folder()
     before = json.loads((folder / "dataset.json").read_text())
-    runs.write_json(folder / "dataset.json", before | {"crc32": before["crc32"] | {"train": 1}})
+    run_dir.write_json(folder / "dataset.json", before | {"crc32": before["crc32"] | {"train": 1}})
     assert cifar.main(["--resume", str(folder)]) == 2
     assert "holds other pictures than" in capsys.readouterr().err
     (folder / "dataset.json").unlink()
@@ -422,24 +424,24 @@ def test_a_configuration_of_another_version_is_refused_with_the_fields_that_diff
     folder.mkdir(parents=True)
     content = cifar.encoded(cifar.Config(milestones=()))
     del content["flip"]
-    runs.write_json(folder / "config.json", content | {"colour": 1})
+    run_dir.write_json(folder / "config.json", content | {"colour": 1})
     with pytest.raises(ValueError, match=r"config\.json is of another version.*unknown: colour; missing: flip"):
         cifar.resumed(folder, ["--resume", str(folder)])
-    runs.write_json(folder / "config.json", [])
+    run_dir.write_json(folder / "config.json", [])
     with pytest.raises(ValueError, match=r"config\.json is not the configuration of a run"):
         cifar.resumed(folder, ["--resume", str(folder)])
 
 
 def test_every_call_is_noted_with_its_versions_and_what_differs_from_the_first(place, monkeypatch):
-    assert runs.add_versions(place, 0) == []
-    first = runs.versions()
+    assert run_dir.add_versions(place, 0) == []
+    first = run_dir.versions()
     monkeypatch.setattr(runs, "versions", lambda: first | {"jax": "0.0", "devices": {"count": 3}})
-    assert runs.add_versions(place, 7) == ["jax", "devices"]
+    assert run_dir.add_versions(place, 7) == ["jax", "devices"]
     calls = json.loads((place / "versions.json").read_text())
     assert [(call["step"], call["jax"]) for call in calls] == [(0, first["jax"]), (7, "0.0")]
-    runs.write_json(place / "versions.json", first)
+    run_dir.write_json(place / "versions.json", first)
     with pytest.raises(ValueError, match=r"versions\.json is not a list"):
-        runs.add_versions(place, 7)
+        run_dir.add_versions(place, 7)
 
 
 @pytest.mark.usefixtures("single")
@@ -447,7 +449,7 @@ def test_other_versions_damaged_checkpoints_and_lost_metrics_of_a_resumed_run_ar
     assert cifar.main([*ONE_STEP, "--epochs", "2"]) == 0
     folder = run_folder()
     (folder / "metrics.jsonl").unlink()
-    first = runs.versions()
+    first = run_dir.versions()
     monkeypatch.setattr(runs, "versions", lambda: first | {"jax": "0.0"})
     capsys.readouterr()
     assert cifar.main(["--resume", str(folder)]) == 0

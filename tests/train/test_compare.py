@@ -79,7 +79,7 @@ def test_the_methods_and_settings_of_the_tables_exist(name):
 
     table = compare.TABLES[name]
     for method in table.methods:
-        recipes.create(method, table.train["dataset"], 32, table.train["model"])
+        recipes.cifar.create(method, table.train["dataset"], 32, table.train["model"])
     assert set(table.suite.split(",")) <= SUITES.keys()
     cifar.checked(cifar.Config(**table.train))
 

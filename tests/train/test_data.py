@@ -10,7 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-import data
+import inputs
+from inputs import dataset, plain_unpickler
 
 
 def rows(count, seed=0):
@@ -44,7 +45,7 @@ def write_npz(path, **changes):
 
 
 def test_digits_are_split_once_and_for_all_with_every_class_in_both_parts(tmp_path):
-    found, again = data.load("digits", tmp_path), data.load("digits", tmp_path)
+    found, again = inputs.load("digits", tmp_path), inputs.load("digits", tmp_path)
     assert len(found.train_images) + len(found.test_images) == 1797
     assert found.train_images.shape[1:] == (8, 8, 1)
     assert found.train_images.max() == 255
@@ -53,7 +54,7 @@ def test_digits_are_split_once_and_for_all_with_every_class_in_both_parts(tmp_pa
 
 
 def test_cifar10_rows_are_channel_after_channel(cifar10):
-    found = data.load("cifar10", cifar10)
+    found = inputs.load("cifar10", cifar10)
     assert found.train_images.shape == (20, 32, 32, 3)
     assert found.test_labels.tolist() == [0, 1, 2, 3, 4, 5]
     assert found.names[3] == "name3"
@@ -62,7 +63,7 @@ def test_cifar10_rows_are_channel_after_channel(cifar10):
 
 
 def test_the_folder_itself_will_do_too(cifar10):
-    assert len(data.load("cifar10", cifar10 / "cifar-10-batches-py").train_images) == 20
+    assert len(inputs.load("cifar10", cifar10 / "cifar-10-batches-py").train_images) == 20
 
 
 def test_cifar100_takes_the_fine_labels(tmp_path):
@@ -71,13 +72,13 @@ def test_cifar100_takes_the_fine_labels(tmp_path):
     for name, count in (("train", 5), ("test", 3)):
         content = {b"data": rows(count), b"fine_labels": [99] * count, b"coarse_labels": [1] * count}
         (folder / name).write_bytes(pickle.dumps(content, 2))
-    found = data.load("cifar100", tmp_path)
+    found = inputs.load("cifar100", tmp_path)
     assert found.train_labels.tolist() == [99] * 5
     assert len(found.names) == 100
 
 
 def test_mean_and_spread_are_those_of_the_training_pictures(cifar10):
-    found = data.load("cifar10", cifar10)
+    found = inputs.load("cifar10", cifar10)
     scaled = found.train_images / 255
     np.testing.assert_allclose(found.mean, scaled.mean((0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(found.std, scaled.std((0, 1, 2)), rtol=1e-12)
@@ -86,7 +87,7 @@ def test_mean_and_spread_are_those_of_the_training_pictures(cifar10):
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
 def test_arrays_of_every_pickle_protocol_before_the_fifth_are_read(protocol):
     content = {"data": rows(2), "labels": [1, 2], "name": b"bytes"}
-    read = data.PlainUnpickler(io.BytesIO(pickle.dumps(content, protocol)), encoding="bytes").load()
+    read = plain_unpickler.PlainUnpickler(io.BytesIO(pickle.dumps(content, protocol)), encoding="bytes").load()
     assert len(read) == 3
 
 
@@ -98,7 +99,7 @@ def test_an_array_is_read_as_python_2_wrote_it_under_both_names_of_its_module(mo
         + (b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89")
         + (b"T" + struct.pack("<i", content.size) + content.tobytes() + b"tb.")
     )
-    read = data.PlainUnpickler(io.BytesIO(raw), encoding="bytes").load()
+    read = plain_unpickler.PlainUnpickler(io.BytesIO(raw), encoding="bytes").load()
     np.testing.assert_array_equal(read, content)
     assert read.dtype == np.uint8
 
@@ -135,13 +136,13 @@ def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(cifar10, ev
     path = cifar10 / "cifar-10-batches-py" / "data_batch_2"
     path.write_bytes(pickle.dumps({b"data": evil, b"labels": []}, 2))
     with pytest.raises(ValueError, match=r"data_batch_2 is broken or not a CIFAR file.*refused"):
-        data.load("cifar10", cifar10)
+        inputs.load("cifar10", cifar10)
     assert not (cifar10 / "ran").exists()
 
 
 def test_a_forged_state_leaves_a_type_of_numbers_as_it_is():
     forged = Call(np.dtype, "u1", False, True, state=(3, "|", None, ("a",), {"a": (np.dtype("u8"), 0)}, 8, 1, 0))
-    read = data.PlainUnpickler(io.BytesIO(pickle.dumps(forged, 2)), encoding="bytes").load()
+    read = plain_unpickler.PlainUnpickler(io.BytesIO(pickle.dumps(forged, 2)), encoding="bytes").load()
     assert read == np.dtype(np.uint8)
     assert (read.itemsize, read.fields) == (1, None)
 
@@ -149,20 +150,22 @@ def test_a_forged_state_leaves_a_type_of_numbers_as_it_is():
 def test_arrays_are_made_by_their_state_alone():
     # An array over the bytes of another one would outlive them.
     with pytest.raises(TypeError, match="not callable"):
-        data.PlainUnpickler(io.BytesIO(pickle.dumps(Call(np.ndarray, (3,), "u1"), 2)), encoding="bytes").load()
+        plain_unpickler.PlainUnpickler(
+            io.BytesIO(pickle.dumps(Call(np.ndarray, (3,), "u1"), 2)), encoding="bytes"
+        ).load()
 
 
 def test_a_truncated_file_is_named(cifar10):
     path = cifar10 / "cifar-10-batches-py" / "data_batch_3"
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match="data_batch_3 is broken"):
-        data.load("cifar10", cifar10)
+        inputs.load("cifar10", cifar10)
 
 
 def test_a_file_that_is_missing_from_the_folder_is_named(cifar10):
     (cifar10 / "cifar-10-batches-py" / "test_batch").unlink()
     with pytest.raises(ValueError, match="test_batch is missing"):
-        data.load("cifar10", cifar10)
+        inputs.load("cifar10", cifar10)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +181,13 @@ def test_a_file_that_is_missing_from_the_folder_is_named(cifar10):
 def test_wrong_contents_are_named_with_their_file(cifar10, content, message):
     (cifar10 / "cifar-10-batches-py" / "data_batch_5").write_bytes(pickle.dumps(content, 2))
     with pytest.raises(ValueError, match=f"data_batch_5(.|\n)*{message}"):
-        data.load("cifar10", cifar10)
+        inputs.load("cifar10", cifar10)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_missing_data_are_answered_with_where_and_what_to_do(tmp_path, name):
     with pytest.raises(ValueError, match="No " + name) as caught:
-        data.load(name, tmp_path)
+        inputs.load(name, tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message
     archive = f"cifar-{name[5:]}-python.tar.gz"
@@ -196,7 +199,7 @@ def test_missing_data_are_answered_with_where_and_what_to_do(tmp_path, name):
 def test_a_folder_with_the_name_of_an_official_file_is_not_one(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(ValueError, match="No cifar100(.|\n)*curl -O"):
-        data.load("cifar100", tmp_path)
+        inputs.load("cifar100", tmp_path)
 
 
 def test_the_newest_prepared_version_is_read_and_a_missing_package_is_named(tmp_path, monkeypatch):
@@ -205,24 +208,24 @@ def test_the_newest_prepared_version_is_read_and_a_missing_package_is_named(tmp_
         (tmp_path / "cifar10" / version / "dataset_info.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(ValueError, match=r"3\.0\.10 cannot be read \(.*tensorflow_datasets(.|\n)*array_record"):
-        data.load("cifar10", tmp_path)
+        inputs.load("cifar10", tmp_path)
 
 
 def test_mean_and_spread_count_more_pictures_than_one_chunk_has():
     images = np.random.default_rng(0).integers(0, 256, (2300, 2, 3, 2), np.uint8)
     labels = np.zeros(2300, np.int32)
-    found = data._dataset("npz", (images, labels, images, labels), ("0",), padding=0, flip=False)
+    found = dataset.create("npz", (images, labels, images, labels), ("0",), padding=0, flip=False)
     np.testing.assert_allclose(found.mean, (images / 255).mean((0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(found.std, (images / 255).std((0, 1, 2)), rtol=1e-12)
 
 
 def test_an_unknown_data_set_is_answered_with_the_list(tmp_path):
     with pytest.raises(ValueError, match="There are: digits, cifar10, cifar100, npz"):
-        data.load("svhn", tmp_path)
+        inputs.load("svhn", tmp_path)
 
 
 def test_npz_is_read(tmp_path):
-    found = data.load("npz", write_npz(tmp_path / "own.npz"))
+    found = inputs.load("npz", write_npz(tmp_path / "own.npz"))
     assert found.train_images.shape == (6, 8, 8, 3)
     assert found.test_labels.tolist() == [0, 2]
     assert len(found.names) == 3
@@ -230,7 +233,7 @@ def test_npz_is_read(tmp_path):
 
 def test_npz_without_a_channel_axis_gets_one(tmp_path):
     path = write_npz(tmp_path / "own.npz", x_train=np.zeros((6, 8, 8), np.uint8), x_test=np.zeros((2, 8, 8), np.uint8))
-    assert data.load("npz", path).test_images.shape == (2, 8, 8, 1)
+    assert inputs.load("npz", path).test_images.shape == (2, 8, 8, 1)
 
 
 @pytest.mark.parametrize(
@@ -251,25 +254,25 @@ def test_npz_without_a_channel_axis_gets_one(tmp_path):
 def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):
     path = write_npz(tmp_path / "own.npz", **changes)
     with pytest.raises(ValueError, match=message) as caught:
-        data.load("npz", path)
+        inputs.load("npz", path)
     assert str(path) in str(caught.value)
 
 
 def test_a_file_that_is_no_npz_and_a_missing_one_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"No data: .*own\.npz is not a file"):
-        data.load("npz", tmp_path / "own.npz")
+        inputs.load("npz", tmp_path / "own.npz")
     with (tmp_path / "own.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(ValueError, match=r"own\.npz cannot be read.*a single array"):
-        data.load("npz", tmp_path / "own.npz")
+        inputs.load("npz", tmp_path / "own.npz")
     (tmp_path / "own.npz").write_text("text")
     with pytest.raises(ValueError, match=r"own\.npz cannot be read"):
-        data.load("npz", tmp_path / "own.npz")
+        inputs.load("npz", tmp_path / "own.npz")
     with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
         for name in ("x_train", "y_train", "x_test", "y_test"):
             archive.writestr(f"{name}.npy", b"broken")
     with pytest.raises(ValueError, match=r"own\.npz lacks x_train"):
-        data.load("npz", tmp_path / "own.npz")
+        inputs.load("npz", tmp_path / "own.npz")
 
 
 @pytest.mark.filterwarnings("ignore")  # of tensorflow-datasets and what it imports
@@ -301,11 +304,11 @@ def test_what_tensorflow_datasets_prepared_is_read_without_tensorflow(tmp_path):
                 yield number, {"image": file, "label": number}
 
     Cifar10(data_dir=tmp_path, file_format="array_record").download_and_prepare()
-    found = data.load("cifar10", tmp_path)
+    found = inputs.load("cifar10", tmp_path)
     assert "tensorflow" not in sys.modules
     assert found.train_images.shape == (8, 32, 32, 3)
     np.testing.assert_array_equal(found.train_images[:, 0, 0, 0], found.train_labels)
     assert found.names[2] == "name2"
     (tmp_path / "cifar10" / "3.0.2" / "features.json").write_text("{")
     with pytest.raises(ValueError, match=r"3\.0\.2 cannot be read"):
-        data.load("cifar10", tmp_path)
+        inputs.load("cifar10", tmp_path)

@@ -5,15 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import guides
 import jaxmix
 import recipes
+from recipes import saliency_passes
 
-METHODS = tuple(recipes._recipes("cifar10", 32, "resnet-20", (1.0,)))
-MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").augmentation is not None)
+METHODS = tuple(recipes.cifar._recipes("cifar10", 32, "resnet-20", (1.0,)))
+MIXING = tuple(
+    name for name in METHODS if recipes.cifar.create(name, "cifar10", 32, "resnet-20").augmentation is not None
+)
 
 
-GUIDED = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").guide is not None)
+GUIDED = tuple(name for name in METHODS if recipes.cifar.create(name, "cifar10", 32, "resnet-20").guide is not None)
 
 
 def images(side=16, count=8):
@@ -25,12 +27,12 @@ def maps_for(recipe, count, side):
     if recipe.guide is None:
         return ()
     maps = jax.random.uniform(jax.random.key(5), (count, side, side))
-    return (maps, jnp.arange(count) % 3) if recipe.guide is guides.class_activation else (maps,)
+    return (maps, jnp.arange(count) % 3) if recipe.guide is saliency_passes.class_activation else (maps,)
 
 
 def mixes(name, progress=1.0, count=40, side=16):
     """The mixes that a recipe draws, stacked along a leading axis."""
-    recipe = recipes.create(name, "cifar10", side, "resnet-20")
+    recipe = recipes.cifar.create(name, "cifar10", side, "resnet-20")
     maps = maps_for(recipe, 8, side)
     keys = jax.random.split(jax.random.key(0), count)
     return jax.jit(lambda keys: jax.lax.map(lambda k: recipe.augmentation(k, images(side), progress, *maps)[1], keys))(
@@ -41,7 +43,7 @@ def mixes(name, progress=1.0, count=40, side=16):
 @pytest.mark.parametrize("name", MIXING)
 @pytest.mark.parametrize("side", [8, 32])
 def test_every_augmentation_keeps_shape_and_dtype(name, side):
-    recipe = recipes.create(name, "digits" if side == 8 else "cifar100", side, "resnet-20")
+    recipe = recipes.cifar.create(name, "digits" if side == 8 else "cifar100", side, "resnet-20")
     x = jax.ShapeDtypeStruct((4, side, side, 1), jnp.float32)
     out, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), x, jnp.float32(0.5), *maps_for(recipe, 4, side))
     assert (out.shape, out.dtype) == (x.shape, x.dtype)
@@ -78,7 +80,7 @@ def test_one_hot_and_complete_label_variants_change_the_label_alone():
 
 def test_the_hole_of_cutout_is_the_papers():
     for dataset, side in (("cifar10", 16), ("cifar100", 8)):
-        recipe = recipes.create("cutout", dataset, 32, "resnet-20")
+        recipe = recipes.cifar.create("cutout", dataset, 32, "resnet-20")
         mixed, mix = recipe.augmentation(jax.random.key(0), jnp.ones((64, 32, 32, 3)), 0.0)
         assert np.asarray(mixed == 0).all(-1).sum((1, 2)).max() == side**2
         assert (mix.weight == 1).all()
@@ -87,8 +89,8 @@ def test_the_hole_of_cutout_is_the_papers():
 def test_losses_and_mixing_points_are_the_papers():
     found = {
         name: (
-            recipes.create(name, "cifar10", 32, "resnet-20").loss,
-            recipes.create(name, "cifar10", 32, "resnet-20").points,
+            recipes.cifar.create(name, "cifar10", 32, "resnet-20").loss,
+            recipes.cifar.create(name, "cifar10", 32, "resnet-20").points,
         )
         for name in METHODS
     }
@@ -100,7 +102,7 @@ def test_losses_and_mixing_points_are_the_papers():
 
 
 def test_weight_decay_is_the_papers():
-    found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
+    found = {name: recipes.cifar.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
     heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix", "saliencymix", "attentivemix"}
     heavy |= {"autoaugment", "randaugment", "trivialaugment"}
     assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
@@ -110,25 +112,25 @@ def test_weight_decay_is_the_papers():
 def test_randommix_draws_mixup_three_times_as_often_for_a_wide_resnet(model, weights, monkeypatch):
     found = []
     monkeypatch.setattr(jaxmix, "randommix", lambda key, images, **options: found.append(options["weights"]))
-    recipes.create("randommix", "cifar10", 32, model).augmentation(jax.random.key(0), images(), 0.0)
+    recipes.cifar.create("randommix", "cifar10", 32, model).augmentation(jax.random.key(0), images(), 0.0)
     assert found == [weights]
 
 
 def test_gridmix_has_no_more_cells_than_pixels():
-    recipe = recipes.create("gridmix", "npz", 3, "resnet-8")
+    recipe = recipes.cifar.create("gridmix", "npz", 3, "resnet-8")
     out, mix = recipe.augmentation(jax.random.key(0), images(3), 0.0)
     assert out.shape == (8, 3, 3, 3)
 
 
 @pytest.mark.parametrize("name", ["manifold-mixup", "feature-cutmix"])
 def test_hidden_mixing_happens_at_one_of_its_points_and_gives_that_mix_to_the_label(name):
-    recipe = recipes.create(name, "cifar10", 16, "resnet-20")
+    recipe = recipes.cifar.create(name, "cifar10", 16, "resnet-20")
     sides = (16, 16, 16, 8, 4)
     features = [images(side) for side in sides]
 
     @jax.jit
     def forward(key):
-        mixing = recipes.Mixing(recipe, key, 0.5, len(sides))
+        mixing = recipes.core.Mixing(recipe, key, 0.5, len(sides))
         return [mixing(point, x) for point, x in enumerate(features)], mixing.mix, mixing.chosen
 
     seen = set()
@@ -153,19 +155,19 @@ def test_hidden_mixing_happens_at_one_of_its_points_and_gives_that_mix_to_the_la
 
 
 def test_manifold_mixup_at_the_input_alone_is_mixup():
-    recipe = recipes.create("manifold-mixup", "cifar10", 16, "resnet-20")._replace(points=(0,))
-    mixing = recipes.Mixing(recipe, jax.random.key(0), 0.0, 5)
+    recipe = recipes.cifar.create("manifold-mixup", "cifar10", 16, "resnet-20")._replace(points=(0,))
+    mixing = recipes.core.Mixing(recipe, jax.random.key(0), 0.0, 5)
     out = mixing(0, images())
     np.testing.assert_array_equal(out, jaxmix.apply(mixing.mix, images()))
     assert mixing.mix.weight[0, 1] > 0
 
 
 def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_the_end():
-    recipe = recipes.create("dropblock", "cifar10", 32, "resnet-20")
+    recipe = recipes.cifar.create("dropblock", "cifar10", 32, "resnet-20")
     ones = jnp.ones((64, 16, 16, 32))
 
     def dropped(point, progress):
-        return np.asarray(recipes.Mixing(recipe, jax.random.key(0), progress, 5)(point, ones) == 0).mean()
+        return np.asarray(recipes.core.Mixing(recipe, jax.random.key(0), progress, 5)(point, ones) == 0).mean()
 
     assert dropped(4, 0.0) == 0
     # Blocks overlap, so a little less than 1 - keep.
@@ -178,4 +180,4 @@ def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_t
 @pytest.mark.parametrize(("name", "hint"), [("cutmixx", "'cutmix'"), ("manifold_mixup", "'manifold-mixup'")])
 def test_an_unknown_method_is_answered_with_the_closest_and_the_list(name, hint):
     with pytest.raises(ValueError, match=f"Did you mean {hint}.*There are: none, mixup, cutmix"):
-        recipes.create(name, "cifar10", 32, "resnet-20")
+        recipes.cifar.create(name, "cifar10", 32, "resnet-20")

@@ -9,14 +9,14 @@ import pytest
 from flax import nnx
 
 import cifar
-import data
+import devices
+import inputs
 import jaxmix
 import models
-import pictures
 import recipes
-import steps
-import views
+from inputs import preprocess
 from jaxmix import visualize
+from recipes import views
 
 B = 16
 
@@ -38,7 +38,7 @@ def thrice(key, pixels):
 def trainer(method="augmix", mesh=None, made=None, **changes):
     options = {"limit_train": 2 * B, "limit_test": 8, "batch_size": B, "epochs": 1, "weight_decay": 0.0} | changes
     config = cifar.Config(method=method, **options)
-    dataset = cifar.limited(data.load("digits", config.data_dir), config)
+    dataset = cifar.limited(inputs.load("digits", config.data_dir), config)
     learner = cifar.build(cifar.resolved(config, dataset), dataset, one_device() if mesh is None else mesh)
     if made is not None:
         learner.recipe = learner.recipe._replace(views=made)
@@ -64,15 +64,15 @@ def test_augmix_makes_the_clean_pictures_and_two_views_or_one():
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix-scheduled", "resizemix", "randommix", "cutout"])
 def test_one_and_the_same_mix_hits_all_views(method):
-    recipe = recipes.create(f"augmix+{method}", "cifar10", 8, "resnet-8")
-    alone = recipes.create(method, "cifar10", 8, "resnet-8")
+    recipe = recipes.cifar.create(f"augmix+{method}", "cifar10", 8, "resnet-8")
+    alone = recipes.cifar.create(method, "cifar10", 8, "resnet-8")
     seen = jax.random.normal(jax.random.key(1), (3, 4, 8, 8, 3))
 
     @jax.jit
     def mixed(key):
-        mixing = recipes.Mixing(recipe, key, 1.0, 5, views=3)
+        mixing = recipes.core.Mixing(recipe, key, 1.0, 5, views=3)
         folded = mixing(0, views.fold(seen))
-        each = [recipes.Mixing(alone, key, 1.0, 5) for _ in seen]
+        each = [recipes.core.Mixing(alone, key, 1.0, 5) for _ in seen]
         return views.unfold(folded, 3), mixing.mix, [(m(0, x), m.mix) for m, x in zip(each, seen, strict=True)]
 
     with jax.debug_key_reuse(False):  # the same key on purpose
@@ -88,7 +88,7 @@ def test_a_step_follows_the_gradient_of_the_paper():
     state, order = learner.fresh(), learner.order(0)
     images, labels, keys = learner._batch(learner.train, order, learner._step_key, 0)
     mean, std = learner.dataset.mean, learner.dataset.std
-    made = shaken(keys.views, pictures.pixels(images, mean, std))
+    made = shaken(keys.views, preprocess.pixels(images, mean, std))
     seen = jnp.concatenate([(view - mean[0]) / std[0] for view in made])  # in the authors' order; digits are grey
 
     def objective(params):
@@ -124,7 +124,7 @@ def test_equal_views_teach_what_the_picture_alone_does():
 
 def test_one_device_and_eight_learn_the_same_and_no_device_asks_another_for_its_pictures():
     ends = []
-    for mesh in (one_device(), steps.local_mesh()):
+    for mesh in (one_device(), devices.local_mesh()):
         learner = trainer("augmix", mesh, shaken)
         state, order = learner.fresh(), learner.order(0)
         step = learner._advance.lower(state, learner.train, order, learner._step_key, count=1).compile()
@@ -142,7 +142,7 @@ def test_the_preview_shows_the_pictures_and_their_last_view():
     learner = trainer(made=shaken)
     batch = learner.preview(learner.fresh())
     images, _, keys = learner._batch(learner.train, learner.order(0), learner._step_key, 0)
-    last = shaken(keys.views, pictures.pixels(images, learner.dataset.mean, learner.dataset.std))[-1]
+    last = shaken(keys.views, preprocess.pixels(images, learner.dataset.mean, learner.dataset.std))[-1]
     np.testing.assert_allclose(batch.mixed, 255 * last, atol=0.51)  # a rounding to whole levels
     assert (batch.mix.weight == 1).all() and batch.mix.weight.shape == (B, 1)
     visualize.contact_sheet(*batch[:4])
@@ -169,7 +169,7 @@ def traced(learner):
 def test_dropout_has_a_key_of_its_own_in_every_pass(method, tmp_path, monkeypatch):
     images, labels = np.random.default_rng(0).integers(0, 256, (32, 24, 24, 3), np.uint8), np.arange(32) % 2
     np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-    dataset = data.load("npz", tmp_path / "own.npz")
+    dataset = inputs.load("npz", tmp_path / "own.npz")
     config = cifar.Config(dataset="npz", method=method, model="allconv", batch_size=B, epochs=1)
     keys, dropout = [], models.allconv.dropout
     monkeypatch.setattr(models.allconv, "dropout", lambda key, *rest: keys.append(key) or dropout(key, *rest))
@@ -202,10 +202,10 @@ def test_without_consistency_there_is_one_view_and_other_methods_do_not_care():
     pixels = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
     for jsd, number, weight in ((True, 3, 12.0), (False, 1, 0.0)):
         for method in ("augmix", "augmix+cutmix"):
-            recipe = recipes.create(method, "cifar10", 32, "wrn-40-2", jsd=jsd)
+            recipe = recipes.cifar.create(method, "cifar10", 32, "wrn-40-2", jsd=jsd)
             assert recipe.consistency == weight
             assert jax.eval_shape(recipe.views, jax.random.key(0), pixels).shape[0] == number
-        assert recipes.create("cutmix", "cifar10", 32, "wrn-40-2", jsd=jsd).views is None
+        assert recipes.cifar.create("cutmix", "cifar10", 32, "wrn-40-2", jsd=jsd).views is None
 
 
 def test_hyper_parameters_are_the_papers():
@@ -213,7 +213,7 @@ def test_hyper_parameters_are_the_papers():
         "wrn-40-2": (5e-4, 100), "allconv": (5e-4, 100), "densenet-40-12": (1e-4, 200), "resnext-29-4x32": (5e-4, 200)
     }  # fmt: skip
     for model, (weight_decay, epochs) in settings.items():
-        recipe = recipes.create("augmix", "cifar10", 32, model)
+        recipe = recipes.cifar.create("augmix", "cifar10", 32, model)
         found = recipe.weight_decay, recipe.epochs, recipe.padding, recipe.loss
         assert found == (weight_decay, epochs, 4, "cross_entropy")
 
@@ -221,6 +221,6 @@ def test_hyper_parameters_are_the_papers():
 @pytest.mark.parametrize("method", ["autoaugment", "randaugment", "trivialaugment"])
 def test_policies_make_one_view_of_all_pictures(method):
     pixels = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
-    made = jax.jit(recipes.create(method, "cifar10", 8, "resnet-8").views)(jax.random.key(1), pixels)
+    made = jax.jit(recipes.cifar.create(method, "cifar10", 8, "resnet-8").views)(jax.random.key(1), pixels)
     assert made.shape == (1, 4, 8, 8, 3) and 0 <= made.min() and made.max() <= 1
     assert (made[0] != pixels).any()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-import data
+from inputs import tfds_prepared
 from jaxmix.robustness import corruptions, localization
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -90,7 +90,7 @@ class Published:
         places = self._places(name, severity)
         if not places:
             raise ValueError(f"{self.folder} has {name} prepared at severity 1, but not at {severity}.")
-        return data.prepared_split(places[-1].parent, SPLITS[self._set], limit)
+        return tfds_prepared.split(places[-1].parent, SPLITS[self._set], limit)
 
     def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         images, labels, _ = tree(self.folder / name / str(severity), self.shape, self.classes, limit)

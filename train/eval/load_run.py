@@ -14,11 +14,11 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import cifar
-import data
-import pictures
-import runs
+import inputs
+from checkpoints import Checkpoints
+from devices import local_mesh
+from inputs import preprocess
 from jaxmix.pixels.packing import unit
-from steps import local_mesh
 
 
 class Trained:
@@ -38,11 +38,11 @@ class Trained:
         Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
         """
         self.folder, self.config = folder, cifar.read_config(folder, data_dir)
-        self.dataset = cifar.limited(data.load(self.config.dataset, self.config.data_dir), self.config)
+        self.dataset = cifar.limited(inputs.load(self.config.dataset, self.config.data_dir), self.config)
         cifar.check_data(folder, self.dataset, self.config.data_dir)
         mesh = local_mesh()
         trainer = cifar.build(self.config, self.dataset, mesh)
-        checkpoints = runs.Checkpoints(folder, create=False)
+        checkpoints = Checkpoints(folder, create=False)
         try:
             if checkpoints.latest() is None:
                 raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Go on with it.")
@@ -69,7 +69,7 @@ class Trained:
         return self.model.features(self._standardized(pixels), train=False).astype(jnp.float32)
 
     def _standardized(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        return pictures.standardize(pixels, self.dataset.mean, self.dataset.std)
+        return preprocess.standardize(pixels, self.dataset.mean, self.dataset.std)
 
     def logits(self, images: np.ndarray, title: str = "") -> np.ndarray:
         """Logits [n k] for any number of pictures, uint8 in 0..255 or floats in 0..1."""

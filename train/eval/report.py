@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import runs
+import run_dir
 
 
 class Results:
@@ -19,7 +19,7 @@ class Results:
     def __init__(self, path: Path) -> None:
         """Goes on from the file if it is there. Raises ValueError if that is no report."""
         self.path = path
-        self.content: dict[str, Any] = runs.read_json(path) if path.exists() else {"run": {}, "suites": {}}
+        self.content: dict[str, Any] = run_dir.read_json(path) if path.exists() else {"run": {}, "suites": {}}
         suites = self.content.get("suites") if isinstance(self.content, dict) else None
         if not isinstance(suites, dict) or not all(isinstance(sections, list) for sections in suites.values()):
             raise ValueError(f"{path} is not a report of train/evaluate.py; move it away to have it made anew.")
@@ -45,7 +45,7 @@ class Results:
     def save(self) -> None:
         """Writes the file, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(self.path, self.content)
+        run_dir.write_json(self.path, self.content)
 
 
 class Section:

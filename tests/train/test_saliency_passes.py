@@ -10,13 +10,13 @@ import pytest
 from flax import nnx
 
 import cifar
-import data
-import guides
+import inputs
 import jaxmix
 import models
-import pictures
 import recipes
+from inputs import preprocess
 from jaxmix import saliency
+from recipes import saliency_passes
 
 SIDE, CLASSES = 16, 5
 LABELS = jnp.arange(6) % CLASSES
@@ -31,14 +31,16 @@ def clean(loss=jaxmix.softmax_bce, side=SIDE):
     pixels = jax.random.randint(jax.random.key(4), (6, side, side, 3), 0, 256).astype(jnp.uint8)
     model = network()
     graph, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
-    return guides.Clean(pictures.normalize(pixels, MEAN, STD), pixels, LABELS, graph, params, statistics, loss)
+    return saliency_passes.Clean(
+        preprocess.normalize(pixels, MEAN, STD), pixels, LABELS, graph, params, statistics, loss
+    )
 
 
 def compiled(function, batch):
     """The function of a clean batch, compiled for batches whose arrays are arguments."""
     rest = {name: getattr(batch, name) for name in ("graph", "loss")}
     arrays = {name: value for name, value in batch._asdict().items() if name not in rest}
-    return jax.jit(lambda arrays: function(guides.Clean(**arrays, **rest))), arrays
+    return jax.jit(lambda arrays: function(saliency_passes.Clean(**arrays, **rest))), arrays
 
 
 def run(function, batch):
@@ -47,7 +49,7 @@ def run(function, batch):
 
 
 def guide_of(method, dataset="cifar10", model="preact-resnet-18"):
-    return recipes.create(method, dataset, 32, model).guide
+    return recipes.cifar.create(method, dataset, 32, model).guide
 
 
 def by_hand(batch, score, train):
@@ -134,14 +136,14 @@ def test_both_gradients_share_their_pass():
 def test_sage_has_the_numbers_of_its_authors(dataset, model, upper, ratio, monkeypatch):
     found = []
     monkeypatch.setattr(jaxmix, "sage", lambda key, images, maps, **options: found.append(options["upper"]))
-    recipe = recipes.create("sage", dataset, 32, model)
+    recipe = recipes.cifar.create("sage", dataset, 32, model)
     recipe.augmentation(jax.random.key(0), None, 0.0, None)
     assert (found, recipe.mixed_weight) == ([upper], ratio)
 
 
 def test_class_activation_averages_to_the_logit_and_moves_the_running_averages():
     batch = clean()
-    guidance = run(guides.class_activation, batch)
+    guidance = run(saliency_passes.class_activation, batch)
     maps, labels = guidance.maps
     logits = run(lambda b: b.network(b.params)(b.images, train=True), batch)
     np.testing.assert_array_equal(labels, LABELS)
@@ -151,7 +153,7 @@ def test_class_activation_averages_to_the_logit_and_moves_the_running_averages()
 
 def test_attention_is_the_mean_activation_on_a_grid_and_leaves_the_network_alone():
     batch = clean(side=28)
-    guidance = run(partial(guides.attention, cells=7), batch)
+    guidance = run(partial(saliency_passes.attention, cells=7), batch)
     features = run(lambda b: b.network(b.params).features(b.images, train=False), batch)
     assert features.shape[1:3] == (7, 7)
     np.testing.assert_allclose(guidance.maps[0], features.mean(-1), rtol=1e-5, atol=1e-6)
@@ -160,14 +162,14 @@ def test_attention_is_the_mean_activation_on_a_grid_and_leaves_the_network_alone
 
 def test_fine_grained_saliency_is_that_of_the_grey_levels():
     batch = clean()
-    (maps,) = guides.fine_grained(batch).maps
+    (maps,) = saliency_passes.fine_grained(batch).maps
     np.testing.assert_array_equal(maps, saliency.fine_grained(batch.pixels))
 
 
 def test_a_guides_maps_do_not_depend_on_the_scale_of_the_clean_loss():
     batch = clean()
     one, other = (
-        run(partial(guide_of("sage"), objective=partial(guides.training_loss, weight=weight)), batch)
+        run(partial(guide_of("sage"), objective=partial(saliency_passes.training_loss, weight=weight)), batch)
         for weight in (0.3, 0.9)
     )
     assert_close(*(saliency.normalize(guidance.maps[0]) for guidance in (one, other)))
@@ -176,7 +178,7 @@ def test_a_guides_maps_do_not_depend_on_the_scale_of_the_clean_loss():
 
 def trainer(method):
     config = cifar.Config(method=method, limit_train=64, limit_test=8, batch_size=32, epochs=1, weight_decay=0.0)
-    dataset = cifar.limited(data.load("digits", config.data_dir), config)
+    dataset = cifar.limited(inputs.load("digits", config.data_dir), config)
     mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
     return cifar.build(cifar.resolved(config, dataset), dataset, mesh)
 
@@ -187,7 +189,7 @@ def test_a_step_learns_from_what_the_guide_left_and_goes_on_from_its_statistics(
     def guide(batch):
         ones = jax.tree.map(jnp.ones_like, batch.params)
         many = jax.tree.map(lambda x: jnp.full_like(x, 1e4), batch.statistics)
-        return guides.Guidance((jnp.ones(batch.images.shape[:3]),), ones, many)
+        return saliency_passes.Guidance((jnp.ones(batch.images.shape[:3]),), ones, many)
 
     learner.recipe = learner.recipe._replace(guide=guide, mixed_weight=0.0)
     state = learner.fresh()

@@ -1,0 +1,5 @@
+"""What each method trains with: the type of a recipe, and one table of them for each setting."""
+
+from recipes import cifar, core, saliency_passes, views
+
+__all__ = ["cifar", "core", "saliency_passes", "views"]

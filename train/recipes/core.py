@@ -1,0 +1,116 @@
+"""The recipe of a method, and how it acts in one forward pass."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+import jaxmix
+from jaxmix.mix import Mix
+from recipes.saliency_passes import Guide
+from recipes.views import Views, fold, mixed_alike, unfold
+
+__all__ = ["LOSSES", "Augmentation", "Loss", "Mixing", "Recipe", "Regularization"]
+
+# augmentation(key, images or features [b h w c], progress, *maps) -> (mixed, Mix); progress goes from 0 to 1 over the
+# training.
+Augmentation = Callable[..., tuple[jax.Array, Mix]]
+# regularization(key, features [b h w c], progress, stages left after these features) -> features
+Regularization = Callable[[jax.Array, jax.Array, ArrayLike, int], jax.Array]
+Loss = Callable[..., jax.Array]
+
+LOSSES: dict[str, Loss] = {"cross_entropy": jaxmix.cross_entropy, "softmax_bce": jaxmix.softmax_bce}
+
+
+class Recipe(NamedTuple):
+    """A method, ready for training.
+
+    augmentation: mixes; None if the method doesn't
+    points: the network's mixing points (see `models`) of which one is drawn for every batch; (0,) is the input
+    guide: finds the maps that the augmentation takes; None if it takes none
+    mixed_weight: of the loss of the mixed pictures, where the guide learns from the clean ones too
+    regularization: what happens to the features after each stage; None for nothing
+    views: makes the views of each picture that the network learns from, before mixing; None for the picture alone
+    consistency: weight of the divergence between the predictions for the views; the loss itself is of the first view
+    loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
+    weight_decay: the L2 penalty that the paper's results were trained with
+    padding: of the random crops on CIFAR that the paper's results were trained with
+    epochs: of training on CIFAR
+    """
+
+    augmentation: Augmentation | None = None
+    points: tuple[int, ...] = (0,)
+    guide: Guide | None = None
+    mixed_weight: float = 1.0
+    regularization: Regularization | None = None
+    views: Views | None = None
+    consistency: float = 0.0
+    loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
+    weight_decay: float = 5e-4
+    padding: int = 4
+    epochs: int = 200
+
+
+class Mixing:
+    """The `hidden` function of one forward pass: acts as the recipe says, and remembers how the labels were mixed.
+
+    After the pass `mix` says how the labels of the batch were mixed (None: not at all). Of a mix at a hidden point only
+    the label's part is kept, since masks differ in size from point to point.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        key: jax.Array,
+        progress: ArrayLike,
+        points: int,
+        maps: tuple[jax.Array, ...] = (),
+        views: int = 1,
+    ) -> None:
+        """`points` is the number of mixing points of the network; the maps are what the recipe's guide found; `views`
+        is how many rows of the batch show the same picture, and are mixed alike.
+        """
+        self.recipe, self.progress, self.points, self.maps, self.views = recipe, progress, points, maps, views
+        self.mix: Mix | None = None
+        choice_key, *keys = jax.random.split(key, points + 1)
+        self.keys = keys
+        # One point needs no draw: its mix is then the plain augmentation of the input.
+        self.chosen = jax.random.choice(choice_key, jnp.asarray(recipe.points, jnp.int32))
+
+    def __call__(self, point: int, features: jax.Array) -> jax.Array:
+        recipe = self.recipe
+        if recipe.augmentation is not None and point in recipe.points:
+            features = self._mixed(point, features, recipe.augmentation)
+        if recipe.regularization is not None and point > 1:
+            features = recipe.regularization(self.keys[point], features, self.progress, self.points - 1 - point)
+        return features
+
+    def _mixed(self, point: int, features: jax.Array, augmentation: Augmentation) -> jax.Array:
+        if len(self.recipe.points) == 1:
+            seen = unfold(features, self.views)
+            first, self.mix = augmentation(self.keys[point], seen[0], self.progress, *self.maps)
+            return fold(mixed_alike(first, self.mix, seen))
+
+        def mixed() -> tuple[jax.Array, Mix]:
+            result, mix = augmentation(self.keys[point], features, self.progress)
+            return result, _labels_only(mix)
+
+        before = _unmixed(jax.eval_shape(mixed)[1]) if self.mix is None else self.mix
+        # A branch, not a selection: only the drawn point pays for mixing.
+        features, self.mix = jax.lax.cond(self.chosen == point, mixed, lambda: (features, before))
+        return features
+
+
+def _labels_only(mix: Mix) -> Mix:
+    """The same mix of labels, with masks of one number per slot."""
+    return Mix(mix.source, mix.weight, mix.weight[:, :, None, None], (None,) * mix.weight.shape[1])
+
+
+def _unmixed(like: Mix) -> Mix:
+    """Every sample's own label alone, in as many slots as `like` has."""
+    size, slots = like.weight.shape
+    own = jnp.broadcast_to(jnp.arange(size, dtype=like.source.dtype)[:, None], (size, slots))
+    weight = jnp.zeros((size, slots), like.weight.dtype).at[:, 0].set(1)
+    return Mix(own, weight, weight[:, :, None, None], (None,) * slots)
