@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import arguments, forms, placement
-from jaxmix.mix import Mix
+from jaxmix import arguments, forms, sharding
+from jaxmix.mix import Mix, identity
 
 Method = Callable[..., tuple[jax.Array, Mix]]
 
@@ -67,10 +67,10 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
         inner, fresh = _deeper(method), _refreshed(key)
 
         def mixed():
-            return placement.varying(x, inner(fresh(), batch, *maps, **options))
+            return sharding.varying(x, inner(fresh(), batch, *maps, **options))
 
         def plain():
-            return placement.varying(x, (x, forms.identity(jax.eval_shape(mixed)[1])))
+            return sharding.varying(x, (x, identity(x.shape[0], jax.eval_shape(mixed)[1])))
 
         if not per_batch:
             return _where(hit, mixed(), plain())
@@ -115,7 +115,7 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
 
         def branch(method):
             images, mix = call(method)
-            return placement.varying(x, (images, forms.conform(mix, form)))
+            return sharding.varying(x, (images, forms.conform(mix, form)))
 
         return _branch(choice, [functools.partial(branch, method) for method in methods])
 
@@ -150,7 +150,7 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
 
     def parts(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
         x = arguments.images(batch)
-        return placement.like(x, 1, functools.partial(mixed, **options), key, x, *maps)
+        return sharding.like(x, 1, functools.partial(mixed, **options), key, x, *maps)
 
     def mixed(key, x, *maps, **options):
         edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int)

@@ -16,16 +16,6 @@ from jaxmix.warps import Chain, Warp
 Form = tuple[int, int, list[list[Warp]]]
 
 
-def identity(mix: Mix) -> Mix:
-    """The mix of the same form (given as arrays or as their shapes) that leaves every sample as it is."""
-    size, slots = mix.weight.shape
-    own = jax.nn.one_hot(jnp.zeros(size, jnp.int32), slots, dtype=mix.weight.dtype)
-    source = jnp.broadcast_to(jnp.arange(size, dtype=mix.source.dtype)[:, None], mix.source.shape)
-    mask = jnp.broadcast_to(own[:, :, None, None], mix.mask.shape)
-    warps = tuple(None if warp is None else warp.still() for warp in mix.warps)
-    return Mix(source, own, mask, warps)
-
-
 def common(mixes: Sequence[Mix]) -> Form:
     """The form that holds each of the mixes, which may be given by their shapes."""
     height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))

@@ -1,4 +1,4 @@
-"""A mix is data. Two equations carry every method, and this file is both of them:
+"""A mix is data: `Mix`, and the two equations that every method comes down to.
 
 image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
 label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
@@ -11,25 +11,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, placement
+from jaxmix import arguments
+from jaxmix.dtypes import narrow, widen
 from jaxmix.numerics import barrier
+from jaxmix.sharding import sharded_like
 from jaxmix.warps import Warp
+
+__all__ = ["Mix", "apply", "evenly", "identity", "majority", "one_hot", "pair", "targets"]
 
 
 class Mix(NamedTuple):
     """How a batch of b samples was mixed, each output from s slots.
 
-    source: Int[b s]       which sample of the batch fills each slot; slot 0 is the sample itself, always
+    source: Int[b s]       index of the sample that fills each slot; slot 0 is always the sample itself
     weight: Float[b s]     float32, the slot's share of the label, 0 or more; rows need not sum to 1
     mask:   Float[b s h w] float32, the slot's share of each pixel; h and w may be 1, or divide the images' height and
                            width (each mask pixel then covers a block of image pixels)
-    warps:  one per slot   moves the slot's picture before it is blended; None leaves it where it is
+    warps:  one per slot   moves the slot's image before it is blended; None leaves it where it is
     """
 
     source: Int[Array, "b s"]
     weight: Float[Array, "b s"]
     mask: Float[Array, "b s h w"]
     warps: tuple[Warp | None, ...]
+
+    def offset(self, by: Array | int) -> "Mix":
+        """The mix of the same samples as a part of a larger batch, the first of them at index `by`."""
+        return self._replace(source=self.source + jnp.asarray(by, self.source.dtype))
 
 
 def pair(
@@ -38,14 +46,14 @@ def pair(
     covered: Float[Array, "#b"] | None = None,
     warp: Warp | None = None,
 ) -> Mix:
-    """The mix of every sample with its partner: two slots.
+    """Pair every sample with its partner: a mix of two slots.
 
     Args:
         partner: index of each sample's partner, Int[b].
         mask: the partner's share of each pixel, in [0, 1], [b h w] or [1 h w] for one mask for the whole batch.
         covered: sum of the mask over its pixels, [b] or [1], where it is known without counting. The label is shared
             as the pixels are.
-        warp: moves the partner's picture before it is blended.
+        warp: moves the partner's image before it is blended.
 
     Raises:
         ValueError: a mask that isn't [b h w], or indices that aren't [b] or are out of range.
@@ -70,26 +78,37 @@ def pair(
     return Mix(source, weight, masks, (None, warp))
 
 
-def unmixed(size: int) -> Mix:
-    """The mix of one slot that leaves every sample alone: of methods that keep labels and make their own pictures."""
-    source = jnp.arange(size, dtype=jnp.int32)[:, None]
-    return Mix(source, jnp.ones((size, 1), jnp.float32), jnp.ones((size, 1, 1, 1), jnp.float32), (None,))
+def identity(size: int, like: Mix | None = None) -> Mix:
+    """The mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
+
+    Args:
+        size: number of samples b.
+        like: a mix of b samples, as arrays or as their shapes (`jax.eval_shape`), whose structure is wanted.
+
+    >>> identity(2).weight.tolist()
+    [[1.0], [1.0]]
+    """
+    shape, warps = ((size, 1, 1, 1), (None,)) if like is None else (like.mask.shape, like.warps)
+    weight = jax.nn.one_hot(jnp.zeros(size, jnp.int32), shape[1], dtype=jnp.float32)
+    source = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[:, None], weight.shape)
+    mask = jnp.broadcast_to(weight[:, :, None, None], shape)
+    return Mix(source, weight, mask, tuple(None if warp is None else warp.still() for warp in warps))
 
 
 def apply(mix: Mix, x: Array) -> Array:
-    """Blend pictures, segmentation maps (one-hot), depth maps or features as the mix says.
+    """Blend images, segmentation maps (one-hot), depth maps or features as a mix describes.
 
         out[b] = sum over s of mask[b, s] * warp_s(x[source[b, s]])
 
     Args:
-        mix: from any method, with a mask of one number per slot, or of a size that fits x: where x is larger than the
+        mix: from any method, with a mask of one scalar per slot, or of a size that fits x: where x is larger than the
             mask each mask pixel covers a block of x, where x is smaller each pixel of x takes the mean of its block.
-        x: [b h w ...], floating or uint8. With masks of one number per slot any rank will do, e.g. [b d].
+        x: [b h w ...], floating or uint8. With masks of one scalar per slot any rank is accepted, e.g. [b d].
 
     Returns:
         An array like x, of its dtype. Blended in float32 (float64 for float64); uint8 is rounded to nearest. Under
-        masks of 0 and 1 finite numbers are copied exactly (-0 as 0). A number that isn't finite makes NaN of its pixel
-        in every output that has its sample in a slot, also where the mask is 0.
+        masks of 0 and 1 finite values are copied exactly (-0 as 0). A value that isn't finite makes its pixel NaN in
+        every output that has its sample in a slot, also where the mask is 0.
 
     Raises:
         ValueError: x has another batch size, a size that the mask doesn't fit, or a dtype that can't be blended.
@@ -102,21 +121,22 @@ def apply(mix: Mix, x: Array) -> Array:
     size = mix.source.shape[0]
     if x.ndim == 0 or x.shape[0] != size:
         raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")
-    return placement.like(x, x.ndim, _blend, mix, x)
+    return _blend(mix, x)
 
 
+@sharded_like("x", axes=None)
 def _blend(mix: Mix, x: Array) -> Array:
     parts = []
     for slot, warp in enumerate(mix.warps):
         # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
         moved = x if slot == 0 else x[mix.source[:, slot]]
-        moved = _widen(moved if warp is None else warp(moved))
+        moved = widen(moved if warp is None else warp(moved))
         parts.append(_fit(mix.mask[:, slot], x.shape).astype(moved.dtype) * moved)
-    return _narrow(sum(parts[1:], start=parts[0]), x.dtype)
+    return narrow(sum(parts[1:], start=parts[0]), x.dtype)
 
 
 def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Array, "b k"]:
-    """The mixed labels as dense targets, for BCE, distillation or other people's losses.
+    """Mix labels into dense targets, for BCE, distillation or other losses.
 
         out[b] = sum over s of weight[b, s] * y[source[b, s]]
 
@@ -135,16 +155,17 @@ def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Ar
     dense = one_hot(labels, num_classes)
     if dense.shape[0] != mix.source.shape[0]:
         raise ValueError(f"the mix is of {mix.source.shape[0]} samples, but there are {dense.shape[0]} labels")
-    return placement.like(dense, 1, _combine, mix, dense)
+    return _combine(mix, dense)
 
 
+@sharded_like("dense")
 def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
     parts = [dense if slot == 0 else dense[mix.source[:, slot]] for slot in range(mix.source.shape[1])]
     return sum((mix.weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
 
 
 def one_hot(labels: Array, num_classes: int | None) -> Float[Array, "b k"]:
-    """Labels as float32 [b k]: class ids Int[b] made dense (an id out of range gives NaN), soft labels as they are."""
+    """Convert labels to float32 [b k]: class ids Int[b] one-hot (NaN where out of range), soft labels as they are."""
     labels = jnp.asarray(labels)
     integer = jnp.issubdtype(labels.dtype, jnp.integer)
     if labels.ndim == 1 and integer:
@@ -163,7 +184,7 @@ def one_hot(labels: Array, num_classes: int | None) -> Float[Array, "b k"]:
 
 
 def majority(mix: Mix) -> Mix:
-    """The mix with its whole label given to the slot of largest weight, the first of equals: One-hot CutMix.
+    """Give the whole label to the slot of largest weight, the first of equals: One-hot CutMix.
 
     Reference: Yun et al., CutMix, ICCV 2019, section 4.1.3.
 
@@ -175,7 +196,7 @@ def majority(mix: Mix) -> Mix:
 
 
 def evenly(mix: Mix) -> Mix:
-    """The mix with its label shared by all slots alike, whatever their area: Complete-label CutMix.
+    """Share the label equally among all slots, whatever their area: Complete-label CutMix.
 
     Reference: Yun et al., CutMix, ICCV 2019, section 4.1.3.
 
@@ -186,7 +207,7 @@ def evenly(mix: Mix) -> Mix:
 
 
 def _fit(mask: Float[Array, "b h w"], shape: tuple[int, ...]) -> Array:
-    """The mask at the resolution of an array [b h w ...], with axes of length 1 for what follows."""
+    """Resize the mask to an array [b h w ...], with axes of length 1 for the others."""
     size, height, width = mask.shape
     if (height, width) == (1, 1):
         return mask.reshape(size, *[1] * (len(shape) - 1))
@@ -203,14 +224,3 @@ def _fit(mask: Float[Array, "b h w"], shape: tuple[int, ...]) -> Array:
                 "are multiples of the mask's or divide them: resize x first"
             )
     return mask.reshape(*mask.shape, *[1] * (len(shape) - 3))
-
-
-def _widen(x: Array) -> Array:
-    """Shares are float32, so everything is blended in float32 at least."""
-    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-
-
-def _narrow(x: Array, dtype: jnp.dtype) -> Array:
-    if dtype == jnp.uint8:
-        x = jnp.clip(jnp.round(x), 0, 255)
-    return x.astype(dtype)

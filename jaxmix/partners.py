@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from jaxmix import placement
+from jaxmix import sharding
 
 
 def following(size: int) -> Int[Array, "b"]:
@@ -30,7 +30,7 @@ def within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
 
     Each group is put in a random circle, and every member meets the next one.
     """
-    return placement.like(group, 1, _circles, key, group)
+    return sharding.like(group, 1, _circles, key, group)
 
 
 def _circles(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:

@@ -1,21 +1,32 @@
-"""Many devices: the same augmentation on every device's own part of the batch."""
+"""Batches sharded over devices: augmentation of every device's own part, and results sharded like an argument."""
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, Self, runtime_checkable
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxmix.mix import Mix
+__all__ = ["per_device"]
+
+
+@runtime_checkable
+class HoldsIndices(Protocol):
+    """A pytree that holds indices of the batch, as `Mix` does."""
+
+    def offset(self, by: jax.Array | int) -> Self:
+        """The same pytree with its indices increased."""
+        ...
 
 
 def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
     """Run an augmentation on every device's own part of the batch: no communication, no pair across devices.
 
     On a batch that is sharded over devices a method called as it is sees the whole batch: its result doesn't depend on
-    how many devices there are, but partners have to travel. Here nothing travels, and each device draws from its own
-    key, so the result does depend on the number of devices.
+    the number of devices, but partners have to travel. Here nothing travels, and each device samples from its own key,
+    so the result does depend on the number of devices.
 
     Args:
         augment: `(key, batch, *maps) -> pytree`, where arrays of batch, maps and result have the leading axis b: a
@@ -24,10 +35,10 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
 
     Returns:
         A function of the same form, for batches whose size is a multiple of the number of devices. In every `Mix` that
-        comes back, `source` holds places in the whole batch, so that labels can be mixed outside too.
+        it returns, `source` holds indices of the whole batch, so that labels can be mixed outside too.
 
     Raises:
-        ValueError: a batch that doesn't divide by the number of devices.
+        ValueError: a batch size that isn't a multiple of the number of devices.
 
     >>> from jaxmix.methods.cutmix import cutmix
     >>> mesh = jax.make_mesh((1,), ("data",))
@@ -38,17 +49,14 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
     axes = tuple(mesh.axis_names)
     sharded = PartitionSpec(axes)
 
-    def local(key, *arguments):
-        place = jax.lax.axis_index(axes)
-        result = augment(jax.random.fold_in(key, place), *arguments)
+    def local(key: jax.Array, *arguments: Any) -> Any:
+        device = jax.lax.axis_index(axes)
+        result = augment(jax.random.fold_in(key, device), *arguments)
 
-        def globally(part):
-            if not isinstance(part, Mix):
-                return part
-            offset = (place * part.source.shape[0]).astype(part.source.dtype)
-            return part._replace(source=part.source + offset)
+        def globally(part: Any) -> Any:
+            return part.offset(device * jax.tree.leaves(part)[0].shape[0]) if isinstance(part, HoldsIndices) else part
 
-        return jax.tree.map(globally, result, is_leaf=lambda part: isinstance(part, Mix))
+        return jax.tree.map(globally, result, is_leaf=lambda part: isinstance(part, HoldsIndices))
 
     def everywhere(key: jax.Array, batch: Any, *maps: Any) -> Any:
         for leaf in jax.tree.leaves((batch, maps)):
@@ -63,3 +71,59 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
         return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=sharded)(key, batch, *maps)
 
     return everywhere
+
+
+def sharded_like(name: str, axes: int | None = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function whose results are to be sharded as its argument `name` is, along that many leading axes.
+
+    On meshes with explicit axes (JAX's default) a gather from a sharded axis is an error unless the program says how
+    its result is sharded; with the decorator the compiler inserts the communication. Elsewhere the function is called
+    as it is. With `axes=None` all axes of the argument count. Arguments that aren't arrays are static.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            sharding = jax.typeof(bound.arguments[name]).sharding
+            kinds = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
+            explicit = tuple(axis for axis, kind in kinds if kind == AxisType.Explicit)
+            if not explicit:
+                return function(*args, **kwargs)
+            leaves, structure = jax.tree.flatten((args, kwargs))
+            arrays = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
+
+            def on_arrays(*given: Any) -> Any:
+                rest = iter(given)
+                filled = [next(rest) if array else leaf for leaf, array in zip(leaves, arrays, strict=True)]
+                positional, keyword = jax.tree.unflatten(structure, filled)
+                return function(*positional, **keyword)
+
+            place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:axes]))
+            spread = jax.sharding.auto_axes(on_arrays, axes=explicit, out_sharding=place)
+            return jax.jit(spread)(*[leaf for leaf, array in zip(leaves, arrays, strict=True) if array])
+
+        return call
+
+    return decorate
+
+
+def varying(x: jax.Array, tree: Any) -> Any:
+    """Mark the arrays of a pytree as differing between the devices of a shard_map wherever x does.
+
+    Branches of a cond or switch must agree in this, and a branch may hold constants.
+    """
+    axes = jax.typeof(x).manual_axis_type.varying
+
+    def mark(leaf: jax.Array) -> jax.Array:
+        missing = tuple(axes - jax.typeof(leaf).manual_axis_type.varying)
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(mark, tree) if axes else tree
+
+
+def like(x: jax.Array, axes: int, call: Callable[..., Any], *arguments: Any) -> Any:
+    """`call(*arguments)`, sharded as x is along its first axes."""
+    return sharded_like("x", axes)(lambda x, arguments: call(*arguments))(x, arguments)

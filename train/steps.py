@@ -22,7 +22,7 @@ import models
 from inputs import preprocess
 from inputs.dataset import Dataset
 from jaxmix import accuracy, jsd
-from jaxmix.mix import Mix, unmixed
+from jaxmix.mix import Mix, identity
 from recipes import core, saliency_passes, views
 
 # How many batches are looked through for a mixed one to show: a method that mixes every second one will have come by.
@@ -287,7 +287,7 @@ class Trainer:
         original, before, mixed = (
             preprocess.restore(batch, self.dataset.mean, self.dataset.std) for batch in (images, *last)
         )
-        mix = unmixed(images.shape[0]) if mixing.mix is None else mixing.mix
+        mix = identity(images.shape[0]) if mixing.mix is None else mixing.mix
         preview = Preview(original, mixed, mix, labels, maps[0] if maps else None)
         return preview, original if self.recipe.augmentation is None else before
 

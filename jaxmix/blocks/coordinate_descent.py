@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import placement
+from jaxmix import sharding
 from jaxmix.blocks.potts import potts
 
 Crowding = Callable[[Array, Array, Array], Array]
@@ -104,7 +104,7 @@ def share(
 
     parents = jnp.stack([start, start], -1)
     masses = jnp.where(real[..., None], _mass(parents, inputs), 0.0)
-    state = placement.varying(cost, (masses, jnp.moveaxis(parents, 1, 0)))
+    state = sharding.varying(cost, (masses, jnp.moveaxis(parents, 1, 0)))
     (_, parents), _ = jax.lax.scan(sweep, state, jnp.arange(iterations, dtype=jnp.int32))
     return jnp.moveaxis(parents, 0, 1)
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import placement
+from jaxmix import sharding
 from jaxmix.blocks import min_sum
 
 # Shares of what a chain can spare that it gives on the way there, and of the rest on the way back: more, and the first
@@ -83,7 +83,7 @@ def minimize(
 
     rows = min_sum.turn(tuple(x / 2 for x in costs))
     start = jnp.int32(0), rows, jnp.zeros_like(costs[0]), jnp.full_like(rounding, jnp.inf)
-    _, _, z, gap = jax.lax.while_loop(unfinished, proceed, placement.varying(down, start))
+    _, _, z, gap = jax.lax.while_loop(unfinished, proceed, sharding.varying(down, start))
     return z, jnp.maximum(gap, 0)
 
 
@@ -109,7 +109,7 @@ def _choose(later: min_sum.Costs, down: Array, right: Array, slack: Float[Array,
 
     # Blocks on one antidiagonal don't touch, so they choose at the same time.
     diagonals = jax.tree.map(_skew, (later, down, right))
-    z = jax.lax.scan(step, placement.varying(down, jnp.zeros_like(down[:, 0])), diagonals)[1]
+    z = jax.lax.scan(step, sharding.varying(down, jnp.zeros_like(down[:, 0])), diagonals)[1]
     return _unskew(z, columns)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxmix import arguments, placement
+from jaxmix import arguments, sharding
 from jaxmix.blocks.dual_decomposition import minimize
 from jaxmix.blocks.min_sum import Costs
 from jaxmix.numerics import barrier
@@ -88,7 +88,7 @@ def certified(
     [[[[1.0, 1.0], [1.0, 1.0]]], [0.0]]
     """
     arrays = _arrays(own, other, prior, vertical, horizontal)
-    return placement.like(arrays[0], 1, _solve, *arrays, jnp.int32(arguments.count("iterations", iterations)))
+    return sharding.like(arrays[0], 1, _solve, *arrays, jnp.int32(arguments.count("iterations", iterations)))
 
 
 def energy(

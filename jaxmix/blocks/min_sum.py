@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxmix import placement
+from jaxmix import sharding
 
 Costs = tuple[Array, ...]
 
@@ -43,7 +43,7 @@ def messages(costs: Costs, weights: Array, *, backward: bool) -> tuple[Costs, Fl
 
     start = _silence(costs), jnp.zeros_like(costs[0][0])
     (_, least), heard = jax.lax.scan(
-        step, placement.varying(costs[0], start), (costs, _next(weights, backward)), reverse=backward
+        step, sharding.varying(costs[0], start), (costs, _next(weights, backward)), reverse=backward
     )
     return heard, least
 
@@ -75,7 +75,7 @@ def _give(costs: Costs, heard: Costs, weights: Array, share: float, *, backward:
         left = tuple(x - share * (x + y + z) for x, y, z in zip(here, heard, told, strict=True))
         return _message(plus(left, told), weight)[0], (left, told)
 
-    start = placement.varying(costs[0], _silence(costs))
+    start = sharding.varying(costs[0], _silence(costs))
     return jax.lax.scan(step, start, (costs, heard, _next(weights, backward)), reverse=backward)[1]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import arguments, placement
+from jaxmix import arguments, sharding
 
 
 def transport(
@@ -77,7 +77,7 @@ def transport(
 
     # Before the first round visible blocks have asked for their own places; the others would get none by that.
     start = jnp.int32(0), jnp.zeros((size, blocks), rank.dtype), ~visible, jnp.where(visible, block, blocks)
-    shown = jax.lax.while_loop(unsettled, ask, placement.varying(saliency, start))[3]
+    shown = jax.lax.while_loop(unsettled, ask, sharding.varying(saliency, start))[3]
     return jnp.where(visible, shown, -1)
 
 

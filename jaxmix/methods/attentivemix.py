@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import arguments, masks, placement
+from jaxmix import arguments, masks, sharding
 from jaxmix.mix import Mix, apply, pair
 from jaxmix.numerics import barrier, hide_constant
 from jaxmix.saliency import flat_unless_finite
@@ -67,7 +67,7 @@ def attentivemix(
     number = (
         arguments.number("cells", cells, low=1, high=grid)[None] if alpha is None else _drawn(key, alpha, grid, draws)
     )
-    chosen = placement.like(maps, 1, _top, maps, partner, number)
+    chosen = sharding.like(maps, 1, _top, maps, partner, number)
     mix = pair(partner, *masks.cells(chosen, height, width))
     return apply(mix, x), mix
 

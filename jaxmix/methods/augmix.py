@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import arguments, placement, sampling
-from jaxmix.mix import Mix, unmixed
+from jaxmix import arguments, sampling, sharding
+from jaxmix.mix import Mix, identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
 from jaxmix.pixels.random_operations import RangedOperation, Sampled, chained
@@ -98,7 +98,7 @@ def augmix(
     ((4, 32, 32, 3), (4, 1))
     """
     x = arguments.images(batch)
-    return _views(key, x, 1, severity, width, depth, alpha, operations)[0], unmixed(x.shape[0])
+    return _views(key, x, 1, severity, width, depth, alpha, operations)[0], identity(x.shape[0])
 
 
 def augmix_views(
@@ -145,7 +145,7 @@ def _views(key, x, views, severity, width, depth, alpha, moves):
     drawn = draw(chains_key, size, number, severity, depth, len(arguments.some("operations", moves)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = sampling.beta(skip_key, alpha, size * views).reshape(size, views)
-    made = placement.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
+    made = sharding.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
     return jnp.moveaxis(made, 1, 0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, placement
+from jaxmix import arguments, sharding
 from jaxmix.blocks import coordinate_descent, groups
 from jaxmix.blocks.costs import pool
 from jaxmix.mix import Mix, apply
@@ -113,7 +113,7 @@ def comixup(
     )
     solve = functools.partial(fill, iterations=arguments.count("iterations", iterations), crowding=crowding)
     start = anybody(start_key, real, arguments.blocks(blocks, x))
-    mix = placement.like(x, 1, solve, maps, dirichlet(wanted_key, weights.alpha, real), start, weights)
+    mix = sharding.like(x, 1, solve, maps, dirichlet(wanted_key, weights.alpha, real), start, weights)
     return apply(mix, x), mix
 
 

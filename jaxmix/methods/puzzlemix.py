@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, placement, sampling, warps
+from jaxmix import arguments, sampling, sharding, warps
 from jaxmix.blocks import costs
 from jaxmix.blocks.labeling import label
 from jaxmix.blocks.transport import refine
@@ -125,7 +125,7 @@ def puzzlemix(
     share = jnp.broadcast_to(sampling.beta(share_key, alpha, draws), partner.shape)
     drawn = jax.random.randint(layout_key, (), 0, len(layouts), jnp.int32)
     solve = functools.partial(_solve, layouts=layouts, **options)
-    mix = placement.like(x, 1, solve, drawn, jax.lax.stop_gradient(x), maps, partner, share, weights)
+    mix = sharding.like(x, 1, solve, drawn, jax.lax.stop_gradient(x), maps, partner, share, weights)
     return apply(mix, x), mix
 
 
@@ -189,7 +189,7 @@ def _solved(x, maps, partner, share, weights, *, layout, finest, **options) -> M
     if layout.moves:
         moved = move(z, maps, partner, weights.distance, layout.moves)
         mix = mix._replace(warps=tuple(warps.Blocks(refine(source, *finest.moves)) for source in moved))
-    return placement.varying(x, mix)
+    return sharding.varying(x, mix)
 
 
 def _finer(z: Float[Array, "b n m"], rows: int, columns: int) -> Float[Array, "b rows columns"]:

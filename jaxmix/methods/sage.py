@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, placement, sampling, shifts, warps
+from jaxmix import arguments, sampling, sharding, shifts, warps
 from jaxmix.mix import Mix, apply, pair
 from jaxmix.numerics import barrier
 from jaxmix.saliency import normalize, smooth
@@ -78,7 +78,7 @@ def sage(
     maps = normalize(smooth(arguments.maps("saliency", saliency, x)))
     own = barrier(arguments.number("upper", upper, high=1.0) * sampling.beta(share_key, alpha, draws))
     solve = functools.partial(arrange, search, x.shape[1], x.shape[2])
-    mix = placement.like(x, 1, solve, search_key, maps, own, partner)
+    mix = sharding.like(x, 1, solve, search_key, maps, own, partner)
     return apply(mix, x), mix
 
 

@@ -6,7 +6,7 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, masks, placement, sampling
+from jaxmix import arguments, masks, sampling, sharding
 from jaxmix.mix import Mix, apply, pair
 from jaxmix.saliency import peak
 
@@ -60,7 +60,7 @@ def saliencymix(
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     maps, (height, width) = arguments.maps("saliency", saliency, x), x.shape[1:3]
     share = sampling.beta(key, alpha, draws)
-    center = placement.like(maps, 0, functools.partial(_center, height, width), maps, partner[:draws])
+    center = sharding.like(maps, 0, functools.partial(_center, height, width), maps, partner[:draws])
     mix = pair(partner, *masks.outer(*masks.even_box(share, center, height, width)))
     return apply(mix, x), mix
 

@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, masks, placement, saliency, sampling, warps
+from jaxmix import arguments, masks, saliency, sampling, sharding, warps
 from jaxmix.mix import Mix, apply, pair
 
 
@@ -88,7 +88,7 @@ def paste(
     mask, area = jnp.where(mixed[:, None, None], mask, 0), jnp.where(mixed, area, 0)
     warp = warps.Interpolate(*(_stretch(*profiles, size) for profiles in zip(target, source, strict=True)))
     mix = pair(partner, mask, area, warp)
-    weight = placement.like(percentage, 1, _weights, percentage, partner, target, source, mix.weight, doubled)
+    weight = sharding.like(percentage, 1, _weights, percentage, partner, target, source, mix.weight, doubled)
     return mix._replace(weight=jnp.where(mixed[:, None], weight, mix.weight))
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
-from jaxmix import placement
+from jaxmix import sharding
 from jaxmix.pixels import affine, lookup_tables, packing
 from jaxmix.pixels.affine import AffineWarp, Interpolation
 from jaxmix.pixels.filters import Filter
@@ -79,7 +79,7 @@ def one_by_one(operations, frame, pictures, index, amount):
     branches = [functools.partial(single, operation, frame, channels) for operation in operations]
 
     def step(picture, chosen):
-        return placement.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
+        return sharding.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
 
     def chain(item):
         place, *steps = item

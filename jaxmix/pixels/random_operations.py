@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from jaxmix import placement
-from jaxmix.mix import Mix, unmixed
+from jaxmix import sharding
+from jaxmix.mix import Mix, identity
 from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
 from jaxmix.pixels.operation_chains import PLAIN, Frame, Operation, run
@@ -67,7 +67,7 @@ def changed(
     x: Array, drawn: Sampled, moves: Sequence[RangedOperation], interpolation: Interpolation
 ) -> tuple[Array, Mix]:
     """Pictures like x after the one chain drawn for each, and the mix of methods that keep the label."""
-    return placement.like(x, 1, functools.partial(made, moves, Frame(interpolation)), x, drawn), unmixed(len(x))
+    return sharding.like(x, 1, functools.partial(made, moves, Frame(interpolation)), x, drawn), identity(len(x))
 
 
 def made(moves: Sequence[RangedOperation], frame: Frame, x: Array, drawn: Sampled) -> Array:

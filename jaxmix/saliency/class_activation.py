@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import arguments, placement
+from jaxmix import arguments, sharding
 
 
 def cam(
@@ -49,7 +49,7 @@ def cam(
     if bias.shape != (classes,):
         raise ValueError(f"bias has shape {bias.shape}; wanted [k] with k = {classes}, as the kernel")
     labels, inside = _class_ids(labels, features.shape[0], classes)
-    return placement.like(features, 1, _cam, features, kernel, bias, labels, inside)
+    return sharding.like(features, 1, _cam, features, kernel, bias, labels, inside)
 
 
 def _cam(features, kernel, bias, labels, inside):

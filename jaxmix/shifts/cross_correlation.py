@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxmix import placement
+from jaxmix import sharding
 from jaxmix.shifts import separable_approximation
 
 
@@ -41,7 +41,7 @@ def _summed(spectrum: Callable, own: Array, other: Array, nodes: Array, axis: in
     def add(total, term):
         return jax.tree.map(jnp.add, total, part(*term)), None
 
-    return jax.lax.scan(add, placement.varying(own, zero), terms)[0]
+    return jax.lax.scan(add, sharding.varying(own, zero), terms)[0]
 
 
 def by_products(own, other, nodes):

@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
-from jaxmix import placement
+from jaxmix import sharding
 from jaxmix.shifts.scores import two
 
 
@@ -60,7 +60,7 @@ def _rolled(own, other):
 
     nothing = jnp.full(size, -jnp.inf, jnp.float32), jnp.zeros((size, 2), jnp.int32)
     steps = jnp.int32(0), jnp.int32(height * width)
-    return jax.lax.fori_loop(*steps, compare, placement.varying(own, nothing))[1]
+    return jax.lax.fori_loop(*steps, compare, sharding.varying(own, nothing))[1]
 
 
 def _first_of_best(found, new):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from jaxmix import arguments, placement
+from jaxmix import arguments, sharding
 
 Members = tuple[Int[Array, "b"], Bool[Array, "b"]]
 
@@ -34,7 +34,7 @@ def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     ([2, 1, 0], [True, False, True])
     """
     labels = _labels(labels)
-    return placement.like(labels, 1, _same, key, labels)
+    return sharding.like(labels, 1, _same, key, labels)
 
 
 def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
@@ -55,7 +55,7 @@ def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     ((3,), [True, True, True])
     """
     labels = _labels(labels)
-    return placement.like(labels, 1, _random, key, labels)
+    return sharding.like(labels, 1, _random, key, labels)
 
 
 def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Members:
@@ -80,7 +80,7 @@ def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Mem
     known = arguments.concrete(labels)
     if known is not None and (known.min() < 0 or known.max() >= classes):
         raise ValueError(f"labels go from {known.min()} to {known.max()}; wanted class ids, 0 to {classes - 1}")
-    return placement.like(labels, 1, _next, key, labels, jnp.int32(classes))
+    return sharding.like(labels, 1, _next, key, labels, jnp.int32(classes))
 
 
 @jax.jit
