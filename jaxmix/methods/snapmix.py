@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -134,10 +133,5 @@ def _doubled(labels: ArrayLike | None, size: int, wanted: bool) -> Int[Array, "b
         if wanted:
             raise ValueError("double_same_label needs to know which labels are equal: pass labels, class ids [b]")
         return None
-    shape, dtype = np.shape(labels), jnp.result_type(labels)
-    if shape != (size,) or not jnp.issubdtype(dtype, jnp.integer):
-        raise ValueError(
-            f"labels have shape {shape} and dtype {dtype}; wanted one class id per image, [{size}]: "
-            "call labels.argmax(-1) on soft labels"
-        )
-    return jnp.asarray(labels) if wanted else None
+    ids = arguments.class_ids(labels, (size,))
+    return ids if wanted else None

@@ -85,9 +85,7 @@ def other_class(labels: Int[Array, "b"]) -> Int[Array, "b"]:
     >>> other_class(jnp.array([3, 3, 5, 3])).tolist()
     [2, 2, 3, 2]
     """
-    labels = jnp.asarray(labels)
-    if labels.ndim != 1 or labels.size == 0 or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"labels have shape {labels.shape} and dtype {labels.dtype}; wanted integer class ids [b]")
+    labels = arguments.class_ids(labels)
     known = arguments.concrete(labels)
     if known is not None and (known == known[0]).all():
         raise ValueError(f"all {known.size} labels are {known[0]}; wanted two classes at least: shuffle, or take more")

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxmix import arguments
+
 
 def vector(name: str, values: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
     """One finite number per sample, from low to high, as float64 [n]. What misses 0..1 by rounding is put back."""
@@ -47,14 +49,7 @@ def rows(name: str, values: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, n
         )
     array = array.astype(np.float64)
     _finite(name, array)
-    if ids.shape != array.shape[:1] or ids.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels have shape {ids.shape} and dtype {ids.dtype}; wanted one integer class id for each of "
-            f"{array.shape[0]} samples"
-        )
-    if ids.min() < 0 or ids.max() >= array.shape[1]:
-        raise ValueError(f"labels go from {ids.min()} to {ids.max()}; wanted class ids, 0 to {array.shape[1] - 1}")
-    return array, ids
+    return array, np.asarray(arguments.class_ids(ids, array.shape[:1], array.shape[1]))
 
 
 def _known(name: str, values: Any) -> np.ndarray:

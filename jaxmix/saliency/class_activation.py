@@ -111,14 +111,5 @@ def _features(features: Array) -> Array:
 
 def _class_ids(labels: ArrayLike, size: int, classes: int) -> tuple[Int[Array, "b"], Bool[Array, "b"]]:
     """Class ids within 0..classes - 1, and which of them were so."""
-    shape, dtype = np.shape(labels), jnp.result_type(labels)
-    if shape != (size,) or not jnp.issubdtype(dtype, jnp.integer):
-        raise ValueError(
-            f"labels have shape {shape} and dtype {dtype}; wanted one class id per sample, [{size}]: "
-            "call labels.argmax(-1) on soft labels"
-        )
-    known = arguments.concrete(labels)
-    if known is not None and (known.min() < 0 or known.max() >= classes):
-        raise ValueError(f"labels go from {known.min()} to {known.max()}; wanted class ids, 0 to {classes - 1}")
-    ids = jnp.asarray(labels, jnp.int32)
+    ids = arguments.class_ids(labels, (size,), classes)
     return jnp.clip(ids, 0, classes - 1), (ids >= 0) & (ids < classes)

@@ -187,7 +187,7 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
         (np.zeros((4, 3, 5), int), None, False, r"cam has dtype int64; wanted a floating dtype or uint8"),
         (np.zeros((4, 3, 5), np.float32), None, True, r"double_same_label needs to know.*pass labels"),
         (np.zeros((4, 3, 5), np.float32), np.zeros((4, 7), np.float32), False, r"labels have shape \(4, 7\).*argmax"),
-        (np.zeros((4, 3, 5), np.float32), np.zeros(3, int), True, r"labels have shape \(3,\).*one class id per image"),
+        (np.zeros((4, 3, 5), np.float32), np.zeros(3, int), True, r"labels have shape \(3,\).*integer class ids \[4\]"),
     ],
 )
 def test_maps_and_labels_that_do_not_fit_say_so(cam, labels, doubled, message):

@@ -255,7 +255,7 @@ def test_wrong_rows_say_so(metric):
     rows = np.full((2, 2), 0.5)
     with pytest.raises(ValueError, match=r"labels go from 0 to 2; wanted class ids, 0 to 1"):
         metric(rows, [0, 2])
-    with pytest.raises(ValueError, match=r"labels have shape \(3,\).*each of 2 samples"):
+    with pytest.raises(ValueError, match=r"labels have shape \(3,\).*integer class ids \[2\]"):
         metric(rows, [0, 1, 1])
     with pytest.raises(ValueError, match=r"labels have shape \(2,\) and dtype float64"):
         metric(rows, [0.0, 1.0])

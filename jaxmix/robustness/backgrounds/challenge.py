@@ -1,9 +1,6 @@
 """What predictions on pictures with other backgrounds come to."""
 
-import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxmix import arguments
@@ -31,7 +28,7 @@ def accuracy(
     >>> accuracy(jnp.array([4, 1, 0, 0]), jnp.array([1, 0, 0, 1]), mapping=jnp.array([0, -1, 0, 1, 1])).item()
     0.5
     """
-    labels = _ids("labels", labels, "n")
+    labels = arguments.class_ids(labels, "n")
     return _right(predictions, labels, mapping).mean()
 
 
@@ -143,7 +140,7 @@ def fooling_rates(
     """
     wrong = ~_right(predictions, labels, mapping, across=True)
     classes = jnp.arange(arguments.count("num_classes", num_classes), dtype=jnp.int32)
-    member = classes[:, None] == _ids("labels", labels, "n")[None, :]
+    member = classes[:, None] == arguments.class_ids(labels, "n")[None, :]
     # Counted in whole numbers, so that the order of the sum makes no difference.
     count = (member[:, :, None] & wrong[None]).sum(1, dtype=jnp.int32)
     return count.astype(jnp.float32) / jnp.maximum(member.sum(1), 1).astype(jnp.float32)[:, None]
@@ -151,22 +148,15 @@ def fooling_rates(
 
 def _right(predictions, labels, mapping, across=False):
     """Which predictions [n], or [n m] across backgrounds, are right."""
-    ids, labels = _ids("predictions", predictions, "n m" if across else "n"), _ids("labels", labels, "n")
+    ids, labels = (
+        arguments.class_ids(predictions, "nm" if across else "n", name="predictions"),
+        arguments.class_ids(labels, "n"),
+    )
     if ids.shape[0] != labels.shape[0]:
         raise ValueError(f"predictions have shape {ids.shape} and labels {labels.shape}; wanted as many rows as labels")
     truth = labels[:, None] if across else labels
     if mapping is None:
         return ids == truth
-    table = _ids("mapping", mapping, "k")
+    table = arguments.class_ids(mapping, "k", name="mapping")
     coarse = table[jnp.clip(ids, 0, table.size - 1)]
     return (ids >= 0) & (ids < table.size) & (coarse >= 0) & (coarse == truth)
-
-
-def _ids(name: str, values: ArrayLike, wanted: str) -> jax.Array:
-    shape, dtype = np.shape(values), jnp.result_type(values)
-    if len(shape) != len(wanted.split()) or 0 in shape or not jnp.issubdtype(dtype, jnp.integer):
-        raise ValueError(
-            f"{name} have shape {shape} and dtype {dtype}; wanted class ids [{wanted}], none of them 0: call "
-            "logits.argmax(-1)"
-        )
-    return jnp.asarray(values).astype(jnp.int32)

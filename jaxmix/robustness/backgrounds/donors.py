@@ -6,7 +6,6 @@ sample, Bool[b]; where it doesn't, the index is the sample's own.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from jaxmix import arguments, sharding
@@ -33,7 +32,7 @@ def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     >>> index.tolist(), valid.tolist()
     ([2, 1, 0], [True, False, True])
     """
-    labels = _labels(labels)
+    labels = arguments.class_ids(labels)
     return sharding.like(labels, 1, _same, key, labels)
 
 
@@ -54,7 +53,7 @@ def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     >>> index.shape, valid.tolist()
     ((3,), [True, True, True])
     """
-    labels = _labels(labels)
+    labels = arguments.class_ids(labels)
     return sharding.like(labels, 1, _random, key, labels)
 
 
@@ -76,10 +75,8 @@ def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Mem
     >>> index[:2].tolist(), valid.tolist()
     ([1, 2], [True, True, False, True])
     """
-    labels, classes = _labels(labels), arguments.count("num_classes", num_classes, low=2)
-    known = arguments.concrete(labels)
-    if known is not None and (known.min() < 0 or known.max() >= classes):
-        raise ValueError(f"labels go from {known.min()} to {known.max()}; wanted class ids, 0 to {classes - 1}")
+    classes = arguments.count("num_classes", num_classes, low=2)
+    labels = arguments.class_ids(labels, classes=classes)
     return sharding.like(labels, 1, _next, key, labels, jnp.int32(classes))
 
 
@@ -124,10 +121,3 @@ def _groups(labels, wanted):
     order = jnp.argsort(labels).astype(jnp.int32)
     first, after = (jnp.searchsorted(labels[order], wanted, side=side).astype(jnp.int32) for side in ("left", "right"))
     return order, first, after - first
-
-
-def _labels(labels) -> Int[Array, "b"]:
-    shape, dtype = np.shape(labels), jnp.result_type(labels)
-    if len(shape) != 1 or not shape[0] or not jnp.issubdtype(dtype, jnp.integer):
-        raise ValueError(f"labels have shape {shape} and dtype {dtype}; wanted one class id per sample, [b]")
-    return jnp.asarray(labels).astype(jnp.int32)
