@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import arguments, sampling, sharding
+from jaxmix import arguments, dtypes, sampling, sharding
 from jaxmix.mix import Mix, identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
@@ -140,7 +140,7 @@ def augmix_views(
 
 def _views(key, x, views, severity, width, depth, alpha, moves):
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
-    levels = packing.levels_of(x)
+    levels = dtypes.to_uint8(packing.packable(x))
     size, number = x.shape[0], views * arguments.count("width", width)
     drawn = draw(chains_key, size, number, severity, depth, len(arguments.some("operations", moves)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
@@ -175,7 +175,7 @@ def mixed(
     size, *shape = x.shape
     made = chained(levels, drawn, moves).reshape(size, weight.shape[1], -1, *shape)
     share = (skip[..., None] * weight / 255)[..., None, None, None]
-    out = (1 - skip)[..., None, None, None] * packing.unit(x)[:, None]
+    out = (1 - skip)[..., None, None, None] * dtypes.to_unit(x)[:, None]
     for chain in range(weight.shape[2]):  # a sum over the axis takes ten times as long on CPU
         out += share[:, :, chain] * made[:, :, chain].astype(jnp.float32)
     return (jnp.round(out * 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix import arguments
+from jaxmix import arguments, dtypes
 from jaxmix.pixels import affine, filters, lookup_tables, packing
 from jaxmix.pixels.operation_chains import BLACK, Frame, Operation, single
 
@@ -173,7 +173,8 @@ def cutout(image: jax.Array, side: ArrayLike, row: ArrayLike, column: ArrayLike,
     >>> cutout(jnp.zeros((3, 3, 1), jnp.uint8), 2, 0, 1, fill=7)[..., 0].tolist()
     [[7, 7, 0], [0, 0, 0], [0, 0, 0]]
     """
-    levels = packing.levels_of(_picture(image), "image")
+    image = packing.packable(_picture(image), "image")
+    levels = dtypes.to_uint8(image)
     half = arguments.number("side", side).astype(jnp.int32) // 2
     inside = []
     for axis, (name, center) in enumerate((("row", row), ("column", column))):
@@ -181,14 +182,16 @@ def cutout(image: jax.Array, side: ArrayLike, row: ArrayLike, column: ArrayLike,
         place = jnp.arange(image.shape[axis], dtype=jnp.int32)
         inside.append((place >= middle - half) & (place < middle + half))
     hole = inside[0][:, None, None] & inside[1][None, :, None]
-    return packing.like(jnp.where(hole, jnp.uint8(arguments.count("fill", fill, low=0, high=255)), levels), image)
+    value = jnp.uint8(arguments.count("fill", fill, low=0, high=255))
+    return dtypes.from_uint8(jnp.where(hole, value, levels), image.dtype)
 
 
 def _one(operation: Operation, image: jax.Array, amount: ArrayLike = 0.0) -> jax.Array:
-    levels = packing.levels_of(_picture(image), "image")
+    image = packing.packable(_picture(image), "image")
+    levels = dtypes.to_uint8(image)
     channels = levels.shape[-1]
     changed = single(operation, Frame(fill=BLACK), channels, packing.pack(levels), jnp.asarray(amount, jnp.float32))
-    return packing.like(packing.unpack(changed, channels), jnp.asarray(image))
+    return dtypes.from_uint8(packing.unpack(changed, channels), image.dtype)
 
 
 def _picture(image: jax.Array) -> jax.Array:

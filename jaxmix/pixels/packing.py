@@ -6,7 +6,7 @@ What is moved or looked up is then one number instead of three, which is what co
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8, UInt32
+from jaxtyping import Array, Int, UInt8, UInt32
 
 from jaxmix import arguments
 
@@ -50,27 +50,11 @@ def extremes(picture: Packed, channels: int) -> tuple[Int[Array, "c"], Int[Array
     return low, high
 
 
-def levels_of(x: Array, name: str = "images") -> UInt8[Array, "*b h w c"]:
-    """Pictures as 8-bit levels: uint8 as they are, floats from 0 to 1 rounded to the nearest of 256."""
-    x = pictures(x, name)
-    return x if x.dtype == jnp.uint8 else jnp.round(jnp.clip(x.astype(jnp.float32), 0, 1) * 255).astype(jnp.uint8)
-
-
-def pictures(x: Array, name: str = "images") -> Array:
+def packable(x: Array, name: str = "images") -> Array:
     """`x` again if it has 1 to 4 channels of uint8 or, as far as is known, of floats from 0 to 1."""
     if not 1 <= x.shape[-1] <= 4:
         raise ValueError(f"{name} have {x.shape[-1]} channels; wanted 1 to 4: these are operations on pictures")
     return arguments.unit(x, name)
-
-
-def like(levels: UInt8[Array, "*b h w c"], x: Array) -> Array:
-    """The levels in the dtype of x: floats in 0..1 unless that is uint8."""
-    return levels if x.dtype == jnp.uint8 else (levels.astype(jnp.float32) / 255).astype(x.dtype)
-
-
-def unit(x: Array) -> Float[Array, "*b h w c"]:
-    """Pictures as float32 in 0..1."""
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x.astype(jnp.float32)
 
 
 def grey(level: int, channels: int) -> np.uint32:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from jaxmix import sharding
+from jaxmix import dtypes, sharding
 from jaxmix.mix import Mix, identity
 from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
@@ -72,6 +72,6 @@ def changed(
 
 def made(moves: Sequence[RangedOperation], frame: Frame, x: Array, drawn: Sampled) -> Array:
     """Pictures like x after the one chain drawn for each. Where x is no number, it stays so."""
-    images = packing.like(chained(packing.levels_of(x), drawn, moves, frame)[:, 0], x)
+    images = dtypes.from_uint8(chained(dtypes.to_uint8(packing.packable(x)), drawn, moves, frame)[:, 0], x.dtype)
     # This also makes what the loop has put together on one device lie as x does.
     return jnp.where(x == x, images, x)

@@ -18,7 +18,7 @@ import inputs
 from checkpoints import Checkpoints
 from devices import local_mesh
 from inputs import preprocess
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 
 
 class Trained:
@@ -73,11 +73,11 @@ class Trained:
 
     def logits(self, images: np.ndarray, title: str = "") -> np.ndarray:
         """Logits [n k] for any number of pictures, uint8 in 0..255 or floats in 0..1."""
-        return self.over(lambda x: self._logits(unit(x)), images, title=title)
+        return self.over(lambda x: self._logits(to_unit(x)), images, title=title)
 
     def features(self, images: np.ndarray, title: str = "") -> np.ndarray:
         """Features [n h w d] for any number of pictures."""
-        return self.over(lambda x: self._features(unit(x)), images, title=title)
+        return self.over(lambda x: self._features(to_unit(x)), images, title=title)
 
     def over(self, function: Callable[..., Any], *arrays: np.ndarray, title: str = "") -> np.ndarray:
         """`function` of the rows of the arrays, `batch_size` at a time, put together again.

@@ -32,7 +32,7 @@ def only_background_black(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     >>> only_background_black(jnp.ones((1, 1, 4, 1)), jnp.array([[1, 0, 3, 1]])).ravel().tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    x = packing.pictures(arguments.images(images))
+    x = packing.packable(arguments.images(images))
     return jnp.where(_framed(_corners(boxes, x), x), jnp.zeros((), x.dtype), x)
 
 
@@ -61,7 +61,7 @@ def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     >>> only_background_tiled(jnp.arange(6.0).reshape(1, 1, 6, 1) / 8, jnp.array([[2, 0, 5, 1]]))[0, 0, :, 0] * 8
     Array([0., 1., 0., 1., 0., 5.], dtype=float32)
     """
-    x = packing.pictures(arguments.images(images))
+    x = packing.packable(arguments.images(images))
     return _tiled(x, _corners(boxes, x))
 
 

@@ -37,7 +37,7 @@ def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> only_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.5, 0.0]
     """
-    x = packing.pictures(arguments.images(images))
+    x = packing.packable(arguments.images(images))
     return _rounded(_shares(masks, x) * x.astype(jnp.float32), x)
 
 
@@ -61,7 +61,7 @@ def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> no_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.0, 0.5]
     """
-    x = packing.pictures(arguments.images(images))
+    x = packing.packable(arguments.images(images))
     return _rounded((1 - _shares(masks, x)) * x.astype(jnp.float32), x)
 
 
@@ -88,8 +88,8 @@ def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batc
     >>> mixed(white, jnp.array([[[1.0, 0.25]]]), black).ravel().tolist()
     [1.0, 0.25]
     """
-    x = packing.pictures(arguments.images(images))
-    other = packing.pictures(arguments.images(backgrounds), "backgrounds")
+    x = packing.packable(arguments.images(images))
+    other = packing.packable(arguments.images(backgrounds), "backgrounds")
     if other.shape not in (x.shape, (1, *x.shape[1:])) or other.dtype != x.dtype:
         raise ValueError(
             f"backgrounds have shape {other.shape} and dtype {other.dtype}, the images {x.shape} and {x.dtype}; wanted "
@@ -123,7 +123,7 @@ def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Ba
     >>> crossed(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
     (2, 5, 4, 4, 3)
     """
-    other = packing.pictures(arguments.images(backgrounds), "backgrounds")
+    other = packing.packable(arguments.images(backgrounds), "backgrounds")
     return jax.vmap(lambda one: mixed(images, masks, one[None]), out_axes=1)(other)
 
 

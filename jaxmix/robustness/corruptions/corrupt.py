@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxmix import arguments
+from jaxmix import arguments, dtypes
 from jaxmix.pixels import packing
 from jaxmix.robustness.corruptions import frost, quantize
 from jaxmix.robustness.corruptions.registry import CORRUPTIONS, Case
@@ -77,7 +77,7 @@ def _check(x: Array, name: str, severity: int, constants: str) -> None:
         raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; wanted 3, RGB: repeat grey ones, jnp.repeat(x, 3, -1)")
-    packing.levels_of(x)
+    packing.packable(x)
     if name == "spatter" and not constant(name, severity, constants)[-1]:
         raise ValueError(
             f'"spatter" of severity {severity} is water, which only OpenCV draws; wanted severity 4 or 5, or the '
@@ -90,5 +90,5 @@ def _corrupted(key, images, photos, name, severity, constants):
     case = Case(key, images, constant(name, severity, constants), SIDE[constants], photos)
     out = CORRUPTIONS[name](case)
     if out.dtype == jnp.uint8:
-        return packing.like(out, images)
+        return dtypes.from_uint8(out, images.dtype)
     return quantize.truncated(out) if images.dtype == jnp.uint8 else jnp.clip(out, 0, 1).astype(images.dtype)

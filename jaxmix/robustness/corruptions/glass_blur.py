@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt32
 
+from jaxmix import dtypes
 from jaxmix.pixels import packing
 from jaxmix.robustness.corruptions import filters, threefry
 
@@ -34,7 +35,7 @@ def glass(x: Array, dx: Offsets, dy: Offsets, sigma: float, reach: int) -> Array
     pictures = packing.pack(jnp.floor(blurred).astype(jnp.uint8))
     for turn in range(dx.shape[1]):
         pictures = shuffled(pictures, dx[:, turn], dy[:, turn], reach)
-    return filters.gaussian(packing.unit(packing.unpack(pictures, x.shape[-1])), sigma)
+    return filters.gaussian(dtypes.to_unit(packing.unpack(pictures, x.shape[-1])), sigma)
 
 
 def offsets(key: Array, shape: tuple[int, ...], reach: int, rounds: int) -> tuple[Offsets, Offsets]:

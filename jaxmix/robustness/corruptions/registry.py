@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxmix import dtypes
 from jaxmix.numerics import materialize
 from jaxmix.pixels import packing
 from jaxmix.robustness.corruptions import (
@@ -37,12 +38,12 @@ class Case(NamedTuple):
     @property
     def x(self) -> Float[Array, "b h w 3"]:
         """The pictures in 0..1, also where a traced number isn't."""
-        return jnp.clip(packing.unit(self.images), 0, 1)
+        return jnp.clip(dtypes.to_unit(self.images), 0, 1)
 
     @property
     def whole(self) -> Array:
         """The pictures in 8-bit levels."""
-        return packing.levels_of(self.images)
+        return dtypes.to_uint8(packing.packable(self.images))
 
     def normal(self, *shape: int) -> Array:
         """Standard normals for every picture."""

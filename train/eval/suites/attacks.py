@@ -13,7 +13,7 @@ from eval import figures
 from eval.load_run import Trained, error
 from eval.report import Section
 from eval.suites.base import Options, Parts, Shown, Suite, percent
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 from jaxmix.robustness import attacks
 
 STEPS = 10
@@ -33,13 +33,13 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
     key = jax.random.key(options.seed)
 
     def fgsm(x, label, row, epsilon):
-        return attacks.fgsm(_loss(trained, label), unit(x), epsilon)
+        return attacks.fgsm(_loss(trained, label), to_unit(x), epsilon)
 
     def pgd(x, label, row, epsilon, norm):
         # 2.5 times the way to the border in all, as Madry et al. suggest.
         own = jax.random.fold_in(key, row[0])
         step = 2.5 * epsilon / STEPS
-        return attacks.pgd(own, _loss(trained, label), unit(x), epsilon, step=step, steps=STEPS, norm=norm)
+        return attacks.pgd(own, _loss(trained, label), to_unit(x), epsilon, step=step, steps=STEPS, norm=norm)
 
     plans = [
         *((f"fgsm {level}/255", fgsm, level / 255) for level in LEVELS),

@@ -13,7 +13,7 @@ from eval import datasets, figures
 from eval.load_run import Trained
 from eval.report import Section
 from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 from jaxmix.robustness import backgrounds
 
 CHALLENGED = 200
@@ -104,7 +104,7 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
     def predicted(image: jax.Array, mask: jax.Array) -> jax.Array:
         crossed = backgrounds.crossed(image, mask, others)
-        return trained.network(unit(crossed.reshape(-1, *image.shape[1:]))).argmax(1).reshape(len(image), -1)
+        return trained.network(to_unit(crossed.reshape(-1, *image.shape[1:]))).argmax(1).reshape(len(image), -1)
 
     jitted = jax.jit(predicted)
     rows = [np.asarray(jitted(images[i : i + 1], masks[i : i + 1]))[0] for i in chosen]

@@ -10,7 +10,7 @@ from eval import figures
 from eval.load_run import Trained
 from eval.report import Section
 from eval.suites.base import Options, Parts, Shown, Suite, nothing, percent
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 from jaxmix.robustness import in_between
 
 KINDS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
@@ -24,7 +24,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
     for kind, mix in KINDS.items():
 
         def hits(x, label, share, mix=mix):
-            mixed, how = mix(unit(x), share, partner=in_between.other_class(label))
+            mixed, how = mix(to_unit(x), share, partner=in_between.other_class(label))
             return jnp.stack([in_between.hit(trained.network(mixed), label, how), how.weight[:, 1]], 1)
 
         jitted = jax.jit(hits)

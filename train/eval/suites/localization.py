@@ -14,7 +14,7 @@ from eval.load_run import Trained
 from eval.report import Section
 from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
 from jaxmix import saliency, visualize
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 from jaxmix.robustness import localization
 
 OVERLAPS = (0.3, 0.5, 0.7)
@@ -38,7 +38,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
         height, width = located.sizes
         jitted = jax.jit(
             lambda x, label: localization.score_maps(
-                saliency.cam(trained.maps(unit(x)), jnp.asarray(trained.kernel), label), height, width
+                saliency.cam(trained.maps(to_unit(x)), jnp.asarray(trained.kernel), label), height, width
             )
         )
         scores = trained.over(jitted, located.images, located.labels, title="class activation maps")

@@ -9,7 +9,7 @@ from eval import figures
 from eval.load_run import Trained, error
 from eval.report import Section
 from eval.suites.base import Options, Parts, Shown, Suite, nothing, percent
-from jaxmix.pixels.packing import unit
+from jaxmix.dtypes import to_unit
 from jaxmix.robustness import occlusion
 
 KINDS = {"center": occlusion.center, "border": occlusion.border}
@@ -19,7 +19,7 @@ def compute(trained: Trained, section: Section, options: Options) -> None:
     """The error at nine sizes, from nothing to the whole side."""
     side = max(trained.images.shape[1:3])
     for kind, hide in KINDS.items():
-        hidden = jax.jit(lambda x, size, hide=hide: trained.network(hide(unit(x), size)))
+        hidden = jax.jit(lambda x, size, hide=hide: trained.network(hide(to_unit(x), size)))
         for eighths in range(9):
             size = side * eighths / 8
 
