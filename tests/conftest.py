@@ -1,11 +1,10 @@
-"""Strict settings for every test: eight devices, no silent promotion, no reused key, no warning."""
+"""Strict settings for every test: no silent promotion, no reused key, no warning; and which worker runs what."""
 
 import os
 import pathlib
 import re
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
 from jaxtyping import install_import_hook
 
@@ -14,6 +13,7 @@ install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")
 import jax
 import numpy as np
 import pytest
+from costs import Costs
 from xdist.scheduler import LoadScopeScheduling
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -21,7 +21,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 # Nearly all of the time goes into compiling: what a test or an earlier run has compiled is kept, a folder per process.
-CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled" / os.environ.get("PYTEST_XDIST_WORKER", "main")
+# (Of the programs of two workers 3 % are the same, all of them small; and the lock of a shared cache reads the whole
+# folder whenever a program is added.)
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled" / WORKER
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -33,6 +36,38 @@ jax.monitoring.register_event_duration_secs_listener(
     lambda event, _, **kinds: _programs.append(event) if event.endswith("backend_compile_duration") else None
 )
 
+# A process has its number of devices for life. The tests that shard have eight, in a worker of their own beside the -n
+# workers; all others have one, as most users have (without workers, those that are run together with tests that shard
+# have eight too).
+SHARDS = re.compile(r"test_sharding\.py")
+DEVICES = 8
+
+
+def _may_shard(config):
+    return any(SHARDS.search(path) or os.path.isdir(path) for path in config.args)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--costs", action="store_true", help="print CPU seconds and compiled programs of files and tests")
+
+
+def pytest_configure(config):
+    if config.getoption("costs"):
+        config.pluginmanager.register(Costs())
+    alone = WORKER == "main" and not config.getoption("numprocesses", None)
+    if WORKER == "shards" or (alone and _may_shard(config)):
+        flag = f" --xla_force_host_platform_device_count={DEVICES}"
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + flag
+
+
+@pytest.fixture(autouse=True)
+def _unoptimized(request):
+    """Half the compile time for tests marked `unoptimized`: XLA's own passes, but none of LLVM's optimizations."""
+    wanted = request.node.get_closest_marker("unoptimized") is not None
+    if jax.config.values["jax_disable_most_optimizations"] and not wanted:
+        jax.clear_caches()  # an optimized test must not run what was compiled for the others
+    jax.config.update("jax_disable_most_optimizations", wanted)
+
 
 def pytest_runtest_teardown():
     if len(_programs) > PROGRAMS_AT_ONCE:
@@ -40,12 +75,39 @@ def pytest_runtest_teardown():
         _programs.clear()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    if _may_shard(config):
+        specs.append("popen//id=shards")
+
+
 class _Scheduling(LoadScopeScheduling):
-    """A file is a unit of work, but where a file runs over the methods, each method is one."""
+    """A file is a unit of work, but where a file runs over the methods each method is one."""
+
+    def __init__(self, config, log=None):
+        super().__init__(config, log)
+        self.numnodes += _may_shard(config)
 
     def _split_scope(self, nodeid):
-        method = re.search(r"test_(contract|sharding)\.py::.*\W([a-z_]+)\]$", nodeid)
-        return method[2] if method else nodeid.split("::")[0]
+        method = re.search(r"test_(?:contract|rounding)\.py::.*\W([a-z_]+)\]$", nodeid)
+        return method[1] if method else nodeid.split("::")[0]
+
+    def schedule(self):
+        if self.collection is None:  # workers in excess are shut down from the end: the one for sharding, if idle
+            idle = not any(SHARDS.search(test) for tests in self.registered_collections.values() for test in tests)
+            order = sorted(self.assigned_work, key=lambda node: (node.gateway.id == "shards") == idle)
+            self.assigned_work = {node: self.assigned_work[node] for node in order}
+        super().schedule()
+
+    def _assign_work_unit(self, node):
+        """The next unit that is for this worker."""
+        own = node.gateway.id == "shards"
+        unit = next((scope for scope in self.workqueue if bool(SHARDS.search(scope)) == own), None)
+        if unit is None:
+            node.shutdown()
+            return
+        self.workqueue.move_to_end(unit, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -1,4 +1,7 @@
-"""Eight devices: the same mix as on one in the global view, and no communication with per_device."""
+"""Eight devices: the same mix as on one in the global view, and no communication with per_device.
+
+Nothing here is about how results are rounded, so all of it is compiled without LLVM's optimizations.
+"""
 
 import functools
 import re
@@ -8,15 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from test_contract import METHODS, assert_same_draws, every_method
+from specimens import METHODS, assert_same_draws, every_method, every_method_slowly
 
 import jaxmix
 from jaxmix.shifts import pyramid
 
+pytestmark = pytest.mark.unoptimized
 DEVICES = 8
 SHAPE = (16, 12, 10, 3)
 COLLECTIVE = re.compile(r"\b(all-gather|all-reduce|all-to-all|collective-\w+|reduce-scatter|ragged-all-to-all)\b")
-every_kind_of_mesh = pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=lambda kind: kind.name)
+COLLECTIVE_OPERATION = re.compile(r"stablehlo\.(all_gather|all_reduce|all_to_all|collective_\w+|reduce_scatter)")
+every_kind_of_mesh = pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=["Auto", "Explicit"])
+every_kind_slowly = pytest.mark.parametrize(
+    "kind", [AxisType.Explicit, pytest.param(AxisType.Auto, marks=pytest.mark.slow)], ids=["Explicit", "Auto"]
+)
 
 
 def mesh_of(kind=AxisType.Auto):
@@ -24,7 +32,7 @@ def mesh_of(kind=AxisType.Auto):
     return jax.make_mesh((DEVICES,), ("data",), axis_types=(kind,))
 
 
-def pictures():
+def images():
     return jax.random.uniform(jax.random.key(7), SHAPE)
 
 
@@ -34,25 +42,48 @@ def sharded(x, mesh):
 
 @functools.cache
 def on_one_device(method):
-    return mixed_on_one_device(method, pictures())
+    return mixed_on_one_device(method, images())
 
 
 def mixed_on_one_device(method, batch):
     return jax.tree.map(np.asarray, jax.jit(method)(jax.random.key(3), batch))
 
 
-@every_method
-@every_kind_of_mesh
-def test_a_sharded_batch_is_mixed_as_on_one_device(method, kind):
-    images, mix = jax.jit(method)(jax.random.key(3), sharded(pictures(), mesh_of(kind)))
+def assert_mixed_as_on_one_device(method, kind):
+    mixed, mix = jax.jit(method)(jax.random.key(3), sharded(images(), mesh_of(kind)))
     expected, expected_mix = on_one_device(method)
     assert_same_draws(method, mix, expected_mix)
     np.testing.assert_allclose(mix.mask, expected_mix.mask, atol=2e-6)
-    np.testing.assert_allclose(images, expected, atol=2e-6)
-    assert images.sharding.spec[0] == "data"
+    np.testing.assert_allclose(mixed, expected, atol=2e-6)
+    assert mixed.sharding.spec[0] == "data"
 
 
-@every_kind_of_mesh
+# By value by default: soft masks, boxes, a warp, indices, searched shifts, own pixels. The partitioner of XLA does the
+# rest, whose work is the same for every method of a kind.
+KINDS = {"mixup", "cutmix", "resizemix", "fmix", "attentivemix", "sage", "augmix"}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=() if name in KINDS else pytest.mark.slow) for name, m in METHODS.items()],
+    ids=METHODS.keys(),
+)
+def test_a_sharded_batch_is_mixed_as_on_one_device(method):
+    assert_mixed_as_on_one_device(method, AxisType.Auto)
+
+
+@every_method_slowly
+def test_a_batch_on_explicit_axes_is_mixed_as_on_one_device(method):
+    assert_mixed_as_on_one_device(method, AxisType.Explicit)
+
+
+@every_method
+def test_a_batch_on_explicit_axes_is_accepted_and_its_sharding_kept(method):
+    mixed, _ = jax.eval_shape(jax.jit(method), jax.random.key(3), sharded(images(), mesh_of(AxisType.Explicit)))
+    assert mixed.sharding.spec[0] == "data"
+
+
+@every_kind_slowly
 def test_large_smooth_maps_are_searched_alike_on_a_sharded_batch(kind):
     coarse = jax.random.uniform(jax.random.key(7), (16, 4, 4))
     mesh, maps = mesh_of(kind), jax.image.resize(coarse, (16, 132, 130), "cubic").clip(0)
@@ -62,15 +93,15 @@ def test_large_smooth_maps_are_searched_alike_on_a_sharded_batch(kind):
     def method(key, maps):
         return jaxmix.sage(key, maps[..., None], maps)
 
-    images, mix = jax.jit(method)(jax.random.key(3), sharded(maps, mesh))
+    mixed, mix = jax.jit(method)(jax.random.key(3), sharded(maps, mesh))
     expected, expected_mix = mixed_on_one_device(method, maps)
     np.testing.assert_allclose(mix.mask, expected_mix.mask, atol=2e-6)
-    np.testing.assert_allclose(images, expected, atol=2e-6)
+    np.testing.assert_allclose(mixed, expected, atol=2e-6)
     program = jax.jit(jaxmix.per_device(method, mesh))
     assert not COLLECTIVE.search(program.lower(jax.random.key(3), sharded(maps, mesh)).compile().as_text())
 
 
-@every_kind_of_mesh
+@every_kind_slowly
 def test_choices_and_losses_take_sharded_batches(kind):
     mesh = mesh_of(kind)
     ids, logits = jnp.arange(16) % 5, jax.random.normal(jax.random.key(1), (16, 5))
@@ -79,9 +110,9 @@ def test_choices_and_losses_take_sharded_batches(kind):
         jaxmix.sometimes(jaxmix.cutmix, 0.5, per_batch=True),
         jaxmix.split([0.3, 0.7], [jaxmix.mixup, jaxmix.cutmix]),
     ):
-        images, mix = jax.jit(choice)(jax.random.key(3), sharded(pictures(), mesh))
+        mixed, mix = jax.jit(choice)(jax.random.key(3), sharded(images(), mesh))
         expected, expected_mix = on_one_device(choice)
-        np.testing.assert_allclose(images, expected, atol=2e-6)
+        np.testing.assert_allclose(mixed, expected, atol=2e-6)
         for loss in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.accuracy):
             found = jax.jit(loss)(sharded(logits, mesh), sharded(ids, mesh), mix)
             np.testing.assert_allclose(found, loss(logits, ids, expected_mix), rtol=1e-5)
@@ -89,46 +120,62 @@ def test_choices_and_losses_take_sharded_batches(kind):
 
 def test_the_collective_pattern_recognizes_a_collective():
     program = jax.jit(lambda x: x[jnp.arange(16)[::-1]], out_shardings=NamedSharding(mesh_of(), PartitionSpec("data")))
-    assert COLLECTIVE.search(program.lower(sharded(pictures(), mesh_of())).compile().as_text())
+    assert COLLECTIVE.search(program.lower(sharded(images(), mesh_of())).compile().as_text())
+
+
+def lowered_per_device(method):
+    mesh = mesh_of()
+    return jax.jit(jaxmix.per_device(method, mesh)).lower(jax.random.key(3), sharded(images(), mesh))
 
 
 @every_method
+def test_per_device_lowers_to_no_collective_at_all(method):
+    text = lowered_per_device(method).as_text()
+    assert "manual_computation" in text or "shard_map" in text
+    assert not COLLECTIVE_OPERATION.search(text)
+
+
+@every_method_slowly
 def test_per_device_compiles_to_no_collective_at_all(method):
-    mesh = mesh_of()
-    program = jax.jit(jaxmix.per_device(method, mesh)).lower(jax.random.key(3), sharded(pictures(), mesh)).compile()
-    assert not COLLECTIVE.search(program.as_text())
+    assert not COLLECTIVE.search(lowered_per_device(method).compile().as_text())
+
+
+def test_the_pattern_of_operations_recognizes_a_collective():
+    mesh, spec = mesh_of(), PartitionSpec("data")
+    summed = jax.shard_map(lambda x: jax.lax.psum(x, "data"), mesh=mesh, in_specs=spec, out_specs=PartitionSpec())
+    assert COLLECTIVE_OPERATION.search(jax.jit(summed).lower(sharded(images(), mesh)).as_text())
 
 
 @every_kind_of_mesh
 def test_per_device_never_pairs_across_devices_and_sources_are_places_in_the_batch(kind):
     mesh = mesh_of(kind)
     run = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh))
-    images, mix = run(jax.random.key(3), sharded(pictures(), mesh))
+    mixed, mix = run(jax.random.key(3), sharded(images(), mesh))
     np.testing.assert_array_equal(mix.source // 2, np.repeat(np.arange(DEVICES), 2)[:, None].repeat(2, 1))
     np.testing.assert_array_equal(mix.source[:, 0], np.arange(16))
     together = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), mix)
-    np.testing.assert_array_equal(images, jaxmix.apply(together, pictures()))
+    np.testing.assert_array_equal(mixed, jaxmix.apply(together, images()))
 
 
 def test_per_device_draws_differently_on_every_device():
-    _, mix = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), pictures())
+    _, mix = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), images())
     assert len(np.unique(mix.weight[:, 0])) == 16
 
 
 def test_per_device_is_the_method_under_each_devices_key():
-    images, _ = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh_of()))(jax.random.key(3), pictures())
+    mixed, _ = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh_of()))(jax.random.key(3), images())
     for device in range(DEVICES):
         part = slice(2 * device, 2 * device + 2)
-        alone, _ = jaxmix.cutmix(jax.random.fold_in(jax.random.key(3), device), pictures()[part])
-        np.testing.assert_array_equal(images[part], alone)
+        alone, _ = jaxmix.cutmix(jax.random.fold_in(jax.random.key(3), device), images()[part])
+        np.testing.assert_array_equal(mixed[part], alone)
 
 
 def test_per_device_takes_functions_that_mix_labels_inside():
     def augment(key, batch):
-        images, mix = jaxmix.cutmix(key, batch)
-        return images, jaxmix.targets(mix, batch["label"], 5)
+        mixed, mix = jaxmix.cutmix(key, batch)
+        return mixed, jaxmix.targets(mix, batch["label"], 5)
 
-    batch = {"image": pictures(), "label": jnp.arange(16) % 5}
+    batch = {"image": images(), "label": jnp.arange(16) % 5}
     _, inside = jax.jit(jaxmix.per_device(augment, mesh_of()))(jax.random.key(3), batch)
     _, mix = jax.jit(jaxmix.per_device(jaxmix.cutmix, mesh_of()))(jax.random.key(3), batch)
     np.testing.assert_allclose(inside, jaxmix.targets(mix, batch["label"], 5), atol=1e-6)
@@ -136,9 +183,9 @@ def test_per_device_takes_functions_that_mix_labels_inside():
 
 def test_per_device_takes_meshes_of_several_axes():
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
-    images, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh))(jax.random.key(3), pictures())
-    flat, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), pictures())
-    np.testing.assert_array_equal(images, flat)
+    mixed, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh))(jax.random.key(3), images())
+    flat, _ = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), images())
+    np.testing.assert_array_equal(mixed, flat)
 
 
 def test_choices_run_inside_the_users_own_shard_map():
@@ -148,9 +195,9 @@ def test_choices_run_inside_the_users_own_shard_map():
         def local(x, choice=choice):
             return choice(jax.random.fold_in(jax.random.key(3), jax.lax.axis_index("data")), x)[0]
 
-        images = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=spec, out_specs=spec))(pictures())
-        alone = jax.jit(choice)(jax.random.fold_in(jax.random.key(3), 5), pictures()[10:12])[0]
-        np.testing.assert_allclose(images[10:12], alone, atol=2e-6)
+        mixed = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=spec, out_specs=spec))(images())
+        alone = jax.jit(choice)(jax.random.fold_in(jax.random.key(3), 5), images()[10:12])[0]
+        np.testing.assert_allclose(mixed[10:12], alone, atol=2e-6)
 
 
 @every_kind_of_mesh
@@ -160,6 +207,6 @@ def test_partners_of_the_same_group_are_found_on_a_sharded_batch(kind):
     np.testing.assert_array_equal(found, jaxmix.partners.within(jax.random.key(0), group))
 
 
-def test_a_batch_that_does_not_divide_says_so():
+def test_a_batch_that_does_not_divide_names_both_sizes():
     with pytest.raises(ValueError, match=r"shape \(12, 12, 10, 3\), and the mesh has 8 devices.*multiple"):
-        jaxmix.per_device(METHODS["cutmix"], mesh_of())(jax.random.key(3), pictures()[:12])
+        jaxmix.per_device(METHODS["cutmix"], mesh_of())(jax.random.key(3), images()[:12])

@@ -1,0 +1,59 @@
+"""`pytest --costs`: the CPU seconds and the compiled programs of every file and of the costliest tests.
+
+CPU seconds are those of the process that runs the test, so a busy machine changes them little. What a test compiles
+first is charged to it, also where later tests use it.
+"""
+
+import collections
+import time
+from typing import Any
+
+import jax
+import pytest
+
+ROWS = 40
+_compiled = {"programs": 0, "seconds": 0.0}
+
+
+def _count(event: str, seconds: float, **_: Any) -> None:
+    if event.endswith("backend_compile_duration"):
+        _compiled["programs"] += 1
+        _compiled["seconds"] += seconds
+
+
+class Costs:
+    """Measures in the process that runs a test; the report carries the costs to the one that prints them."""
+
+    def __init__(self) -> None:
+        self.last = self._now()
+        self.tests: dict[str, tuple[float, ...]] = {}
+        jax.monitoring.register_event_duration_secs_listener(_count)
+
+    def _now(self) -> tuple[float, ...]:
+        return time.process_time(), float(_compiled["programs"]), _compiled["seconds"]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        report = yield
+        now = self._now()
+        report.costs = [b - a for a, b in zip(self.last, now, strict=True)]
+        self.last = now
+        return report
+
+    def pytest_runtest_logreport(self, report):
+        costs = getattr(report, "costs", (0.0, 0.0, 0.0))
+        earlier = self.tests.get(report.nodeid, (0.0, 0.0, 0.0))
+        self.tests[report.nodeid] = tuple(a + b for a, b in zip(earlier, costs, strict=True))
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if hasattr(terminalreporter.config, "workerinput"):
+            return
+        files: dict[str, tuple[float, ...]] = collections.defaultdict(lambda: (0.0, 0.0, 0.0))
+        for name, costs in self.tests.items():
+            for group in (name.split("::")[0], "in all"):
+                files[group] = tuple(a + b for a, b in zip(files[group], costs, strict=True))
+        for title, rows in (("files", files), (f"the {ROWS} costliest tests", self.tests)):
+            terminalreporter.section(f"costs of {title}")
+            terminalreporter.line("CPU seconds  programs  seconds compiling")
+            for name, (cpu, programs, seconds) in sorted(rows.items(), key=lambda row: -row[1][0])[:ROWS]:
+                terminalreporter.line(f"{cpu:11.1f} {programs:9.0f} {seconds:18.1f}  {name}")

@@ -1,0 +1,111 @@
+"""What several tests share: every public method as a function of key and batch, images, and what must agree."""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmix
+from jaxmix import arguments
+
+SHAPE = (5, 15, 10, 3)  # height and width differ, and one is odd
+
+
+def _is_method(value: Any) -> bool:
+    return inspect.isfunction(value) and list(inspect.signature(value).parameters)[:2] == ["key", "batch"]
+
+
+def parameters_of(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(method).parameters)
+
+
+def _maps(method: Callable[..., Any], x: jax.Array) -> list[jax.Array]:
+    """What a guided method takes after the batch: the mean size of a pixel as its saliency, three classes in turn."""
+    maps = jnp.abs(x.astype(jnp.float32)).mean(3)
+    known = {"saliency": maps, "attention": maps, "cam": maps, "labels": jnp.arange(x.shape[0]) % 3}
+    parameters = list(parameters_of(method).values())[2:]
+    return [known[p.name] for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _guided(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method as a function of key and batch; the images are its maps."""
+
+    @functools.wraps(method)
+    def call(key, batch, **options):
+        x = arguments.images(batch)
+        if "blocks" in parameters_of(method):  # the largest number that fits, up to five
+            options = {"blocks": math.gcd(math.gcd(x.shape[1], x.shape[2]), 60)} | options
+        return method(key, batch, *_maps(method, x), **options)
+
+    return call
+
+
+VIEWS = {"augmix_views"}  # returns no mix
+METHODS = {
+    name: _guided(getattr(jaxmix, name))
+    for name in jaxmix.__all__
+    if _is_method(getattr(jaxmix, name)) and name not in VIEWS
+}
+GUIDED = {name for name in METHODS if _maps(getattr(jaxmix, name), np.zeros((1, 1, 1, 1)))}
+WEIGHS_BY_MAPS = {"snapmix"}  # not by pixels
+DRAWS_NOTHING = {"attentivemix"}
+SHARES_WITH_MANY = {"comixup"}  # has no one partner, and nothing that a batch could share
+KEEPS_LABELS = {"augmix", "autoaugment", "randaugment", "trivialaugment"}  # makes its own pixels; the mix is empty
+WORKS_ON_LEVELS = KEEPS_LABELS - {"augmix"}  # integers have no gradient
+LEAVES_OUT_PIXELS = {"cutout"}  # uncovered pixels are 0, so a constant image doesn't stay constant
+
+every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+# By value for three (soft masks, a box, a box with a warp) by default, for the others in CI only.
+QUICK = {"mixup", "cutmix", "resizemix"}
+every_method_slowly = pytest.mark.parametrize(
+    "method",
+    [pytest.param(method, marks=() if name in QUICK else pytest.mark.slow) for name, method in METHODS.items()],
+    ids=METHODS.keys(),
+)
+
+
+def images(shape: tuple[int, ...] = SHAPE, dtype: Any = jnp.float32, seed: int = 7) -> jax.Array:
+    uniform = np.random.default_rng(seed).random(shape, np.float32)
+    return jnp.asarray(uniform * 255 if dtype == jnp.uint8 else uniform, dtype)
+
+
+def key(seed: int = 0) -> jax.Array:
+    return jax.random.key(seed)
+
+
+def assert_same_draws(method: Callable[..., Any], mix: jaxmix.Mix, same: jaxmix.Mix) -> None:
+    np.testing.assert_array_equal(mix.source, same.source)
+    if np.isin(mix.mask, (0.0, 1.0)).all() or mix.mask.shape[2:] == (1, 1):
+        np.testing.assert_array_equal(mix.mask, same.mask)
+        if method.__name__ in WEIGHS_BY_MAPS:  # sums of floats, in another order
+            np.testing.assert_allclose(mix.weight, same.weight, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(mix.weight, same.weight)
+
+
+def assert_same_mixes(method: Callable[..., Any], one: Any, other: Any) -> None:
+    """Images and mixes of an eager and of a jitted call."""
+    assert_same_draws(method, one[1], other[1])
+    # XLA may fuse a multiply and an add, so pixels and soft masks agree to the last rounding.
+    chex.assert_trees_all_close(one, other, atol=2e-6)
+
+
+def assert_weight_is_share(method: Callable[..., Any], mix: jaxmix.Mix) -> None:
+    """Masks cover each pixel once, and the label's weight is the share of the pixels."""
+    mask = np.asarray(mix.mask, np.float64)
+    np.testing.assert_allclose(mask.sum(1), 1 if mask.shape[1] > 1 else mask[:, 0], atol=1e-6)
+    if method.__name__ in WEIGHS_BY_MAPS:
+        assert ((mix.weight >= 0) & (mix.weight <= 1)).all()
+    elif mask.shape[1] == 1:
+        np.testing.assert_array_equal(mix.weight, 1.0)
+    elif np.isin(mask, (0.0, 1.0)).all():
+        np.testing.assert_array_equal(mix.weight, np.float32(mask.mean((2, 3))))
+    else:
+        np.testing.assert_allclose(mix.weight, mask.mean((2, 3)), atol=1e-6)
