@@ -67,6 +67,6 @@ def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: in
     return scale_to(low, high, jax.random.uniform(key, (draws,), jnp.float32))
 
 
-def scale_to(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "d"]) -> Float[Array, "d"]:
+def scale_to(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "*d"]) -> Float[Array, "*d"]:
     """Shares of [0, 1] stretched onto [low, high]."""
     return low + barrier((high - low) * share)

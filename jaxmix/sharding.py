@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["per_device"]
 class HoldsIndices(Protocol):
     """A pytree that holds indices of the batch, as `Mix` does."""
 
-    def offset(self, by: jax.Array | int) -> Self:
+    def offset(self, by: jax.Array | int) -> "HoldsIndices":
         """The same pytree with its indices increased."""
         ...
 

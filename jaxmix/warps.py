@@ -3,13 +3,14 @@
 A warp is a pytree of arrays with leading axis b, so it crosses jit, vmap and shard_map like the rest of a mix.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 
+@runtime_checkable
 class Warp(Protocol):
     """What `Mix.warps` holds: call it on pictures, ask it for the warp of its kind that moves nothing."""
 

@@ -8,7 +8,7 @@ os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook
 
-install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")], "beartype.beartype")
+install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")], "typechecker.check")
 
 import jax
 import numpy as np

@@ -51,7 +51,7 @@ def prior(own_share: Float[Array, "b"], levels: int, weight: ArrayLike) -> Float
     return jnp.log(jnp.concatenate(odds, 1) + 1e-8) * -jnp.asarray(weight, jnp.float32)
 
 
-def cells(x: Float[Array, "b h w c"], rows: int, columns: int, side: int) -> Float[Array, "c b n*p m*q"]:
+def cells(x: Float[Array, "b h w c"], rows: int, columns: int, side: int) -> Float[Array, "c b _ _"]:
     """The mean colors of p x q equal cells in each of rows x columns blocks, of `side` pixels or what fits below that.
 
     Channels come first: that makes `costs` ten times as fast on CPU.
@@ -73,7 +73,7 @@ def _divisor(length: int, limit: int) -> int:
 
 def costs(
     saliency: tuple[Float[Array, "b n m"], Float[Array, "b n m"]],
-    colors: tuple[Float[Array, "c b n*p m*q"], Float[Array, "c b n*p m*q"]],
+    colors: tuple[Float[Array, "c b h w"], Float[Array, "c b h w"]],
     prior: Float[Array, "b l"],
     *,
     smoothness: ArrayLike,

@@ -30,7 +30,7 @@ _ROUNDING = 1e-6
 
 
 def minimize(
-    costs: min_sum.Costs, down: Float[Array, "n+1 m b"], right: Float[Array, "m+1 n b"], iterations: ArrayLike
+    costs: min_sum.Costs, down: Float[Array, "_ m b"], right: Float[Array, "_ n b"], iterations: ArrayLike
 ) -> tuple[Float[Array, "n m b"], Float[Array, "b"]]:
     """Labels 0, 1 / (l - 1), .., 1 of least energy, and how much more than the least it can be at most.
 
@@ -120,7 +120,7 @@ def _skew(x: Float[Array, "n m b"]) -> Float[Array, "n+m-1 n b"]:
     return flat[:-rows].reshape(rows, rows + columns - 1, size).swapaxes(0, 1)
 
 
-def _unskew(x: Float[Array, "n+m-1 n b"], columns: int) -> Float[Array, "n m b"]:
+def _unskew(x: Float[Array, "_ n b"], columns: int) -> Float[Array, "n m b"]:
     rows, size = x.shape[1:]
     flat = jnp.pad(x.swapaxes(0, 1).reshape(rows * (rows + columns - 1), size), ((0, rows), (0, 0)))
     return flat.reshape(rows, rows + columns, size)[:, :columns]

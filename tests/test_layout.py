@@ -1,0 +1,82 @@
+"""The tree of files is the tree of imports: small, downward, without a circle."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted((ROOT / "jaxmix").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "train").rglob("*.py"))
+
+
+def str_of(file):
+    return str(file.relative_to(ROOT))
+
+
+# What the trees import, from the lowest up: a module imports only what stands before it, and within a package nothing
+# goes round.
+LIBRARY = (
+    "dtypes numerics sharding warps masks partners arguments sampling mix saliency shifts blocks losses pixels "
+    "visualize forms combinators robustness methods"
+).split()
+PROGRAMS = "checkpoints devices run_dir models inputs recipes step loop steps cifar eval evaluate compare".split()
+TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
+
+
+def modules(tree):
+    """The file of each module, by its dotted name."""
+    found = {}
+    for file in (ROOT / tree).rglob("*.py"):
+        name = file.relative_to(ROOT if tree == "jaxmix" else ROOT / tree).with_suffix("").parts
+        found[".".join(name[:-1] if name[-1] == "__init__" else name)] = file
+    return found
+
+
+def imported(name, files):
+    """The modules of the same tree that a module imports."""
+    named = set()
+    for node in ast.walk(ast.parse(files[name].read_text())):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named |= {f"{node.module}.{alias.name}" for alias in node.names}
+    found = {next((a for a in (n, n.rpartition(".")[0]) if a in files), "") for n in named}
+    return found - {"", name}
+
+
+def top(name):
+    """The module or package at the top of its tree; of the tree's own names, nothing."""
+    parts = name.removeprefix("jaxmix").strip(".").split(".")
+    return parts[0]
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_imports_go_downward(tree):
+    files, order = modules(tree), ["", *TREES[tree]]
+    assert {top(name) for name in files} <= set(order), "give the new module its place in the order"
+    for name in files:
+        above = [n for n in imported(name, files) if top(name) and order.index(top(n)) > order.index(top(name))]
+        assert not above, f"{name} imports {above}, which stand above it"
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_imports_have_no_circle(tree):
+    files = modules(tree)
+    done: set[str] = set()
+
+    def visit(name, path):
+        assert name not in path, f"a circle: {[*path, name]}"
+        if name not in done:
+            for other in imported(name, files):
+                visit(other, [*path, name])
+            done.add(name)
+
+    for name in files:
+        visit(name, [])
+
+
+def test_the_top_of_the_library_is_small():
+    entries = [path for path in (ROOT / "jaxmix").iterdir() if not path.name.startswith("_")]
+    assert sum(path.suffix == ".py" for path in entries) <= 13
+    assert sum(path.is_dir() for path in entries) <= 8
