@@ -1,4 +1,4 @@
-"""A comparison trains and evaluates what is missing, and its table is the mean and deviation of the runs."""
+"""A comparison trains and evaluates what is missing, and its table has the mean and deviation of the runs."""
 
 import dataclasses
 import json
@@ -11,6 +11,12 @@ import pytest
 
 import cifar
 import compare
+import evaluate
+import recipes
+from eval import load_run
+from eval.paper_settings import PAPER_SETTINGS
+from eval.results import Results
+from eval.suites import SUITES
 
 QUICK = (
     *("--train.limit-train", "160", "--train.limit-test", "50", "--train.batch-size", "32", "--train.epochs", "1"),
@@ -19,69 +25,151 @@ QUICK = (
 
 
 @pytest.fixture(autouse=True)
-def single(tmp_path, monkeypatch):
-    def one_device():
-        return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
-
+def place(tmp_path, monkeypatch):
+    """An empty folder to run in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr("eval.load_run.local_mesh", one_device)
-    monkeypatch.setattr(cifar, "local_mesh", one_device)
-    monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
     return tmp_path
 
 
-def test_only_what_is_new_is_trained_and_the_table_is_of_all(single, monkeypatch, capsys):
-    trained, run = [], cifar.run
-    monkeypatch.setattr(cifar, "run", lambda config: trained.append((config.method, config.seed)) or run(config))
-    asked = ("--out", "grid", "--methods", "none", *QUICK)
-    assert compare.main([*asked, "--seeds", "0"]) == 0
-    assert compare.main([*asked, "--seeds", "0", "1"]) == 0
-    assert trained == [("none", 0), ("none", 1)]
-    assert "trained before" in capsys.readouterr().out
-    found = json.loads((single / "grid" / "table.json").read_text())["runs"]["none"]
-    errors = [found[seed]["clean error, %"] for seed in ("0", "1")]
+class Fakes:
+    """Trainings and evaluations that take no time: a run's loss and error follow from its method and seed.
+
+    trained, evaluated: method, seed, and for trainings whether an earlier one is resumed
+    interrupted: the next training stops before its first checkpoint
+    """
+
+    def __init__(self, monkeypatch):
+        self.trained, self.evaluated, self.configs, self.steps = [], [], {}, {}
+        self.interrupted = False
+        monkeypatch.setattr(cifar, "run", self.run)
+        monkeypatch.setattr(cifar, "read_config", lambda folder, data_dir: self.configs[folder.absolute()])
+        monkeypatch.setattr(compare, "Checkpoints", self.checkpoints)
+        monkeypatch.setattr(evaluate, "evaluate", self.evaluate)
+
+    def run(self, config):
+        folder = (config.resume or config.runs_dir / "run").absolute()
+        self.trained.append((config.method, config.seed, config.resume is not None))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        self.configs[folder] = config
+        if self.interrupted:
+            return 130
+        line = {"epoch": config.epochs, "step": 5, "train_loss": 1.0 + config.seed}
+        (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+        self.steps[folder] = 5
+        return 0
+
+    def checkpoints(self, folder, *, create):
+        class Fake:
+            def latest(_):  # noqa: N805
+                return self.steps.get(folder.absolute())
+
+            def close(_):  # noqa: N805
+                pass
+
+        return Fake()
+
+    def evaluate(self, folder, suites, options):
+        config = self.configs[folder.absolute()]
+        if config.method == "mixup":
+            raise ValueError("no luck")
+        self.evaluated.append((config.method, config.seed))
+        section = Results(folder / "evaluation" / "report.json").suite("clean", {})
+        loss = {"clean loss": 0.5} if config.seed else {}
+        section.finish({"clean error, %": 20.0 + 3 * config.seed} | loss)
+        return 0
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    return Fakes(monkeypatch)
+
+
+def test_only_what_is_new_is_trained_and_the_table_has_all(place, fakes, capsys):
+    command = ("--out", "grid", "--methods", "none", "--train.epochs", "1")
+    assert compare.main([*command, "--seeds", "0"]) == 0
+    assert compare.main([*command, "--seeds", "0", "1"]) == 0
+    assert fakes.trained == [("none", 0, False), ("none", 1, False)]
+    assert fakes.evaluated == [("none", 0), ("none", 0), ("none", 1)]
+    assert "already trained" in capsys.readouterr().out
+    runs = json.loads((place / "grid" / "table.json").read_text())["runs"]["none"]
+    assert runs["1"] == {
+        "training loss, first epoch": 2.0,
+        "last epoch": 2.0,
+        "clean error, %": 23.0,
+        "clean loss": 0.5,
+    }
+    table = (place / "grid" / "table.md").read_text()
+    assert "| none | 2 | 1.500 ± 0.707 |" in table and "| 21.50 ± 2.12 | 0.500 (n = 1) |" in table
+
+
+def test_an_interrupted_run_is_resumed(place, fakes, capsys):
+    command = ("--out", "grid", "--methods", "none", "--seeds", "0", "--train.epochs", "1")
+    fakes.interrupted = True
+    assert compare.main([*command]) == 130
+    assert "the same command continues" in capsys.readouterr().err and not fakes.evaluated
+    fakes.interrupted = False
+    assert compare.main([*command]) == 0
+    assert fakes.trained == [("none", 0, False), ("none", 0, True)] and fakes.evaluated == [("none", 0)]
+    assert len(list((place / "grid" / "runs" / "none-s0").iterdir())) == 1
+
+
+def test_a_run_whose_last_checkpoint_is_missing_is_resumed(fakes):
+    command = ("--out", "grid", "--methods", "none", "--seeds", "0", "--train.epochs", "1")
+    assert compare.main([*command]) == 0
+    fakes.steps = dict.fromkeys(fakes.steps, 4)
+    assert compare.main([*command]) == 0
+    assert fakes.trained == [("none", 0, False), ("none", 0, True)]
+
+
+@pytest.mark.slow
+def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys):
+    def one_device():
+        return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
+
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+    monkeypatch.setattr(load_run, "local_mesh", one_device)
+    monkeypatch.setattr(cifar, "local_mesh", one_device)
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
+    command = ("--out", "grid", "--methods", "none", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(cifar, "train", lambda config, trainer, folder, checkpoints, state: checkpoints.close() or 130)
+        assert compare.main([*command, "--seeds", "0"]) == 130
+    before = list((place / "grid" / "runs" / "none-s0").iterdir())
+    assert compare.main([*command, "--seeds", "0"]) == 0
+    assert list((place / "grid" / "runs" / "none-s0").iterdir()) == before and len(before) == 1
+    assert compare.main([*command, "--seeds", "0", "1"]) == 0
+    assert "already trained" in capsys.readouterr().out
+    runs = json.loads((place / "grid" / "table.json").read_text())["runs"]["none"]
+    errors = [runs[seed]["clean error, %"] for seed in ("0", "1")]
     expected = f"{statistics.mean(errors):.2f} ± {statistics.stdev(errors):.2f}"
-    table = (single / "grid" / "table.md").read_text()
+    table = (place / "grid" / "table.md").read_text()
     assert "| none | 2 |" in table and f"| {expected} |" in table
-    lines = (single / "grid" / "runs").glob("none-s1/*/metrics.jsonl")
+    lines = (place / "grid" / "runs").glob("none-s1/*/metrics.jsonl")
     (last,) = [json.loads(line.read_text().splitlines()[-1]) for line in lines]
     assert 100 * (1 - last["test_accuracy"]) == pytest.approx(errors[1], abs=1e-4)
 
 
-def test_a_run_that_was_cut_short_is_gone_on_with(single, monkeypatch):
-    asked = ("--out", "grid", "--methods", "none", "--seeds", "0", *QUICK)
-    with monkeypatch.context() as patch:
-        patch.setattr(cifar, "train", lambda config, trainer, folder, checkpoints, state: checkpoints.close() or 130)
-        assert compare.main([*asked]) == 130
-    before = list((single / "grid" / "runs" / "none-s0").iterdir())
-    assert compare.main([*asked]) == 0
-    assert list((single / "grid" / "runs" / "none-s0").iterdir()) == before and len(before) == 1
-
-
-def test_a_table_of_a_paper_fills_in_what_is_not_given(monkeypatch):
-    asked = []
-    monkeypatch.setattr(compare, "compare", lambda found, wanted: asked.append(found) or 0)
+def test_a_table_of_a_paper_sets_what_is_not_given(monkeypatch):
+    compared = []
+    monkeypatch.setattr(compare, "compare", lambda options, suites: compared.append(options) or 0)
     assert compare.main(["--out", "one", "--table", "augmix", "--train.epochs", "1"]) == 0
     own = ("--methods", "none", "mixup", "--suite", "clean", "--train.dataset", "digits", "--train.batch-size", "128")
     assert compare.main(["--out", "other", "--table", "cutmix", *own]) == 0
-    filled, changed = asked
+    filled, changed = compared
     assert filled.methods[-1] == "augmix" and filled.suite == "clean,corruptions,calibration"
     assert filled.train.model == "wrn-40-2" and filled.train.epochs == 1 and filled.train.weight_decay == 5e-4
     assert changed.methods == ("none", "mixup") and changed.suite == "clean" and changed.train.milestones == (150, 225)
     assert changed.train.dataset == "digits" and changed.train.batch_size == 128
 
 
-@pytest.mark.parametrize("name", compare.TABLES)
-def test_the_methods_and_settings_of_the_tables_exist(name):
-    import recipes
-    from eval.suites import SUITES
-
-    table = compare.TABLES[name]
-    for method in table.methods:
-        recipes.cifar.create(method, table.train["dataset"], 32, table.train["model"])
-    assert set(table.suite.split(",")) <= SUITES.keys()
-    cifar.checked(cifar.Config(**table.train))
+@pytest.mark.parametrize("name", PAPER_SETTINGS)
+def test_the_methods_and_options_of_the_papers_exist(name):
+    paper = PAPER_SETTINGS[name]
+    for method in paper.methods:
+        recipes.cifar.create(method, paper.train["dataset"], 32, paper.train["model"])
+    assert set(paper.suite.split(",")) <= SUITES.keys()
+    cifar.checked(cifar.Config(**paper.train))
 
 
 @pytest.mark.parametrize(
@@ -100,23 +188,16 @@ def test_a_mistake_is_one_message(arguments, message, capsys):
     assert message in capsys.readouterr().err and not pathlib.Path("grid").exists()
 
 
-def test_a_run_that_fails_does_not_stop_the_others(single, monkeypatch, capsys):
-    train = compare.trained
-
-    def trained(asked, method, seed):
-        if method == "mixup":
-            raise ValueError("no luck")
-        return train(asked, method, seed)
-
-    monkeypatch.setattr(compare, "trained", trained)
-    assert compare.main(["--out", "grid", "--methods", "mixup", "none", "--seeds", "0", *QUICK]) == 1
+def test_a_run_that_fails_does_not_stop_the_others(place, fakes, capsys):
+    command = ("--out", "grid", "--methods", "mixup", "none", "--seeds", "0", "--train.epochs", "1")
+    assert compare.main([*command]) == 1
     assert "error: mixup, seed 0: no luck" in capsys.readouterr().err
-    assert "| none | 1 |" in (single / "grid" / "table.md").read_text()
+    assert "| none | 1 |" in (place / "grid" / "table.md").read_text()
 
 
-def test_another_training_needs_another_folder(capsys):
-    asked = compare.Comparison(pathlib.Path("grid"), train=cifar.Config(epochs=1))
-    compare.opened(asked)
-    compare.opened(asked)
+def test_another_training_needs_another_folder():
+    options = compare.Comparison(pathlib.Path("grid"), train=cifar.Config(epochs=1))
+    compare.open_folder(options)
+    compare.open_folder(options)
     with pytest.raises(ValueError, match=r"holds a comparison of runs with --train.epochs 1"):
-        compare.opened(dataclasses.replace(asked, train=cifar.Config(epochs=2)))
+        compare.open_folder(dataclasses.replace(options, train=cifar.Config(epochs=2)))

@@ -1,3 +1,3 @@
-"""The evaluation of finished runs: reading a run, its tests, its report."""
+"""Evaluation of finished runs: restoring a run, the suites, the report."""
 
-__all__ = ["datasets", "figures", "load_run", "report", "suites"]
+__all__ = ["datasets", "figures", "load_run", "report", "results", "suites"]

@@ -1,6 +1,6 @@
-"""Pictures that only an evaluation reads: published corruptions, boxes, backgrounds. Nothing here downloads.
+"""Images that only an evaluation reads: published corruptions, boxes, backgrounds. Nothing here downloads.
 
-CIFAR-10-C            FOLDER/fog.npy uint8 [5 n h w c], one severity after the other, .., and FOLDER/labels.npy
+CIFAR-10-C            FOLDER/fog.npy uint8 [5n h w c], the five severities in order, .., and FOLDER/labels.npy
 tensorflow-datasets   FOLDER/cifar10_corrupted/fog_1/VERSION/, .., prepared in the array_record format
 ImageNet-C            FOLDER/fog/1/CLASS/*.JPEG, ..
 boxes                 FOLDER/val/CLASS/*.jpg and FOLDER/val_boxes.csv, with the columns file, x0, y0, x1, y1
@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int, UInt8
 
 from inputs import tfds_prepared
 from jaxmix.robustness import corruptions, localization
+
+__all__ = ["Located", "Published", "image_size", "image_tree", "located", "read_outside", "variants"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 # Names that tensorflow-datasets has for two of the corruptions, and the split with labels of each of its sets.
@@ -34,13 +37,13 @@ VARIANTS = (
 
 
 class Published:
-    """Corrupted pictures as their authors published them.
+    """Corrupted images as their authors published them.
 
-    names: of the corruptions that are there
+    names: the corruptions that are in the folder
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
-        """Pictures are to have the shape [h w c]. Raises ValueError if none of the layouts is found."""
+        """`shape` is [h w c] of the images. Raises ValueError if none of the layouts is found."""
         self.folder, self.shape, self.classes = folder, shape, classes
         self._set = "cifar10_corrupted" if len(classes) == 10 else "imagenet2012_corrupted"
         everything = (*corruptions.MAIN, *corruptions.EXTRA)
@@ -52,17 +55,17 @@ class Published:
         self._read, self.names = max(layouts.items(), key=lambda layout: len(layout[1]))
         if not self.names:
             raise ValueError(
-                f"--corrupted {folder} has no corrupted pictures. It looked for fog.npy and labels.npy (CIFAR-10-C, "
+                f"--corrupted {folder} has no corrupted images. It looked for fog.npy and labels.npy (CIFAR-10-C, "
                 "as published), cifar10_corrupted/fog_1/*/dataset_info.json (prepared by tensorflow-datasets) and "
                 "fog/1/CLASS/*.JPEG (ImageNet-C), and the like for the other corruptions."
             )
 
     def read(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """The first pictures of a corruption at a severity from 1 to 5, uint8 [n h w c], and their labels."""
+        """The first `limit` images of a corruption at a severity from 1 to 5, uint8 [n h w c], and their labels."""
         images, labels = self._read(name, severity, limit)
         if images.dtype != np.uint8 or images.shape[1:] != self.shape or len(images) != len(labels):
             raise ValueError(
-                f"{self.folder}: {name} {severity} has {len(labels)} labels and pictures {images.dtype} "
+                f"{self.folder}: {name} {severity} has {len(labels)} labels and images {images.dtype} "
                 f"{list(images.shape)}; the network takes uint8 {list(self.shape)}."
             )
         return images, labels
@@ -75,8 +78,8 @@ class Published:
             raise ValueError(f"{self.folder}: {name}.npy or labels.npy can't be read: {error}") from error
         if len(images) % 5 or len(labels) not in (len(images), len(images) // 5):
             raise ValueError(
-                f"{self.folder}: {name}.npy has {len(images)} pictures and labels.npy {len(labels)} labels; wanted "
-                "five severities of as many pictures, one after the other."
+                f"{self.folder}: {name}.npy has {len(images)} images and labels.npy {len(labels)} labels; wanted "
+                "five severities of the same number of images, one after the other."
             )
         count = len(images) // 5
         rows = slice((severity - 1) * count, (severity - 1) * count + min(limit or count, count))
@@ -93,16 +96,16 @@ class Published:
         return tfds_prepared.split(places[-1].parent, SPLITS[self._set], limit)
 
     def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
-        images, labels, _ = tree(self.folder / name / str(severity), self.shape, self.classes, limit)
+        images, labels, _ = image_tree(self.folder / name / str(severity), self.shape, self.classes, limit)
         return images, labels
 
 
 class Located(NamedTuple):
-    """Pictures with one box each.
+    """Images with one box each.
 
     images: uint8 [n h w c], of the network's size
     labels: class ids
-    originals: uint8 [n H W c], of the first one's own size
+    originals: uint8 [n H W c], of the size of the first file
     boxes: Int [n 4], (x0, y0, x1, y1) in pixels of the originals: the first and the last column and row
     """
 
@@ -112,23 +115,23 @@ class Located(NamedTuple):
     boxes: np.ndarray
 
     @property
-    def sizes(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, int]:
         """Height and width of the originals."""
         height, width = self.originals.shape[1:3]
         return height, width
 
-    def frames(self, height: int, width: int) -> np.ndarray:
-        """The boxes in pictures of another size, (x0, y0, x1, y1) with x1 and y1 one beyond the last, whole pixels."""
-        scale = np.array([width, height, width, height]) / np.array([*self.sizes[::-1], *self.sizes[::-1]])
+    def boxes_at(self, height: int, width: int) -> Int[np.ndarray, "n 4"]:
+        """The boxes in images of another size, (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive."""
+        scale = np.array([width, height, width, height]) / np.array([*self.size[::-1], *self.size[::-1]])
         start = np.floor(self.boxes[:, :2] * scale[:2])
         end = np.ceil((self.boxes[:, 2:] + 1) * scale[2:])
         return np.concatenate([start, end], 1).astype(np.int32)
 
 
 def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limit: int | None) -> Located:
-    """The pictures of FOLDER/val with their boxes in FOLDER/val_boxes.csv.
+    """Read the images of FOLDER/val with their boxes in FOLDER/val_boxes.csv.
 
-    Raises ValueError: files that are missing or broken, another number of classes than the network has.
+    Raises ValueError: missing or broken files, or another number of classes than the network has.
     """
     table = folder / "val_boxes.csv"
     if not table.is_file() or not (folder / "val").is_dir():
@@ -138,12 +141,12 @@ def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limi
             boxes = {row["file"]: [int(row[name]) for name in ("x0", "y0", "x1", "y1")] for row in csv.DictReader(file)}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{table} isn't a table with the columns file, x0, y0, x1, y1: {error!r}") from error
-    images, labels, paths = tree(folder / "val", shape, classes, limit)
-    sizes = np.array([picture_size(path) for path in paths])
+    images, labels, paths = image_tree(folder / "val", shape, classes, limit)
+    sizes = np.array([image_size(path) for path in paths])
     names = [path.relative_to(folder / "val").as_posix() for path in paths]
     missing = [name for name in names if name not in boxes]
     if missing:
-        raise ValueError(f"{table} has no box for {len(missing)} pictures, such as {missing[0]}.")
+        raise ValueError(f"{table} has no box for {len(missing)} images, such as {missing[0]}.")
     size = sizes[0]
     originals = np.stack([_read(path, (*size, shape[2])) for path in paths])
     own = np.array([boxes[name] for name in names])
@@ -153,25 +156,25 @@ def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limi
 def variants(
     folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, pictures and labels of each variant of ImageNet-9 that is in the folder."""
-    there = [name for name in VARIANTS if (folder / name / "val").is_dir()]
-    if not there:
+    """Name, images and labels of each variant of ImageNet-9 that is in the folder."""
+    found = [name for name in VARIANTS if (folder / name / "val").is_dir()]
+    if not found:
         raise ValueError(f"--variants {folder} has none of {', '.join(VARIANTS)} with val/CLASS/*.JPEG in it.")
-    for name in there:
-        images, labels, _ = tree(folder / name / "val", shape, classes, None)
+    for name in found:
+        images, labels, _ = image_tree(folder / name / "val", shape, classes, None)
         yield name, images, labels
 
 
-def tree(
+def image_tree(
     folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limit: int | None
 ) -> tuple[np.ndarray, np.ndarray, list[Path]]:
-    """Pictures of FOLDER/CLASS/*.jpg, resized to the shape [h w c], with their labels and files.
+    """Read FOLDER/CLASS/*.jpg, resized to the shape [h w c]; returns images, labels and paths.
 
-    Classes are numbered in the order of their names. Of more pictures than the limit, evenly many of each class.
+    Class ids follow the order of the names. Where there are more than `limit` images, they are taken at even distances.
     """
     folders = sorted(place for place in folder.iterdir() if place.is_dir())
     if len(folders) != len(classes):
-        raise ValueError(f"{folder} has {len(folders)} classes; the network knows {len(classes)}.")
+        raise ValueError(f"{folder} has {len(folders)} classes; the network has {len(classes)}.")
     found = [
         (path, label)
         for label, place in enumerate(folders)
@@ -179,45 +182,45 @@ def tree(
         if path.suffix.lower() in SUFFIXES
     ]
     if not found:
-        raise ValueError(f"{folder} has no pictures CLASS/*.jpg, *.jpeg or *.png.")
+        raise ValueError(f"{folder} has no images CLASS/*.jpg, *.jpeg or *.png.")
     if limit is not None and limit < len(found):
         found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
     labels = np.array([label for _, label in found], np.int32)
     return np.stack([_read(path, shape) for path, _ in found]), labels, [path for path, _ in found]
 
 
-def strange(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The pictures x_test of an npz file, or x where it has no x_test, uint8 [n h w c]."""
+def read_outside(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n h w c"]:
+    """The out-of-distribution images of an npz file, x_test or x, uint8 [n h w c]."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images = arrays["x_test" if "x_test" in arrays.files else "x"]
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} can't be read as an npz file with uint8 pictures x_test or x: {error}") from error
+        raise ValueError(f"{path} can't be read as an npz file with uint8 images x_test or x: {error}") from error
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
         raise ValueError(
-            f"{path} has pictures {images.dtype} {list(images.shape)}; wanted uint8 {['n', *shape]}: resize them."
+            f"{path} has images {images.dtype} {list(images.shape)}; wanted uint8 {['n', *shape]}: resize them."
         )
     return images
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture."""
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image file."""
     import PIL.Image
 
-    with PIL.Image.open(path) as picture:
-        return picture.height, picture.width
+    with PIL.Image.open(path) as image:
+        return image.height, image.width
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """A picture as uint8 of the shape [h w c], each pixel the mean of what it covers."""
+    """An image file as uint8 [h w c], resized by area averaging."""
     import PIL.Image
 
     height, width, channels = shape
     try:
-        with PIL.Image.open(path) as picture:
-            plain = picture.convert("L" if channels == 1 else "RGB")
+        with PIL.Image.open(path) as image:
+            plain = image.convert("L" if channels == 1 else "RGB")
             resized = plain.resize((width, height), PIL.Image.Resampling.BOX)
     except OSError as error:
-        raise ValueError(f"{path} can't be read as a picture: {error}") from error
+        raise ValueError(f"{path} can't be read as an image: {error}") from error
     return np.asarray(resized).reshape(shape)

@@ -1,4 +1,4 @@
-"""Figures of an evaluation, as PNG files."""
+"""Figures of an evaluation, written as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,9 @@ import numpy as np
 from cycler import cycler
 from matplotlib.patches import Rectangle
 
-# The eight colors of Okabe and Ito (2008) that people tell apart, without black.
+__all__ = ["bars", "boxes", "curves", "grid", "grouped_bars", "reliability", "sheet"]
+
+# The colors of Okabe and Ito (2008), which people with color blindness distinguish, grey instead of black.
 COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555", "#f0e442"]
 MARKERS = "osD^vP*X"
 STYLE: Any = {
@@ -32,7 +34,7 @@ STYLE: Any = {
 def curves(
     path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, *, top: float = 100
 ) -> None:
-    """Named curves, each (places, values), from 0 to `top`."""
+    """Plot named curves, each (x, y), with y from 0 to `top`."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.5, 3.8))
         for (name, (places, values)), marker in zip(lines.items(), MARKERS * len(lines), strict=False):
@@ -43,12 +45,12 @@ def curves(
 
 
 def bars(path: Path, values: Mapping[str, float], label: str, chance: float) -> None:
-    """A bar per name, 0 to 100, and a line at what guessing reaches."""
+    """Plot a bar per name, 0 to 100, and a line at the value of a random guess."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.5, 0.6 + 0.4 * len(values)))
         axes.barh(list(values), list(values.values()), color=COLORS[0], height=0.6)
         axes.axvline(chance, color="#555555", linestyle="--", linewidth=1)
-        axes.text(chance, -0.62, " guessing", color="#555555", fontsize=8, va="center")
+        axes.text(chance, -0.62, " random guess", color="#555555", fontsize=8, va="center")
         for row, value in enumerate(values.values()):
             axes.text(value + 1, row, f"{value:.1f}", va="center", fontsize=9)
         axes.set(xlabel=label, xlim=(0, 108), ylim=(len(values) - 0.5, -0.9))
@@ -57,8 +59,8 @@ def bars(path: Path, values: Mapping[str, float], label: str, chance: float) -> 
         _save(figure, path)
 
 
-def grouped(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -> None:
-    """Groups of bars, `values[series][group]`: one color per series."""
+def grouped_bars(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -> None:
+    """Plot groups of bars, `values[series][group]`, in one color per series."""
     groups = list(dict.fromkeys(group for row in values.values() for group in row))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(max(5.5, 1.5 + 0.2 * len(groups) * (len(values) + 1)), 4))
@@ -74,7 +76,7 @@ def grouped(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -
 
 
 def grid(path: Path, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, label: str) -> None:
-    """A table of numbers [rows columns] from 0 to 100 as colors, with the numbers on them."""
+    """Plot values [rows columns] from 0 to 100 as colors, with the values on them."""
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(figsize=(2.2 + 0.75 * len(columns), 0.8 + 0.3 * len(rows)))
         image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
@@ -92,7 +94,7 @@ def grid(path: Path, values: np.ndarray, rows: Sequence[str], columns: Sequence[
 
 
 def reliability(path: Path, bins: Mapping[str, Sequence[float]]) -> None:
-    """Accuracy over confidence, and how many samples are how sure."""
+    """Plot accuracy over confidence, and the share of the samples in each bin of confidence."""
     edges, number = np.array(bins["edges"]), np.array(bins["number"])
     some = number > 0
     width = np.diff(edges)
@@ -123,15 +125,15 @@ def reliability(path: Path, bins: Mapping[str, Sequence[float]]) -> None:
         _save(figure, path)
 
 
-def sheet(path: Path, pictures: Sequence[Sequence[np.ndarray]], rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Pictures [h w c] in rows and columns with titles."""
+def sheet(path: Path, images: Sequence[Sequence[np.ndarray]], rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Plot images [h w c] in rows and columns with titles."""
     with plt.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(
             len(rows), len(columns), figsize=(1.6 + 0.9 * len(columns), 0.4 + 0.9 * len(rows)), squeeze=False
         )
-        for line, title, shown in zip(axes, rows, pictures, strict=True):
-            for place, (one, picture) in enumerate(zip(line, shown, strict=True)):
-                _picture(one, picture)
+        for line, title, row in zip(axes, rows, images, strict=True):
+            for place, (one, image) in enumerate(zip(line, row, strict=True)):
+                _image(one, image)
                 if place == 0:
                     one.set_ylabel(title, rotation=0, ha="right", va="center")
         for one, title in zip(axes[0], columns, strict=True):
@@ -141,13 +143,13 @@ def sheet(path: Path, pictures: Sequence[Sequence[np.ndarray]], rows: Sequence[s
 
 def boxes(
     path: Path,
-    pictures: np.ndarray,
+    images: np.ndarray,
     overlays: np.ndarray,
-    marked: np.ndarray,
-    found: Sequence[np.ndarray],
+    annotated: np.ndarray,
+    predicted: Sequence[np.ndarray],
     titles: Sequence[str],
 ) -> None:
-    """Pictures and their maps, with the boxes that people drew (white) and those found (orange), six a row."""
+    """Plot images and their maps, six a row, with the annotated boxes (white) and the predicted ones (orange)."""
     count, across = len(titles), min(6, len(titles))
     lines = -(-count // across)
     with plt.rc_context(STYLE | {"axes.grid": False}):
@@ -156,21 +158,21 @@ def boxes(
             one.axis("off")
         for place, title in enumerate(titles):
             line, column = divmod(place, across)
-            for one, picture in ((axes[2 * line, column], pictures), (axes[2 * line + 1, column], overlays)):
-                _picture(one, picture[place])
-                _box(one, marked[place], "white")
-                _box(one, found[place], COLORS[1])
+            for one, array in ((axes[2 * line, column], images), (axes[2 * line + 1, column], overlays)):
+                _image(one, array[place])
+                _box(one, annotated[place], "white")
+                _box(one, predicted[place], COLORS[1])
             axes[2 * line, column].set_title(title, fontsize=9)
         handles: list[Any] = [
             Rectangle((0, 0), 1, 1, facecolor="#777777", edgecolor=color, linewidth=1.5)
             for color in ("white", COLORS[1])
         ]
-        figure.legend(handles, ["drawn by people", "found"], frameon=False, loc="outside lower center", ncols=2)
+        figure.legend(handles, ["annotated", "predicted"], frameon=False, loc="outside lower center", ncols=2)
         _save(figure, path)
 
 
-def _picture(axes: Any, picture: np.ndarray) -> None:
-    axes.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+def _image(axes: Any, image: np.ndarray) -> None:
+    axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
 
@@ -183,7 +185,7 @@ def _box(axes: Any, box: np.ndarray, color: str) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    # Whole or not at all: an interrupt leaves no half of a picture.
+    # Whole or not at all: an interrupt leaves no half of a figure.
     part = path.with_suffix(".part.png")
     figure.savefig(part)
     part.replace(path)

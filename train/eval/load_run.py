@@ -1,4 +1,4 @@
-"""A finished run, ready to be asked: its network from the newest checkpoint, and its test pictures."""
+"""A finished run, restored for evaluation: the network of its newest checkpoint and its test images."""
 
 import zlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
@@ -20,48 +20,42 @@ from devices import local_mesh
 from inputs import preprocess
 from jaxmix.dtypes import to_unit
 
+__all__ = ["Trained", "error", "load"]
+
 
 class Trained:
-    """The network of a run and the pictures to test it on.
+    """A trained network and the test images of its data set.
 
-    config, dataset, step: what it was trained on and how long
-    images, labels: the test pictures, uint8 [n h w c], and their class ids, [n]
-    checksum: of these pictures
+    config, dataset, step: what it was trained on, how, and for how many steps
+    images, labels: the test images, uint8 [n h w c], and their class ids, [n]
+    checksum: the CRC-32 of the test images
     kernel, bias: of the network's last, linear layer, [d k] and [k]
+    batch_size: the number of images in each call of the network, a multiple of the number of devices
     """
 
     def __init__(
-        self, folder: Path, *, data_dir: Path | None = None, limit: int | None = None, batch_size: int = 500
+        self,
+        model: Any,
+        dataset: inputs.Dataset,
+        config: Any,
+        step: int,
+        *,
+        mesh: Mesh,
+        limit: int | None = None,
+        batch_size: int = 500,
     ) -> None:
-        """Reads the newest checkpoint under `folder`.
-
-        Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
-        """
-        self.folder, self.config = folder, cifar.read_config(folder, data_dir)
-        self.dataset = cifar.limited(inputs.load(self.config.dataset, self.config.data_dir), self.config)
-        cifar.check_data(folder, self.dataset, self.config.data_dir)
-        mesh = local_mesh()
-        trainer = cifar.build(self.config, self.dataset, mesh)
-        checkpoints = Checkpoints(folder, create=False)
-        try:
-            if checkpoints.latest() is None:
-                raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Go on with it.")
-            state = checkpoints.restore(trainer.fresh())
-        finally:
-            checkpoints.close()
-        self.step = int(state.step)
-        self.images, self.labels = self.dataset.test_images[:limit], self.dataset.test_labels[:limit]
+        """`limit` keeps the first test images only."""
+        self.model, self.dataset, self.config, self.step = model, dataset, config, step
+        self.images, self.labels = dataset.test_images[:limit], dataset.test_labels[:limit]
         self.checksum = zlib.crc32(np.ascontiguousarray(self.images).data)
-        self.model: Any = nnx.merge(trainer.graph, state.params, state.statistics)
-        linear = self.model.classifier.linear
-        self.kernel, self.bias = (np.asarray(part[...], np.float32) for part in (linear.kernel, linear.bias))
-        # As many rows for every device.
+        linear = model.classifier.linear
+        self.kernel, self.bias = (np.asarray(array[...], np.float32) for array in (linear.kernel, linear.bias))
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
         self._rows = NamedSharding(mesh, PartitionSpec("data"))
         self._logits, self._features = jax.jit(self.network), jax.jit(self.maps)
 
     def network(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
-        """Logits for pixels in 0..1. A function that can be differentiated, and called inside jit."""
+        """Logits for pixels in 0..1. Differentiable, and may be called inside jit."""
         return self.model(self._standardized(pixels), train=False)
 
     def maps(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b n m d"]:
@@ -72,27 +66,48 @@ class Trained:
         return preprocess.standardize(pixels, self.dataset.mean, self.dataset.std)
 
     def logits(self, images: np.ndarray, title: str = "") -> np.ndarray:
-        """Logits [n k] for any number of pictures, uint8 in 0..255 or floats in 0..1."""
-        return self.over(lambda x: self._logits(to_unit(x)), images, title=title)
+        """Logits [n k] for n images, uint8 in 0..255 or floats in 0..1."""
+        return self.batched(lambda x: self._logits(to_unit(x)), images, title=title)
 
     def features(self, images: np.ndarray, title: str = "") -> np.ndarray:
-        """Features [n h w d] for any number of pictures."""
-        return self.over(lambda x: self._features(to_unit(x)), images, title=title)
+        """Features [n h w d] for n images."""
+        return self.batched(lambda x: self._features(to_unit(x)), images, title=title)
 
-    def over(self, function: Callable[..., Any], *arrays: np.ndarray, title: str = "") -> np.ndarray:
-        """`function` of the rows of the arrays, `batch_size` at a time, put together again.
+    def batched(self, function: Callable[..., Any], *arrays: np.ndarray, title: str = "") -> np.ndarray:
+        """`function` of the rows of the arrays, `batch_size` at a time, concatenated.
 
-        It is always called with as many rows, so that it compiles once; the first are repeated to fill up the last.
+        Every call has `batch_size` rows, so that it compiles once; the first rows are repeated to fill the last batch.
         """
         count = len(arrays[0])
         starts = range(0, count, self.batch_size)
-        found = []
+        results = []
         for start in tqdm(starts, desc=title, unit=" batches", leave=False, disable=None if title else True):
             rows = np.arange(start, start + self.batch_size) % count
-            found.append(np.asarray(function(*(jax.device_put(array[rows], self._rows) for array in arrays))))
-        return np.concatenate(found)[:count]
+            results.append(np.asarray(function(*(jax.device_put(array[rows], self._rows) for array in arrays))))
+        return np.concatenate(results)[:count]
+
+
+def load(folder: Path, *, data_dir: Path | None = None, limit: int | None = None, batch_size: int = 500) -> Trained:
+    """Restore the newest checkpoint of the run in `folder`, and read its test images.
+
+    Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
+    """
+    config = cifar.read_config(folder, data_dir)
+    dataset = cifar.limited(inputs.load(config.dataset, config.data_dir), config)
+    cifar.check_data(folder, dataset, config.data_dir)
+    mesh = local_mesh()
+    trainer = cifar.build(config, dataset, mesh)
+    checkpoints = Checkpoints(folder, create=False)
+    try:
+        if checkpoints.latest() is None:
+            raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Resume it.")
+        state = checkpoints.restore(trainer.fresh())
+    finally:
+        checkpoints.close()
+    model = nnx.merge(trainer.graph, state.params, state.statistics)
+    return Trained(model, dataset, config, int(state.step), mesh=mesh, limit=limit, batch_size=batch_size)
 
 
 def error(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the predictions that are wrong."""
+    """The share of the predictions that are wrong."""
     return float((logits.argmax(1) != labels).mean())

@@ -1,80 +1,145 @@
-"""What an evaluation has found so far: one JSON file, written anew after every part, so that no part is computed twice.
+"""Reports of evaluations as Markdown and figures: of one run, of several side by side, and of means over seeds."""
 
-    {"run": {...}, "suites": {"corruptions": [{"settings": {...}, "complete": true, "summary": {...},
-                                               "parts": {"fog 3": 0.21, ...}}]}}
-
-A suite has a section for each setting that it was run with; none is ever overwritten.
-"""
-
-from collections.abc import Callable
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import run_dir
+from eval import figures
+from eval.results import Results
+from eval.suites import corruptions
+from eval.suites.base import Suite
+
+__all__ = ["markdown", "mean_and_deviation", "rounded", "run_titles", "write", "write_comparison", "write_means"]
 
 
-class Results:
-    """The report of a run, suite by suite."""
+def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> Path:
+    """Write report.md and the figures of all suites that are complete for the images and step tested last.
 
-    def __init__(self, path: Path) -> None:
-        """Goes on from the file if it is there. Raises ValueError if that is no report."""
-        self.path = path
-        self.content: dict[str, Any] = run_dir.read_json(path) if path.exists() else {"run": {}, "suites": {}}
-        suites = self.content.get("suites") if isinstance(self.content, dict) else None
-        if not isinstance(suites, dict) or not all(isinstance(sections, list) for sections in suites.values()):
-            raise ValueError(f"{path} is not a report of train/evaluate.py; move it away to have it made anew.")
-
-    def suite(self, name: str, settings: dict[str, Any]) -> "Section":
-        """The section of a suite with these settings; a new one, not in the file before it has a part, if need be."""
-        sections = self.content["suites"].setdefault(name, [])
-        for section in sections:
-            if section["settings"] == settings:
-                return Section(self, sections, section)
-        return Section(self, sections, {"settings": settings, "complete": False, "summary": {}, "parts": {}})
-
-    def complete(self) -> dict[str, dict[str, Any]]:
-        """By suite, the section that was asked for last of those that are complete and of what was tested last."""
-        tested = self.content["run"].get("tested", {})
-        found = {}
-        for name, sections in self.content["suites"].items():
-            for section in sections:
-                if section["complete"] and tested.items() <= section["settings"].items():
-                    found[name] = section
-        return found
-
-    def save(self) -> None:
-        """Writes the file, whole or not at all."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        run_dir.write_json(self.path, self.content)
+    `left_out` has the reason for each suite that could not be run.
+    """
+    folder, complete = results.path.parent, results.complete()
+    run = results.content["run"]
+    text = [
+        f"# {run['folder']}",
+        "",
+        f"{run['model']} trained by {run['method']} on {run['dataset']}, {run['step']} steps, seed {run['seed']}.",
+        "",
+    ]
+    text += [*markdown(("", ""), [(name, rounded(value)) for name, value in results.summary().items()]), ""]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, suite in suites.items():
+        if name not in complete:
+            continue
+        measurements = complete[name]["measurements"]
+        table = suite.tabulate(measurements)
+        text += [f"## {suite.title}", "", *markdown(table.header, table.rows), ""]
+        text += [line for note in table.notes for line in (note, "")]
+        text += [line for figure in suite.plot(measurements, folder) for line in (f"![{suite.title}]({figure})", "")]
+    if left_out:
+        text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in left_out.items()), ""]
+    path = folder / "report.md"
+    path.write_text("\n".join(text))
+    return path
 
 
-class Section:
-    """What is known of one suite."""
+def write_comparison(folders: Sequence[Path], out: Path) -> None:
+    """Write and print the summaries of several runs side by side, and plot their errors by corruption."""
+    reports = []
+    for folder in folders:
+        path = folder / "evaluation" / "report.json"
+        if not path.is_file():
+            raise ValueError(f"--compare {folder}: there is no {path}; evaluate that run first.")
+        reports.append(Results(path))
+    titles = run_titles([report.content["run"] for report in reports])
+    summaries = [report.summary() for report in reports]
+    metrics = list(dict.fromkeys(name for summary in summaries for name in summary))
+    rows = [(metric, *(rounded(summary.get(metric)) for summary in summaries)) for metric in metrics]
+    lines = ["# Comparison", "", *markdown(("", *titles), rows), ""]
+    different = [name for name in ("images", "crc32", "seed") if len({_tested(report, name) for report in reports}) > 1]
+    if different:
+        lines += [f"These runs were tested on different images or seeds: {', '.join(different)} differ.", ""]
+    out.mkdir(parents=True, exist_ok=True)
+    errors = {
+        title: _corruption_errors(report)
+        for title, report in zip(titles, reports, strict=True)
+        if "corruptions" in report.complete()
+    }
+    if errors:
+        figures.grouped_bars(out / "corruptions.png", errors, "error, mean of five severities, %")
+        lines += ["![Error by corruption](corruptions.png)", ""]
+    (out / "comparison.md").write_text("\n".join(lines))
+    print("\n".join(lines[2:-1]))
+    print(f"written to {out / 'comparison.md'}")
 
-    def __init__(self, results: Results, sections: list[dict[str, Any]], content: dict[str, Any]) -> None:
-        self._results, self._sections, self._content = results, sections, content
-        self.parts: dict[str, Any] = content["parts"]
 
-    @property
-    def folder(self) -> Path:
-        """Where figures and arrays of the suite go."""
-        self._results.path.parent.mkdir(parents=True, exist_ok=True)
-        return self._results.path.parent
+def _tested(report: Results, name: str) -> Any:
+    return report.content["run"].get("tested", {}).get(name)
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """The part called `name`: from the file, or computed now and written."""
-        if name not in self.parts:
-            self.parts[name] = compute()
-            self._last()
-        return self.parts[name]
 
-    def finish(self, summary: dict[str, float | None]) -> None:
-        """All parts are there, and this is what they come to."""
-        self._content["summary"], self._content["complete"] = summary, True
-        self._last()
+def _corruption_errors(report: Results) -> dict[str, float]:
+    """By corruption, the mean error over severities, in percent."""
+    by_name = corruptions.by_corruption(report.complete()["corruptions"]["measurements"])
+    return {name: 100 * statistics.mean(errors) for name, errors in by_name.items()}
 
-    def _last(self) -> None:
-        """Writes the file, this section as the one that was asked for last."""
-        self._sections[:] = [section for section in self._sections if section is not self._content]
-        self._sections.append(self._content)
-        self._results.save()
+
+def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str) -> str:
+    """Write table.md and table.json, a row per method with the means over seeds of `folders[method][seed]`."""
+    by_method = {method: {seed: _summary(run) for seed, run in runs.items()} for method, runs in folders.items()}
+    metrics = list(dict.fromkeys(name for by_seed in by_method.values() for row in by_seed.values() for name in row))
+    rows = []
+    for method, by_seed in by_method.items():
+        columns = [[row[name] for row in by_seed.values() if name in row] for name in metrics]
+        fewer = [f" (n = {len(column)})" if 0 < len(column) < len(by_seed) else "" for column in columns]
+        cells = [mean_and_deviation(column) + note for column, note in zip(columns, fewer, strict=True)]
+        rows.append((method, str(len(by_seed)), *cells))
+    lines = [f"{title}; mean ± standard deviation of n runs.", "", *markdown(("method", "n", *metrics), rows), ""]
+    text = "\n".join(lines)
+    (out / "table.md").write_text(text)
+    run_dir.write_json(out / "table.json", {"versions": run_dir.versions(), "runs": by_method})
+    return text
+
+
+def _summary(folder: Path) -> dict[str, float]:
+    """The training loss of the first and the last epoch of a run, and the summary of its evaluation."""
+    lines, results = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
+    losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
+    return losses | {name: value for name, value in results.summary().items() if value is not None}
+
+
+def run_titles(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A short title for each run: the settings in which the runs differ, and its position where titles repeat."""
+    settings = ("dataset", "model", "method", "epochs", "seed", "step")
+    different = [name for name in settings if len({str(run[name]) for run in runs}) > 1]
+
+    def title(run: Mapping[str, Any]) -> str:
+        words = [str(run[n]) if n in ("dataset", "model", "method") else f"{n} {run[n]}" for n in different]
+        return ", ".join(words) or str(run["folder"])
+
+    titles = [title(run) for run in runs]
+    return [title if titles.count(title) == 1 else f"{title} ({place})" for place, title in enumerate(titles, 1)]
+
+
+def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The lines of a table; all columns but the first are aligned right."""
+    lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def rounded(value: float | None) -> str:
+    """A value with two decimals, or three below 10; empty for None."""
+    return "" if value is None else f"{value:.{_decimals(value)}f}"
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Mean and standard deviation (n - 1 in its divisor) of several values; empty for none."""
+    if not values:
+        return ""
+    mean = statistics.mean(values)
+    deviation = f" ± {statistics.stdev(values):.{_decimals(mean)}f}" if len(values) > 1 else ""
+    return f"{mean:.{_decimals(mean)}f}{deviation}"
+
+
+def _decimals(value: float) -> int:
+    return 2 if abs(value) >= 10 else 3

@@ -1,4 +1,4 @@
-"""The parts of an evaluation by their names on the command line."""
+"""The suites of an evaluation, by their names on the command line."""
 
 from eval.suites import (
     attacks,
@@ -11,10 +11,9 @@ from eval.suites import (
     localization,
     occlusion,
 )
-from eval.suites.base import MissingError as MissingError
-from eval.suites.base import Options as Options
-from eval.suites.base import Shown as Shown
-from eval.suites.base import Suite as Suite
+from eval.suites.base import Suite
+
+__all__ = ["SUITES"]
 
 SUITES: dict[str, Suite] = {
     "clean": clean.SUITE,

@@ -1,100 +1,103 @@
-"""Pictures changed within a ball such that the network errs."""
+"""White-box attacks: error under FGSM and PGD, within epsilon of the image in the maximum or the L2 norm."""
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 import jaxmix
 from eval import figures
 from eval.load_run import Trained, error
-from eval.report import Section
-from eval.suites.base import Options, Parts, Shown, Suite, percent
+from eval.results import Section
+from eval.suites.base import Measurements, Options, Program, Suite, Table, percent
 from jaxmix.dtypes import to_unit
 from jaxmix.robustness import attacks
 
+__all__ = ["SUITE"]
+
+Norm = Literal["inf", "2"]
 STEPS = 10
-LEVELS = (1, 2, 4, 8)  # of 255
-LENGTHS = (0.125, 0.25, 0.5, 1.0)  # of the change of a picture, in 0..1 a pixel
+EPSILONS = (1, 2, 4, 8)  # of 255, in the maximum norm
+L2_EPSILONS = (0.125, 0.25, 0.5, 1.0)  # of pixels in 0..1
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """How many pictures, and how many steps."""
+    """The number of images and of steps."""
     return {"attacked": options.attacked, "steps": STEPS}
 
 
-def compute(trained: Trained, section: Section, options: Options) -> None:
-    """The error under FGSM and PGD in the largest change of a pixel, and under PGD in the length of the change."""
+def measure(trained: Trained, section: Section, options: Options) -> None:
+    """The error under FGSM and PGD in the maximum norm, and under PGD in the L2 norm."""
     images, labels = trained.images[: options.attacked], trained.labels[: options.attacked]
-    # Attacks keep about three batches of features at once.
     key = jax.random.key(options.seed)
 
-    def fgsm(x, label, row, epsilon):
-        return attacks.fgsm(_loss(trained, label), to_unit(x), epsilon)
+    def fgsm(x: Array, label: Int[Array, "b"], row: Int[Array, "b"], epsilon: Array) -> Float[Array, "b k"]:
+        return trained.network(attacks.fgsm(_loss(trained, label), to_unit(x), epsilon))
 
-    def pgd(x, label, row, epsilon, norm):
-        # 2.5 times the way to the border in all, as Madry et al. suggest.
-        own = jax.random.fold_in(key, row[0])
-        step = 2.5 * epsilon / STEPS
-        return attacks.pgd(own, _loss(trained, label), to_unit(x), epsilon, step=step, steps=STEPS, norm=norm)
+    def pgd(x: Array, label: Int[Array, "b"], row: Int[Array, "b"], epsilon: Array, norm: Norm) -> Float[Array, "b k"]:
+        # 2.5 times epsilon in all, as Madry et al. suggest.
+        step, own = 2.5 * epsilon / STEPS, jax.random.fold_in(key, row[0])
+        loss = _loss(trained, label)
+        return trained.network(attacks.pgd(own, loss, to_unit(x), epsilon, step=step, steps=STEPS, norm=norm))
 
-    plans = [
-        *((f"fgsm {level}/255", fgsm, level / 255) for level in LEVELS),
-        *((f"pgd {level}/255", partial(pgd, norm="inf"), level / 255) for level in LEVELS),
-        *((f"pgd L2 {length:g}", partial(pgd, norm="2"), length) for length in LENGTHS),
+    cases = [
+        ("fgsm", jax.jit(fgsm), [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]),
+        ("pgd", jax.jit(partial(pgd, norm="inf")), [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]),
+        ("pgd L2", jax.jit(partial(pgd, norm="2")), [(f"{epsilon:g}", epsilon) for epsilon in L2_EPSILONS]),
     ]
     section.once("none", lambda: error(trained.logits(images), labels))
-    section.once("pictures", lambda: len(images))
-    programs: dict[Any, Any] = {}
+    section.once("images", lambda: len(images))
     rows = np.arange(len(images), dtype=np.int32)
-    for name, attack, epsilon in plans:
-        kind = name.rsplit(" ", 1)[0]
-        program = programs.setdefault(
-            kind, jax.jit(lambda x, y, row, e, attack=attack: trained.network(attack(x, y, row, e)))
-        )
+    for attack, program, epsilons in cases:
+        for size, epsilon in epsilons:
+            name = f"{attack} {size}"
 
-        def errors(program=program, epsilon=epsilon, name=name) -> float:
-            logits = trained.over(
-                lambda x, y, row: program(x, y, row, jnp.float32(epsilon)), images, labels, rows, title=name
-            )
-            return error(logits, labels)
+            def one_error(program: Program = program, epsilon: float = epsilon, name: str = name) -> float:
+                logits = trained.batched(
+                    lambda *batch: program(*batch, jnp.float32(epsilon)), images, labels, rows, title=name
+                )
+                return error(logits, labels)
 
-        section.once(name, errors)
+            section.once(name, one_error)
 
 
-def _loss(trained: Trained, labels: jax.Array) -> attacks.Loss:
+def _loss(trained: Trained, labels: Int[Array, "b"]) -> attacks.Loss:
     return lambda x: jaxmix.cross_entropy(trained.network(x), labels)
 
 
-def show(parts: Parts) -> Shown:
-    """A row per size of the change."""
-    rows = [("none", percent(parts["none"]), percent(parts["none"]))]
+def tabulate(measurements: Measurements) -> Table:
+    """A row per epsilon."""
+    rows = [("0", percent(measurements["none"]), percent(measurements["none"]))]
     rows += [
-        (f"{level}/255", percent(parts[f"fgsm {level}/255"]), percent(parts[f"pgd {level}/255"])) for level in LEVELS
+        (f"{e}/255", percent(measurements[f"fgsm {e}/255"]), percent(measurements[f"pgd {e}/255"])) for e in EPSILONS
     ]
-    rows += [(f"length {length:g}", "", percent(parts[f"pgd L2 {length:g}"])) for length in LENGTHS]
+    rows += [(f"{epsilon:g} in L2", "", percent(measurements[f"pgd L2 {epsilon:g}"])) for epsilon in L2_EPSILONS]
     summary: dict[str, float | None] = {
-        "FGSM 8/255, error, %": 100 * parts["fgsm 8/255"],
-        "PGD 8/255, error, %": 100 * parts["pgd 8/255"],
+        "FGSM 8/255, error, %": 100 * measurements["fgsm 8/255"],
+        "PGD 8/255, error, %": 100 * measurements["pgd 8/255"],
     }
     notes = (
-        f"{parts['pictures']:,} pictures. PGD takes {STEPS} steps of a quarter of the largest change from a random "
-        "start and keeps the worst picture on its way. All in pixel space, within 0..1.",
+        f"{measurements['images']:,} images. PGD takes {STEPS} steps of a quarter of epsilon from a random start and "
+        "keeps the image with the highest loss. All in pixel space, within 0..1.",
     )
-    return Shown(summary, ("largest change", "FGSM: error, %", "PGD: error, %"), rows, notes)
+    return Table(summary, ("epsilon", "FGSM: error, %", "PGD: error, %"), rows, notes)
 
 
-def plot(parts: Parts, folder: Path) -> list[str]:
-    """Two curves over the largest change of a pixel."""
+def plot(measurements: Measurements, folder: Path) -> list[str]:
+    """Error over epsilon in the maximum norm, a curve per attack."""
     curves = {
-        kind.upper(): ([0, *LEVELS], [100 * parts["none"], *(100 * parts[f"{kind} {level}/255"] for level in LEVELS)])
-        for kind in ("fgsm", "pgd")
+        attack.upper(): (
+            [0, *EPSILONS],
+            [100 * measurements["none"], *(100 * measurements[f"{attack} {epsilon}/255"] for epsilon in EPSILONS)],
+        )
+        for attack in ("fgsm", "pgd")
     }
-    figures.curves(folder / "attacks.png", curves, "largest change of a pixel, of 255 levels", "error, %")
+    figures.curves(folder / "attacks.png", curves, "epsilon in the maximum norm, of 255", "error, %")
     return ["attacks.png"]
 
 
-SUITE = Suite("Attacks", settings, compute, show, plot)
+SUITE = Suite("Attacks", settings, measure, tabulate, plot)

@@ -1,4 +1,4 @@
-"""What a suite of an evaluation is made of, and what it is told."""
+"""What a suite of an evaluation consists of, and its options."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,26 +6,39 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval.load_run import Trained
-from eval.report import Section
+from eval.results import Section
 
-Parts = dict[str, Any]
+__all__ = [
+    "Measurements",
+    "MissingError",
+    "Options",
+    "Program",
+    "Suite",
+    "Table",
+    "no_figure",
+    "no_settings",
+    "percent",
+]
+
+Measurements = dict[str, Any]
+Program = Callable[..., Any]  # jitted
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the suites look at, besides the run."""
+    """What the suites read and how much of it."""
 
     limit: int | None = None
-    """Test on the first so many test pictures only, for a quick look."""
+    """Test on the first LIMIT test images only, for a quick look."""
     attacked: int = 1000
-    """How many of them are attacked: attacks take tens of passes through the network."""
+    """The number of test images to attack: an attack takes tens of passes through the network."""
     corrupted: Path | None = None
     """Folder of the published CIFAR-10-C or CIFAR-100-C (fog.npy, ..., labels.npy), or of tensorflow-datasets with
     cifar10_corrupted prepared. Without it the corruptions are computed."""
     frost: Path | None = None
-    """Folder with photographs of frost, for that corruption; without it there is none, only frost_like."""
+    """Folder of photographs of frost, for that corruption; without it frost_like replaces frost."""
     outside: tuple[Path, ...] = ()
-    """npz files with pictures of other things (an array x_test or x): what the network should find strange."""
+    """npz files (an array x_test or x) of out-of-distribution images, for detection."""
     boxes: Path | None = None
     """Folder with val/CLASS/*.jpg and val_boxes.csv (file,x0,y0,x1,y1), for localization and backgrounds; CLASS in the
     order of the classes of the run."""
@@ -33,17 +46,17 @@ class Options:
     """Folder of ImageNet-9 as its authors publish it (original/val/CLASS/*.JPEG, mixed_same/..., ...), for
     backgrounds."""
     batch_size: int = 500
-    """Pictures that go through the network at once, over all devices together."""
+    """The number of images in each call of the network, over all devices together."""
     seed: int = 0
-    """Everything random follows from it."""
+    """The seed of everything random."""
 
 
-class Shown(NamedTuple):
-    """The result of a suite for people.
+class Table(NamedTuple):
+    """The results of a suite as text.
 
-    summary: the few numbers by which runs are compared, each under its full name
-    header, rows: a table
-    notes: sentences under it
+    summary: the few values by which runs are compared, each under its full name
+    header, rows: of the table
+    notes: sentences below it
     """
 
     summary: dict[str, float | None]
@@ -53,36 +66,36 @@ class Shown(NamedTuple):
 
 
 class Suite(NamedTuple):
-    """Part of an evaluation.
+    """One test of an evaluation.
 
-    title: of its section
-    settings: what its numbers depend on, besides the run, the test pictures and the seed
-    compute: fills the parts of the section, one by one
-    show: what the parts say
-    plot: makes figures of the parts in a folder; returns the names of their files
+    title: of its section in the report
+    settings: what its measurements depend on, besides the run, the test images and the seed
+    measure: fills the section, one measurement at a time
+    tabulate: makes a table of the measurements
+    plot: plots the measurements into a folder; returns the names of the files
     """
 
     title: str
     settings: Callable[[Options], dict[str, Any]]
-    compute: Callable[[Trained, Section, Options], None]
-    show: Callable[[Parts], Shown]
-    plot: Callable[[Parts, Path], list[str]]
+    measure: Callable[[Trained, Section, Options], None]
+    tabulate: Callable[[Measurements], Table]
+    plot: Callable[[Measurements, Path], list[str]]
 
 
 class MissingError(ValueError):
-    """A suite needs data that are not there."""
+    """A suite's data are not given."""
 
 
 def percent(share: float | None) -> str:
-    """A share for people."""
+    """A share as a percentage with two decimals; empty for None."""
     return "" if share is None else f"{100 * share:.2f}"
 
 
-def nothing(*_: Any) -> dict[str, Any]:
+def no_settings(options: Options) -> dict[str, Any]:
     """The settings of a suite that has none."""
     return {}
 
 
-def no_figure(*_: Any) -> list[str]:
+def no_figure(measurements: Measurements, folder: Path) -> list[str]:
     """The figures of a suite that has none."""
     return []

@@ -1,168 +1,168 @@
-"""The corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, published or computed."""
+"""Error on the corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, published or computed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, UInt8
 
 from eval import datasets, figures
 from eval.load_run import Trained, error
-from eval.report import Section
-from eval.suites.base import Options, Parts, Shown, Suite, percent
+from eval.results import Section
+from eval.suites.base import Measurements, Options, Suite, Table, percent
 from jaxmix.robustness import corruptions, mce
+
+__all__ = ["SUITE", "by_corruption"]
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
-# Parts that are no errors.
-SEEN, FIGURES = "what", "figures"
+# Measurements that are no errors.
+SETTING, FIGURES = "setting", "figures"
+
+Images = tuple[np.ndarray, np.ndarray]
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """Where pictures come from."""
+    """The folders of the images."""
     return {"corrupted": str(options.corrupted), "frost": str(options.frost)}
 
 
-def compute(trained: Trained, section: Section, options: Options) -> None:
-    """The error for each corruption at each severity, and a sheet of the first picture."""
+def measure(trained: Trained, section: Section, options: Options) -> None:
+    """The error for each corruption at each severity, and a sheet of the first image."""
     source = "published" if options.corrupted else "computed"
-    section.once(SEEN, lambda: {"source": source, "constants": _constants(trained), "pictures": len(trained.images)})
-    cases = _published(trained, options) if options.corrupted else _computed(trained, options)
-    for name, severity, pictures in cases:
-
-        def errors(pictures=pictures, name=name, severity=severity) -> float:
-            images, labels = pictures()
-            return error(trained.logits(images, f"{name} {severity}"), labels)
-
-        section.once(f"{name} {severity}", errors)
+    setting = {"source": source, "constants": _constants(trained), "images": len(trained.images)}
+    section.once(SETTING, lambda: setting)
+    for name, severity, read in _published(trained, options) if options.corrupted else _computed(trained, options):
+        section.once(f"{name} {severity}", partial(_error, trained, read, f"{name} {severity}"))
     if not options.corrupted:
         section.once(FIGURES, lambda: _sheet(trained, section.folder, options))
 
 
-def _sheet(trained: Trained, folder: Path, options: Options) -> list[str]:
-    names = _names(options)
-    figures.sheet(
-        folder / "corrupted.png",
-        [[_corrupted(trained, trained.images[:1], options, name, s)[0] for s in SEVERITIES] for name in names],
-        names,
-        [f"severity {severity}" for severity in SEVERITIES],
-    )
-    return ["corrupted.png"]
+def _error(trained: Trained, read: Callable[[], Images], title: str) -> float:
+    images, labels = read()
+    return error(trained.logits(images, title), labels)
 
 
-def _names(options: Options) -> tuple[str, ...]:
-    frost = {"frost": "frost" if options.frost else "frost_like"}
-    return (*(frost.get(name, name) for name in corruptions.MAIN), *EXTRA)
-
-
-def _computed(trained: Trained, options: Options) -> Iterator[tuple[str, int, Any]]:
-    for name in _names(options):
-        for severity in SEVERITIES:
-            yield (
-                name,
-                severity,
-                lambda name=name, severity=severity: (
-                    _corrupted(trained, trained.images, options, name, severity),
-                    trained.labels,
-                ),
-            )
-
-
-def _corrupted(trained: Trained, images: np.ndarray, options: Options, name: str, severity: int) -> np.ndarray:
-    """The pictures corrupted; grey ones as three equal channels, of which the first or the mean is taken."""
-    number = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE).index(name)
-    key = jax.random.fold_in(jax.random.key(options.seed), 5 * number + severity)
-    grey = images.shape[-1] == 1
-
-    def corrupt(x: jax.Array, row: jax.Array) -> jax.Array:
-        found = corruptions.corrupt(
-            jax.random.fold_in(key, row[0]),
-            jnp.repeat(x, 3, -1) if grey else x,
-            name,
-            severity,
-            constants=_constants(trained),
-            photographs=options.frost if name == "frost" else None,
-        )
-        if not grey:
-            return found
-        if name.endswith("noise"):  # the mean of three would have less of it
-            return found[..., :1]
-        return jnp.rint(found.astype(jnp.float32).mean(-1, keepdims=True)).astype(jnp.uint8)
-
-    rows = np.arange(len(images), dtype=np.int32)
-    return trained.over(corrupt, images, rows, title=f"making {name} {severity}")
-
-
-def _published(trained: Trained, options: Options) -> Iterator[tuple[str, int, Any]]:
+def _published(trained: Trained, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
     assert options.corrupted is not None
     published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.names)
     for name in published.names:
         for severity in SEVERITIES:
-            yield (
-                name,
-                severity,
-                lambda name=name, severity=severity: published.read(name, severity, options.limit),
-            )
+            yield name, severity, partial(published.read, name, severity, options.limit)
+
+
+def _computed(trained: Trained, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
+    def read(name: str, severity: int) -> Images:
+        return corrupted(trained, trained.images, options, name, severity), trained.labels
+
+    for name in names(options):
+        for severity in SEVERITIES:
+            yield name, severity, partial(read, name, severity)
+
+
+def names(options: Options) -> tuple[str, ...]:
+    """The computed corruptions: the 15, with frost_like where there are no photographs of frost, and four more."""
+    frost = {"frost": "frost" if options.frost else "frost_like"}
+    return (*(frost.get(name, name) for name in corruptions.MAIN), *EXTRA)
+
+
+def corrupted(trained: Trained, images: np.ndarray, options: Options, name: str, severity: int) -> np.ndarray:
+    """The corrupted images; of grey ones, the first or the mean of three channels.
+
+    Not inside a jit of its own, so that the severities and the sheet of examples share the programs of the library.
+    """
+    number = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE).index(name)
+    key = jax.random.fold_in(jax.random.key(options.seed), 5 * number + severity)
+    photographs = options.frost if name == "frost" else None
+    grey = images.shape[-1] == 1
+
+    def corrupt(x: UInt8[Array, "b h w c"], row: Int[Array, "b"]) -> UInt8[Array, "b h w c"]:
+        colored = jnp.repeat(x, 3, -1) if grey else x
+        own, constants = jax.random.fold_in(key, row[0]), _constants(trained)
+        made = corruptions.corrupt(own, colored, name, severity, constants=constants, photographs=photographs)
+        return _grey(made, name.endswith("noise")) if grey else made
+
+    rows = np.arange(len(images), dtype=np.int32)
+    return trained.batched(corrupt, images, rows, title=f"making {name} {severity}")
+
+
+@partial(jax.jit, static_argnums=1)
+def _grey(images: UInt8[Array, "b h w 3"], noise: bool) -> UInt8[Array, "b h w 1"]:
+    """One channel of three: the first where they have noise of their own, which a mean would reduce."""
+    if noise:
+        return images[..., :1]
+    return jnp.rint(images.astype(jnp.float32).mean(-1, keepdims=True)).astype(jnp.uint8)
 
 
 def _constants(trained: Trained) -> str:
     return "cifar" if min(trained.images.shape[1:3]) < 100 else "imagenet"
 
 
-def show(parts: Parts) -> Shown:
+def _sheet(trained: Trained, folder: Path, options: Options) -> list[str]:
+    rows = names(options)
+    first = trained.images[:1]
+    figures.sheet(
+        folder / "corrupted.png",
+        [[corrupted(trained, first, options, name, severity)[0] for severity in SEVERITIES] for name in rows],
+        rows,
+        [f"severity {severity}" for severity in SEVERITIES],
+    )
+    return ["corrupted.png"]
+
+
+def tabulate(measurements: Measurements) -> Table:
     """A row per corruption, and the mean of the 15."""
-    found = by_corruption(parts)
-    rows = [(name, *map(percent, row), percent(float(np.mean(row)))) for name, row in found.items()]
-    substituted = "frost_like" in found and "frost" not in found
-    kind = "15 with frost_like" if substituted else "15"
-    known = [name for name in corruptions.MAIN if name in found or (substituted and name == "frost")]
-    whole = len(known) == len(corruptions.MAIN)
+    errors, setting = by_corruption(measurements), measurements[SETTING]
+    rows = [(name, *map(percent, row), percent(float(np.mean(row)))) for name, row in errors.items()]
+    substituted = "frost_like" in errors and "frost" not in errors
+    fifteen = "15 with frost_like" if substituted else "15"
+    known = [name for name in corruptions.MAIN if name in errors or (substituted and name == "frost")]
+    complete = len(known) == len(corruptions.MAIN)
+    mean = partial(mce.mean_corruption_error, errors, substitutes=substituted)
     summary: dict[str, float | None] = {
-        f"corruption error, mean of {kind}, %": _mean(found, None, substituted) if whole else None,
+        f"corruption error, mean of {fifteen}, %": mean(normalizer=None) if complete else None,
     }
     notes = [
-        f"{parts[SEEN]['pictures']:,} test pictures, corruptions {parts[SEEN]['source']}, with the constants of "
-        f"{'CIFAR-C' if parts[SEEN]['constants'] == 'cifar' else 'ImageNet-C'}. The mean is not normalized by another "
+        f"{setting['images']:,} test images, corruptions {setting['source']}, with the constants of "
+        f"{'CIFAR-C' if setting['constants'] == 'cifar' else 'ImageNet-C'}. The mean is not normalized by another "
         "network's errors, as is usual on CIFAR-C."
     ]
-    if not whole:
+    if not complete:
         notes.append(f"There is no mean: these are {len(known)} of the 15 corruptions.")
-    elif parts[SEEN]["constants"] == "imagenet":
-        name = f"mCE of {kind}, normalized by AlexNet, %"
-        summary[name] = _mean(found, mce.ALEXNET, substituted)
-        notes.append(f"{name}: {summary[name] or float('nan'):.2f}.")
+    elif setting["constants"] == "imagenet":
+        name, value = f"mCE of {fifteen}, normalized by AlexNet, %", mean(normalizer=mce.ALEXNET)
+        summary[name] = value
+        notes.append(f"{name}: {value:.2f}.")
     if substituted:
         notes.append(
-            "frost_like stands in for frost, whose photographs can't be shipped (--frost FOLDER): the mean isn't the "
+            "frost_like replaces frost, whose photographs can't be shipped (--frost FOLDER): the mean isn't the "
             "published benchmark's."
         )
-    names = [name for name in found if name.removesuffix("_like") in corruptions.MAIN]
-    means = [float(np.mean([found[name][place] for name in names])) for place in range(len(SEVERITIES))]
-    if whole:
-        rows.insert(len(names), (f"mean of {kind}", *map(percent, means), percent(float(np.mean(means)))))
+    main = [name for name in errors if name.removesuffix("_like") in corruptions.MAIN]
+    if complete:
+        means = [float(np.mean([errors[name][place] for name in main])) for place in range(len(SEVERITIES))]
+        rows.insert(len(main), (f"mean of {fifteen}", *map(percent, means), percent(float(np.mean(means)))))
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
-    return Shown(summary, header, rows, tuple(notes))
+    return Table(summary, header, rows, tuple(notes))
 
 
-def _mean(found: dict[str, list[float]], normalizer: mce.Normalizer | None, substitutes: bool) -> float:
-    return mce.mean_corruption_error(found, normalizer=normalizer, substitutes=substitutes)
-
-
-def by_corruption(parts: Parts) -> dict[str, list[float]]:
+def by_corruption(measurements: Measurements) -> dict[str, list[float]]:
     """Errors at the five severities by corruption, the 15 first."""
-    names = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in parts if name not in (SEEN, FIGURES)))
-    names.sort(key=lambda name: name.removesuffix("_like") not in corruptions.MAIN)
-    return {name: [parts[f"{name} {severity}"] for severity in SEVERITIES] for name in names}
+    found = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in measurements if name not in (SETTING, FIGURES)))
+    found.sort(key=lambda name: name.removesuffix("_like") not in corruptions.MAIN)
+    return {name: [measurements[f"{name} {severity}"] for severity in SEVERITIES] for name in found}
 
 
-def plot(parts: Parts, folder: Path) -> list[str]:
+def plot(measurements: Measurements, folder: Path) -> list[str]:
     """Error by corruption and severity."""
-    found = by_corruption(parts)
-    errors = 100 * np.array(list(found.values()))
-    figures.grid(folder / "corruptions.png", errors, list(found), [f"{s}" for s in SEVERITIES], "severity", "error, %")
-    return ["corruptions.png", *parts.get(FIGURES, [])]
+    errors = by_corruption(measurements)
+    values, severities = 100 * np.array(list(errors.values())), [str(severity) for severity in SEVERITIES]
+    figures.grid(folder / "corruptions.png", values, list(errors), severities, "severity", "error, %")
+    return ["corruptions.png", *measurements.get(FIGURES, [])]
 
 
-SUITE = Suite("Corruptions", settings, compute, show, plot)
+SUITE = Suite("Corruptions", settings, measure, tabulate, plot)

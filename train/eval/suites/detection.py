@@ -1,22 +1,26 @@
-"""Does the network find pictures strange that are of none of its classes?"""
+"""Out-of-distribution detection by the highest softmax probability, on noise and on images of other classes."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-import jaxmix.robustness.detection.outliers as noise
 from eval import datasets, figures
 from eval.load_run import Trained
-from eval.report import Section
-from eval.suites.base import MissingError, Options, Parts, Shown, Suite, percent
+from eval.results import Section
+from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
 from jaxmix.robustness import detection
+from jaxmix.robustness.detection import outliers
 
-# Noise in 0..1, and noise that takes the place of normalized pictures.
-PIXELS = {"uniform noise": noise.uniform, "Gaussian noise": noise.gaussian}
-NORMALIZED = {"Rademacher noise": noise.rademacher, "blobs": noise.blobs}
+__all__ = ["SUITE"]
+
+# Noise in 0..1, and noise that replaces normalized images.
+PIXEL_NOISE = {"uniform noise": outliers.uniform, "Gaussian noise": outliers.gaussian}
+NORMALIZED_NOISE = {"Rademacher noise": outliers.rademacher, "blobs": outliers.blobs}
 METRICS = {
     "AUROC": detection.auroc,
     "AUPR in": detection.aupr_inside,
@@ -32,68 +36,68 @@ def settings(options: Options) -> dict[str, Any]:
     return {"outside": [str(path) for path in options.outside]}
 
 
-def compute(trained: Trained, section: Section, options: Options) -> None:
-    """All metrics for each set, by the highest probability of a class; a fifth as many noise pictures as test ones."""
-    confidence: list[np.ndarray] = []
+def measure(trained: Trained, section: Section, options: Options) -> None:
+    """All metrics for each kind of noise, a fifth as many images as there are test images, and for each file."""
 
+    @cache
     def inside() -> np.ndarray:
-        if not confidence:
-            confidence.append(_confidence(trained.logits(trained.images, "test pictures")))
-        return confidence[0]
+        return _confidence(trained.logits(trained.images, "test images"))
 
-    def metrics(outside: np.ndarray) -> dict[str, float]:
-        return {name: metric(inside(), outside) for name, metric in METRICS.items()} | {"pictures": len(outside)}
+    def metrics(logits: np.ndarray) -> dict[str, float]:
+        outside = _confidence(logits)
+        return {name: metric(inside(), outside) for name, metric in METRICS.items()} | {"images": len(outside)}
 
-    count = max(len(trained.images) // 5, 1)
-    shape = (count, *trained.images.shape[1:])
-    keys = jax.random.split(jax.random.key(options.seed), len(PIXELS) + len(NORMALIZED))
-    network = jax.jit(lambda x: trained.model(x, train=False))
-    for key, name in zip(keys, [*PIXELS, *NORMALIZED], strict=True):
+    shape = (max(len(trained.images) // 5, 1), *trained.images.shape[1:])
+    keys = jax.random.split(jax.random.key(options.seed), len(PIXEL_NOISE) + len(NORMALIZED_NOISE))
+    normalized = jax.jit(lambda x: trained.model(x, train=False))
+    for key, name in zip(keys, [*PIXEL_NOISE, *NORMALIZED_NOISE], strict=True):
 
-        def of_noise(key=key, name=name) -> dict[str, float]:
-            if name in PIXELS:
-                return metrics(_confidence(trained.logits(np.asarray(PIXELS[name](key, shape)), name)))
-            return metrics(_confidence(trained.over(network, np.asarray(NORMALIZED[name](key, shape)), title=name)))
+        def on_noise(key: Array = key, name: str = name) -> dict[str, float]:
+            if name in PIXEL_NOISE:
+                return metrics(trained.logits(np.asarray(PIXEL_NOISE[name](key, shape)), name))
+            return metrics(trained.batched(normalized, np.asarray(NORMALIZED_NOISE[name](key, shape)), title=name))
 
-        section.once(name, of_noise)
+        section.once(name, on_noise)
     for path in options.outside:
 
-        def of_file(path: Path = path) -> dict[str, float]:
-            return metrics(_confidence(trained.logits(_read(path, trained), path.name)))
+        def on_file(path: Path = path) -> dict[str, float]:
+            return metrics(trained.logits(_read(path, trained), path.name))
 
-        section.once(str(path), of_file)
+        section.once(str(path), on_file)
 
 
 def _read(path: Path, trained: Trained) -> np.ndarray:
     try:
-        return datasets.strange(path, trained.images.shape[1:])
+        return datasets.read_outside(path, trained.images.shape[1:])
     except ValueError as error:
         raise MissingError(f"--outside: {error}") from error
 
 
-def _confidence(logits: np.ndarray) -> np.ndarray:
+def _confidence(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:
     return np.asarray(jax.nn.softmax(jnp.asarray(logits)).max(1))
 
 
-def show(parts: Parts) -> Shown:
-    """A row per set."""
+def tabulate(measurements: Measurements) -> Table:
+    """A row per set of out-of-distribution images."""
     rows = [
-        (name, f"{part['pictures']:,}", *(percent(part[metric]) for metric in METRICS)) for name, part in parts.items()
+        (name, f"{metrics['images']:,}", *(percent(metrics[metric]) for metric in METRICS))
+        for name, metrics in measurements.items()
     ]
-    means = {metric: float(np.mean([part[metric] for part in parts.values()])) for metric in METRICS}
+    means = {metric: float(np.mean([metrics[metric] for metrics in measurements.values()])) for metric in METRICS}
     rows.append(("mean", "", *(percent(means[metric]) for metric in METRICS)))
     notes = (
-        "Scores are the highest softmax probability. FPR95 takes the strange pictures for the positive class, as "
-        "Outlier Exposure does: it isn't 1 - TNR at TPR 95.",
+        "Scores are the highest softmax probability. FPR95 takes the out-of-distribution images for the positive class "
+        "as Outlier Exposure does: it isn't 1 - TNR at TPR 95.",
     )
-    return Shown({"AUROC, mean, %": 100 * means["AUROC"]}, ("strange pictures", "number", *METRICS), rows, notes)
+    return Table({"AUROC, mean, %": 100 * means["AUROC"]}, ("out of distribution", "images", *METRICS), rows, notes)
 
 
-def plot(parts: Parts, folder: Path) -> list[str]:
-    """A bar per set."""
-    shares = {name if len(name) <= 30 else f"...{name[-27:]}": 100 * part["AUROC"] for name, part in parts.items()}
-    figures.bars(folder / "detection.png", shares, "AUROC, %", 50)
+def plot(measurements: Measurements, folder: Path) -> list[str]:
+    """The AUROC, a bar per set."""
+    titles = {name: name if len(name) <= 30 else f"...{name[-27:]}" for name in measurements}
+    percentages = {titles[name]: 100 * metrics["AUROC"] for name, metrics in measurements.items()}
+    figures.bars(folder / "detection.png", percentages, "AUROC, %", 50)
     return ["detection.png"]
 
 
-SUITE = Suite("Detection of strange pictures", settings, compute, show, plot)
+SUITE = Suite("Out-of-distribution detection", settings, measure, tabulate, plot)

@@ -1,76 +1,80 @@
-"""Pictures between two classes (CutMix, section 4.4): right is either class."""
+"""Error on images in between two classes (CutMix, section 4.4): either class counts as right."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from eval import figures
 from eval.load_run import Trained
-from eval.report import Section
-from eval.suites.base import Options, Parts, Shown, Suite, nothing, percent
+from eval.results import Section
+from eval.suites.base import Measurements, Options, Program, Suite, Table, no_settings, percent
 from jaxmix.dtypes import to_unit
+from jaxmix.mix import Mix
 from jaxmix.robustness import in_between
 
-KINDS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
+__all__ = ["SUITE"]
+
+Method = Callable[..., tuple[Array, Mix]]
+METHODS: dict[str, Method] = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = [tenths / 10 for tenths in range(11)]
 
 
-def compute(trained: Trained, section: Section, options: Options) -> None:
-    """The error at eleven shares of the partner, the next picture of another class in a shuffled batch."""
+def measure(trained: Trained, section: Section, options: Options) -> None:
+    """The error at eleven shares of the partner, the next image of another class in a shuffled batch."""
     order = np.random.default_rng(options.seed).permutation(len(trained.images))
     images, labels = trained.images[order], trained.labels[order]
-    for kind, mix in KINDS.items():
+    for name, method in METHODS.items():
 
-        def hits(x, label, share, mix=mix):
-            mixed, how = mix(to_unit(x), share, partner=in_between.other_class(label))
-            return jnp.stack([in_between.hit(trained.network(mixed), label, how), how.weight[:, 1]], 1)
+        def hits(x: Array, label: Int[Array, "b"], share: Array, method: Method = method) -> Float[Array, "b 2"]:
+            mixed, mix = method(to_unit(x), share, partner=in_between.other_class(label))
+            return jnp.stack([in_between.hit(trained.network(mixed), label, mix), mix.weight[:, 1]], 1)
 
         jitted = jax.jit(hits)
         for share in SHARES:
 
-            def error(jitted=jitted, share=share, kind=kind) -> dict[str, float]:
-                title = f"in_between, {kind} {share}"
-                found = trained.over(lambda *rows: jitted(*rows, np.float32(share)), images, labels, title=title)
-                hit, pasted = found.mean(0)
-                return {"error": float(1 - hit), "share": float(pasted)}
+            def one_error(jitted: Program = jitted, share: float = share, name: str = name) -> dict[str, float]:
+                title = f"in_between, {name} {share}"
+                rows = trained.batched(lambda *batch: jitted(*batch, np.float32(share)), images, labels, title=title)
+                hit, partner_share = rows.mean(0)
+                return {"error": float(1 - hit), "share": float(partner_share)}
 
-            section.once(f"{kind} {share}", error)
+            section.once(f"{name} {share}", one_error)
 
 
-def show(parts: Parts) -> Shown:
-    """A row per share, and the mean over shares of each kind."""
+def tabulate(measurements: Measurements) -> Table:
+    """A row per share, and the mean over shares of each method."""
+    errors = {name: [measurements[f"{name} {share}"]["error"] for share in SHARES] for name in METHODS}
     summary: dict[str, float | None] = {
-        f"between classes by {kind}, mean error, %": 100
-        * float(np.mean([parts[f"{kind} {s}"]["error"] for s in SHARES]))
-        for kind in KINDS
+        f"in between classes by {name}, mean error, %": 100 * float(np.mean(row)) for name, row in errors.items()
     }
     rows = [
         (
             f"{share:.1f}",
-            percent(parts[f"mixup {share}"]["error"]),
-            f"{parts[f'cutmix {share}']['share']:.3f}",
-            percent(parts[f"cutmix {share}"]["error"]),
+            percent(errors["mixup"][place]),
+            f"{measurements[f'cutmix {share}']['share']:.3f}",
+            percent(errors["cutmix"][place]),
         )
-        for share in SHARES
+        for place, share in enumerate(SHARES)
     ]
     notes = (
-        "Wrong is a prediction of neither class that has a share of the picture. CutMix pastes whole pixels around the "
-        "middle, so its share is not quite the one asked for.",
+        "An error is a prediction of neither class that has a share of the image. CutMix pastes whole pixels around "
+        "the center, so its share is not exactly the requested one.",
     )
-    header = ("share of the other picture", "mixup: error, %", "share pasted", "cutmix: error, %")
-    return Shown(summary, header, rows, notes)
+    return Table(summary, ("share of the partner", "mixup: error, %", "share pasted", "cutmix: error, %"), rows, notes)
 
 
-def plot(parts: Parts, folder: Path) -> list[str]:
-    """Two curves."""
-    found = {kind: [parts[f"{kind} {share}"] for share in SHARES] for kind in KINDS}
+def plot(measurements: Measurements, folder: Path) -> list[str]:
+    """Error over the share of the partner, a curve per method."""
+    by_method = {name: [measurements[f"{name} {share}"] for share in SHARES] for name in METHODS}
     curves = {
-        kind: ([part["share"] for part in row], [100 * part["error"] for part in row]) for kind, row in found.items()
+        name: ([one["share"] for one in row], [100 * one["error"] for one in row]) for name, row in by_method.items()
     }
-    figures.curves(folder / "in_between.png", curves, "share of the other picture", "error, %")
+    figures.curves(folder / "in_between.png", curves, "share of the partner", "error, %")
     return ["in_between.png"]
 
 
-SUITE = Suite("Between two classes", nothing, compute, show, plot)
+SUITE = Suite("In between two classes", no_settings, measure, tabulate, plot)
