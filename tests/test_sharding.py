@@ -200,6 +200,15 @@ def test_choices_run_inside_the_users_own_shard_map():
         np.testing.assert_allclose(mixed[10:12], alone, atol=2e-6)
 
 
+def test_block_labels_on_each_device_are_those_of_the_whole_batch():
+    uniform = np.random.default_rng(5)
+    shapes = (8, 4, 5), (8, 4, 5), (8, 3), (8, 3, 5), (8, 4, 4)
+    problem = [uniform.random(shape, np.float32) for shape in shapes]
+    data = PartitionSpec("data")
+    per_device = jax.jit(jax.shard_map(jaxmix.blocks.label, mesh=mesh_of(), in_specs=data, out_specs=data))
+    np.testing.assert_array_equal(per_device(*problem), jax.jit(jaxmix.blocks.label)(*problem))
+
+
 @every_kind_of_mesh
 def test_partners_of_the_same_group_are_found_on_a_sharded_batch(kind):
     group = jnp.arange(16) % 3

@@ -64,13 +64,13 @@ def _to_rgb(light: Plane, blue: Plane, red: Plane) -> UInt8[Array, "b h w 3"]:
     return jnp.stack([jnp.clip(level, 0, 255).astype(jnp.uint8) for level in (r, g, b)], -1)
 
 
-def _filled(plane: Plane, multiple: int) -> Plane:
+def _filled(plane: Plane, multiple: int) -> Int[Array, "b _ _"]:
     """The border repeated until the sides are multiples."""
     missing = [-side % multiple for side in plane.shape[1:]]
     return jnp.pad(plane, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
 
 
-def _halved(plane: Plane) -> Plane:
+def _halved(plane: Plane) -> Int[Array, "b _ _"]:
     """Means of 2 x 2, rounded down and up in turn, with columns filled up to a multiple of 8."""
     height, width = plane.shape[1:]
     # Missing columns are filled up before the means are taken, and missing rows after: so does libjpeg.
@@ -80,7 +80,7 @@ def _halved(plane: Plane) -> Plane:
     return (total + bias[None, None]) >> 2
 
 
-def _doubled(plane: Plane) -> Plane:
+def _doubled(plane: Plane) -> Int[Array, "b _ _"]:
     """Twice as high and wide, 3 : 1 between the nearest two rows and columns."""
     height, width = plane.shape[1:]
     if width <= 2:

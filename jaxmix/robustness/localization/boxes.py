@@ -1,9 +1,13 @@
 """Boxes (x0, y0, x1, y1) around objects, on the host: columns, then rows, the last ones included."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import numpy as np
-from numpy.typing import ArrayLike
+
+# Of numpy's own type of this name the nested sequences can't be checked at run time.
+ArrayLike = jax.typing.ArrayLike | Sequence[Any]
 
 
 def overlap(one: ArrayLike, other: ArrayLike) -> np.ndarray:
