@@ -17,11 +17,11 @@ import sys
 
 KEPT = ("dataset", "model", "method", "epochs", "batch_size", "lr", "schedule", "weight_decay", "seed", "loss", "dtype")
 VERSIONS = ("python", "jax", "flax", "optax", "numpy", "jaxmix", "devices", "git")
-SHOWN = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "test_pictures")
+SHOWN = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "test_images")
 
 
 def read(folder: pathlib.Path) -> dict:
-    """What a run was asked, with which versions, and what came out at every epoch."""
+    """The configuration of a run, its versions, and its metrics at every epoch."""
     config, versions = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "versions"))
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     epochs = [{name: line[name] for name in SHOWN} for line in lines]

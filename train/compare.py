@@ -18,6 +18,7 @@ import jax
 import tyro
 
 import cifar
+import configuration
 import evaluate
 import recipes
 import run_dir
@@ -96,13 +97,13 @@ def check(options: Comparison) -> None:
             raise ValueError(f"--{name} are {', '.join(map(str, given)) or 'none'}; wanted one or more, each once.")
     for method in options.methods:
         recipes.cifar.create(method, options.train.dataset, 32, options.train.model)
-    cifar.checked(options.train)
+    configuration.check(options.train)
 
 
 def open_folder(options: Comparison) -> None:
     """Make the folder, or check that it is one of the same training. Raises ValueError if it isn't."""
-    path, training = options.out / "train.json", cifar.encoded(options.train)
-    for name in cifar.FREE_ON_RESUME:
+    path, training = options.out / "train.json", configuration.encode("cifar", options.train)
+    for name in configuration.FREE_ON_RESUME:
         training.pop(name)
     training = {name: list(value) if isinstance(value, tuple) else value for name, value in training.items()}
     if not path.exists():
@@ -150,7 +151,7 @@ def train(options: Comparison, method: str, seed: int) -> tuple[int, Path]:
         folder = _run(place)
         assert folder is not None
         return code, folder
-    config = dataclasses.replace(cifar.read_config(folder, options.train.data_dir), resume=folder)
+    config = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, create=False)
     latest = checkpoints.latest()

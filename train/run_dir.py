@@ -1,8 +1,8 @@
-"""The folder of a run: what was asked, with which versions, what came out, and checkpoints to go on from.
+"""The folder of a run: its configuration, versions, data set and metrics.
 
-config.json     the command line, resolved            metrics.jsonl   one line an epoch
-versions.json   of all that matters, call by call     mixed.png       the first mixed batch
-dataset.json    names, sizes, mean and spread         checkpoints/    by step
+config.json     the program and its options          metrics.jsonl   one line an epoch
+versions.json   of packages and devices, call by call  mixed.png       the first mixed batch
+dataset.json    classes, sizes, mean and std          checkpoints/    by step
 events.out...   with --tensorboard
 """
 
@@ -16,9 +16,22 @@ from typing import Any
 
 import jax
 
+__all__ = [
+    "Metrics",
+    "add_versions",
+    "begin",
+    "check_fingerprint",
+    "create",
+    "read_json",
+    "read_lines",
+    "summary",
+    "versions",
+    "write_json",
+]
+
 
 def create(root: Path, *labels: str) -> Path:
-    """A new folder root/YYYYMMDD-HHMMSS-label-label...; a number is appended where two start in one second."""
+    """A new folder root/YYYYMMDD-HHMMSS-label-label...; a count is appended where two start in one second."""
     name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *labels])
     for attempt in range(1, 1000):
         folder = root / (name if attempt == 1 else f"{name}-{attempt}")
@@ -43,6 +56,24 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} can't be read ({error}): is {path.parent} the folder of a run?") from error
+
+
+def begin(folder: Path, config: dict[str, Any], fingerprint: dict[str, Any]) -> None:
+    """Write what a new run begins with."""
+    write_json(folder / "config.json", config)
+    add_versions(folder, 0)
+    write_json(folder / "dataset.json", fingerprint)
+
+
+def check_fingerprint(folder: Path, fingerprint: dict[str, Any], data_dir: Path) -> None:
+    """Raises ValueError unless the data set is the one that the run in `folder` began with."""
+    saved = read_json(folder / "dataset.json")
+    changed = [name for name in fingerprint if fingerprint[name] != saved.get(name)]
+    if changed:
+        raise ValueError(
+            f"{data_dir} holds other images than {folder} began with: {', '.join(changed)} differ "
+            f"from its dataset.json. Name the folder of the same data with --data-dir."
+        )
 
 
 def versions() -> dict[str, Any]:
@@ -125,3 +156,25 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:  # cut short in the middle of a line
             break
     return found
+
+
+def summary(config: Any, lines: list[dict[str, Any]], folder: Path, seconds: float) -> str:
+    """The result of a run as a table in plain text."""
+    if not lines:
+        return f"\nno results to show: {folder / 'metrics.jsonl'} has no lines"
+    last, best = lines[-1], max(lines, key=lambda line: line["test_accuracy"])
+    preview = folder / "mixed.png"
+    rows = [
+        ("data set", f"{config.dataset}, {last['test_images']:,} test images"),
+        ("model, method", f"{config.model}, {config.method}"),
+        ("test accuracy", f"{100 * last['test_accuracy']:.2f} %"),
+        ("test loss", f"{last['test_loss']:.4f}"),
+        ("best epoch", f"{100 * best['test_accuracy']:.2f} % after epoch {best['epoch']}"),
+        ("time", f"{seconds:.0f} s for this call, {sum(line['seconds'] for line in lines):.0f} s in epochs"),
+        ("run folder", str(folder)),
+        ("a mixed batch", str(preview) if preview.exists() else "none"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    body = [f"  {name:<{width}}  {value}" for name, value in rows]
+    rule = "-" * max(map(len, body))
+    return "\n".join(["", rule, *body, rule])

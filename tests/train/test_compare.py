@@ -11,6 +11,7 @@ import pytest
 
 import cifar
 import compare
+import configuration
 import evaluate
 import recipes
 from eval import load_run
@@ -169,7 +170,7 @@ def test_the_methods_and_options_of_the_papers_exist(name):
     for method in paper.methods:
         recipes.cifar.create(method, paper.train["dataset"], 32, paper.train["model"])
     assert set(paper.suite.split(",")) <= SUITES.keys()
-    cifar.checked(cifar.Config(**paper.train))
+    configuration.check(cifar.Config(**paper.train))
 
 
 @pytest.mark.parametrize(

@@ -499,7 +499,7 @@ def test_images_that_share_no_class_have_no_gap(run, boxed, monkeypatch):
     read = datasets.located(boxed, (8, 8, 1), CLASSES, None)
     alone = read._replace(labels=np.arange(20, dtype=np.int32))
     monkeypatch.setattr(datasets, "located", lambda *_: alone)
-    twenty = trained().dataset._replace(names=tuple(map(str, range(20))))
+    twenty = trained().dataset._replace(classes=tuple(map(str, range(20))))
     monkeypatch.setattr(trained(), "dataset", twenty)
     monkeypatch.setattr(backgrounds, "FOREGROUNDS", 10)
     assert evaluated(run, "backgrounds", "--boxes", str(boxed)) == 0

@@ -1,5 +1,6 @@
 """A finished run, restored for evaluation: the network of its newest checkpoint and its test images."""
 
+import importlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-import cifar
+import configuration
 import inputs
-from checkpoints import Checkpoints
 from devices import local_mesh
 from inputs import preprocess
 from jaxmix.dtypes import to_unit
@@ -92,20 +92,10 @@ def load(folder: Path, *, data_dir: Path | None = None, limit: int | None = None
 
     Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
     """
-    config = cifar.read_config(folder, data_dir)
-    dataset = cifar.limited(inputs.load(config.dataset, config.data_dir), config)
-    cifar.check_data(folder, dataset, config.data_dir)
-    mesh = local_mesh()
-    trainer = cifar.build(config, dataset, mesh)
-    checkpoints = Checkpoints(folder, create=False)
-    try:
-        if checkpoints.latest() is None:
-            raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Resume it.")
-        state = checkpoints.restore(trainer.fresh())
-    finally:
-        checkpoints.close()
-    model = nnx.merge(trainer.graph, state.params, state.statistics)
-    return Trained(model, dataset, config, int(state.step), mesh=mesh, limit=limit, batch_size=batch_size)
+    program = importlib.import_module(configuration.program(folder))
+    config, dataset, graph, state = program.restore(folder, data_dir)
+    model = nnx.merge(graph, state.params, state.statistics)
+    return Trained(model, dataset, config, int(state.step), mesh=local_mesh(), limit=limit, batch_size=batch_size)
 
 
 def error(logits: np.ndarray, labels: np.ndarray) -> float:

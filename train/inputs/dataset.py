@@ -12,8 +12,8 @@ class Dataset(NamedTuple):
     """A data set for classification.
 
     train_images, test_images: uint8 [n h w c]
-    train_labels, test_labels: int32 [n], in 0 .. len(names) - 1
-    names: of the classes
+    train_labels, test_labels: int32 [n], in 0 .. len(classes) - 1
+    classes: their names
     mean, std: of each channel over the training pictures, as a share of 255
     padding: pixels of mean color around a picture before a random crop of its size
     flip: whether a mirrored picture is still of its class
@@ -24,11 +24,20 @@ class Dataset(NamedTuple):
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    names: tuple[str, ...]
+    classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     padding: int
     flip: bool
+
+    def first(self, train: int | None, test: int | None) -> "Dataset":
+        """The first images of either split, or all."""
+        return self._replace(
+            train_images=self.train_images[:train],
+            train_labels=self.train_labels[:train],
+            test_images=self.test_images[:test],
+            test_labels=self.test_labels[:test],
+        )
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -45,7 +54,7 @@ def check(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> N
         raise ValueError(f"{where}: labels go from {labels.min()} to {labels.max()}; wanted 0 to {classes - 1}.")
 
 
-def create(name: str, parts: Arrays, names: tuple[str, ...], *, padding: int, flip: bool) -> Dataset:
+def create(name: str, parts: Arrays, classes: tuple[str, ...], *, padding: int, flip: bool) -> Dataset:
     train_images, train_labels, test_images, test_labels = parts
     mean, std = [], []
     levels = np.arange(256) / 255
@@ -64,7 +73,7 @@ def create(name: str, parts: Arrays, names: tuple[str, ...], *, padding: int, fl
         train_labels.astype(np.int32),
         test_images,
         test_labels.astype(np.int32),
-        names,
+        classes,
         tuple(mean),
         tuple(std),
         padding,
@@ -78,7 +87,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     arrays |= {"train labels": dataset.train_labels, "test labels": dataset.test_labels}
     return {
         "name": dataset.name,
-        "names": list(dataset.names),
+        "classes": list(dataset.classes),
         "mean": list(dataset.mean),
         "std": list(dataset.std),
         "sizes": {name: list(array.shape) for name, array in arrays.items()},

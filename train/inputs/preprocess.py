@@ -1,4 +1,6 @@
-"""What happens to a batch of pictures before mixing: normalize, crop, mirror. Pure functions, static shapes."""
+"""Preprocessing of a batch before mixing: normalize, crop, mirror. Pure functions, static shapes."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -6,39 +8,74 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 from numpy.typing import ArrayLike
 
+__all__ = ["Preprocess", "crop", "mirror", "normalize", "pixels", "restore", "standardize"]
 
-def normalize(
-    images: UInt8[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]
-) -> Float[Array, "b h w c"]:
+Channels = tuple[float, ...]
+
+
+class Preprocess(NamedTuple):
+    """How the uint8 images of a data set become the input of a network.
+
+    mean, std: of each channel, as a share of 255
+    padding: pixels of mean color around a training image before its random crop
+    flip: whether half of the training images are mirrored
+    """
+
+    mean: Channels
+    std: Channels
+    padding: int
+    flip: bool
+
+    def train(
+        self, crop_key: jax.Array, mirror_key: jax.Array, images: UInt8[Array, "b h w c"]
+    ) -> Float[Array, "b h w c"]:
+        """Training images: normalized, cropped and mirrored."""
+        cropped = crop(crop_key, self.test(images), self.padding)
+        return mirror(mirror_key, cropped) if self.flip else cropped
+
+    def test(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Test images: normalized."""
+        return normalize(images, self.mean, self.std)
+
+    def pixels(self, images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Normalized images as pixels in [0, 1]."""
+        return pixels(images, self.mean, self.std)
+
+    def standardize(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """The inverse of `pixels`."""
+        return standardize(pixels, self.mean, self.std)
+
+    def restore(self, images: Float[Array, "b h w c"]) -> UInt8[Array, "b h w c"]:
+        """Normalized images as uint8."""
+        return restore(images, self.mean, self.std)
+
+
+def normalize(images: UInt8[Array, "b h w c"], mean: Channels, std: Channels) -> Float[Array, "b h w c"]:
     """(image / 255 - mean) / std, channel by channel, in float32."""
     # One multiply and one add per pixel.
     scale, offset = _channels(1 / (255 * np.asarray(std))), _channels(np.asarray(mean) / np.asarray(std))
     return images.astype(jnp.float32) * scale - offset
 
 
-def pixels(images: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]) -> Float[Array, "b h w c"]:
-    """Normalized pictures as pixels in [0, 1]."""
+def pixels(images: Float[Array, "b h w c"], mean: Channels, std: Channels) -> Float[Array, "b h w c"]:
+    """Normalized images as pixels in [0, 1]."""
     return jnp.clip(images.astype(jnp.float32) * _channels(std) + _channels(mean), 0, 1)
 
 
-def standardize(
-    pixels: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]
-) -> Float[Array, "b h w c"]:
+def standardize(pixels: Float[Array, "b h w c"], mean: Channels, std: Channels) -> Float[Array, "b h w c"]:
     """(pixels - mean) / std, channel by channel: the inverse of `pixels`."""
     return (pixels - _channels(mean)) / _channels(std)
 
 
-def restore(
-    images: Float[Array, "b h w c"], mean: tuple[float, ...], std: tuple[float, ...]
-) -> UInt8[Array, "b h w c"]:
-    """The inverse of `normalize`, for people to look at."""
+def restore(images: Float[Array, "b h w c"], mean: Channels, std: Channels) -> UInt8[Array, "b h w c"]:
+    """The inverse of `normalize`."""
     return jnp.rint(pixels(images, mean, std) * 255).astype(jnp.uint8)
 
 
 def crop(key: jax.Array, images: Float[Array, "b h w c"], padding: int) -> Float[Array, "b h w c"]:
-    """Each picture moved by up to `padding` pixels on both axes, zeros moving in; every shift is equally likely.
+    """Shift each image by up to `padding` pixels on both axes, zeros moving in; every shift is equally likely.
 
-    On normalized pictures zero is the mean color.
+    On normalized images zero is the mean color.
     """
     if padding == 0:
         return images
@@ -52,11 +89,11 @@ def crop(key: jax.Array, images: Float[Array, "b h w c"], padding: int) -> Float
 
 
 def mirror(key: jax.Array, images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Each picture mirrored left to right with probability one half."""
+    """Mirror each image left to right with probability one half."""
     mirrored = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
     return jnp.where(mirrored, images[:, :, ::-1], images)
 
 
 def _channels(values: ArrayLike) -> np.ndarray:
-    """One number per channel, to go with [b h w c]."""
+    """One value per channel, broadcast to [b h w c]."""
     return np.asarray(values, np.float32).reshape(1, 1, 1, -1)

@@ -2,7 +2,7 @@
 
 Springenberg, Dosovitskiy, Brox, Riedmiller, "Striving for Simplicity: The All Convolutional Net", ICLR 2015 workshop,
 as built by the code of Hendrycks et al., AugMix, ICLR 2020: batch normalization, GELU, max pooling, and dropout. On
-pictures of 32x32 the last layers go from 8x8 to 6x6 (no padding) to 8x8 to 10x10 (1x1 convolutions, padded all the
+images of 32x32 the last layers go from 8x8 to 6x6 (no padding) to 8x8 to 10x10 (1x1 convolutions, padded all the
 same), of which the first 8x8 are averaged. Their biases, which a batch normalization takes out again, are left out.
 """
 
@@ -29,7 +29,7 @@ class Layer(nnx.Module):
 
 
 class AllConv(Network):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the first layer, 2, 3, 4 after each
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the first layer, 2, 3, 4 after each
     stage, before the pooling.
     """
 

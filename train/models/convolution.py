@@ -1,7 +1,7 @@
-"""Convolution, whose gradient by the kernel is summed up by parts of the batch on CPUs.
+"""Convolution, whose gradient by the kernel is summed over parts of the batch on CPUs.
 
-XLA's CPU kernel for it takes longer per picture the more pictures there are. For 3x3 kernels and 384 pictures on two
-cores of an Intel Xeon, microseconds a picture:
+XLA's CPU kernel for it takes longer per image the larger the batch. For 3x3 kernels and 384 images on two
+cores of an Intel Xeon, microseconds an image:
 
 | channels, side | whole | parts of 32 | of 16 | of 8 |
 |---|---|---|---|---|
@@ -10,7 +10,7 @@ cores of an Intel Xeon, microseconds a picture:
 | 64, 8 | 135 | 76 | 75 | 75 |
 | 32, 32 | 865 | 733 | 336 | 251 |
 
-Convolution itself and the gradient by the pictures take 40 to 60 us for the first three, however many there are.
+Convolution itself and the gradient by the images take 40 to 60 us for the first three, whatever the batch.
 """
 
 import functools
@@ -20,14 +20,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Pictures a part. Each part is an operation to compile: resnet-8's step with AugMix takes 10 s with these, 15 with 16.
+# Images in a part. Each part is an operation to compile: resnet-8's step with AugMix takes 10 s with these, 15 with 16.
 PART = 32
 
 
 def convolve(x: jax.Array, kernel: jax.Array, *args: Any, **options: Any) -> jax.Array:
-    """`jax.lax.conv_general_dilated` of pictures [b h w c]. With parts it has no forward derivative (`jax.jvp`)."""
+    """`jax.lax.conv_general_dilated` of images [b h w c]. With parts it has no forward derivative (`jax.jvp`)."""
 
-    def convolution(x, kernel):
+    def convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return jax.lax.conv_general_dilated(x, kernel, *args, **options)
 
     # A part of a batch that is sharded would lie on one device; and bfloat16 sums should be rounded once.
@@ -41,13 +41,13 @@ def by_parts(convolution: Callable[[jax.Array, jax.Array], jax.Array], x: jax.Ar
     """`convolution(x, kernel)`; its gradient by the kernel is the sum of those of parts of x."""
 
     @jax.custom_vjp
-    def convolved(x, kernel):
+    def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return convolution(x, kernel)
 
-    def forward(x, kernel):
+    def forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         return convolution(x, kernel), (x, kernel)
 
-    def backward(saved, gradient):
+    def backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         x, kernel = saved
         (to_x,) = jax.linear_transpose(lambda x: convolution(x, kernel), x)(gradient)
         to_kernel = jnp.zeros_like(kernel)

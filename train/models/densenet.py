@@ -37,7 +37,7 @@ class Transition(nnx.Module):
 
 
 class DenseNet(PreActivated):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each block."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each block."""
 
     points = 5
 

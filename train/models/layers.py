@@ -5,7 +5,7 @@ follows, and start from He's normal initialization by fan-out.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -26,7 +26,7 @@ def unchanged(point: int, features: jax.Array) -> jax.Array:
 
 
 def through(stages: nnx.List, x: jax.Array, train: bool, hidden: Hidden) -> jax.Array:
-    """Stage after stage of blocks; the mixing points after them are numbered from 2 (0 is the input, 1 the stem)."""
+    """Apply the stages in turn; the mixing points after them are numbered from 2 (0 is the input, 1 the stem)."""
     for point, stage in enumerate(stages, start=2):
         for block in stage:
             x = block(x, train)
@@ -34,15 +34,32 @@ def through(stages: nnx.List, x: jax.Array, train: bool, hidden: Hidden) -> jax.
     return x
 
 
+def residual_stages(
+    block: Callable[[int, int, int], nnx.Module], inputs: int, plan: Sequence[tuple[int, int, int]]
+) -> nnx.List:
+    """Stages of blocks, `block(inputs, outputs, stride)`; the plan has the count, outputs and stride of each stage.
+
+    The first block of a stage has its stride, the others stride 1.
+    """
+    stages = []
+    for count, outputs, stride in plan:
+        blocks = []
+        for position in range(count):
+            blocks.append(block(inputs, outputs, stride if position == 0 else 1))
+            inputs = outputs
+        stages.append(nnx.List(blocks))
+    return nnx.List(stages)
+
+
 def dropout(key: jax.Array, features: jax.Array, rate: float) -> jax.Array:
-    """Each number zeroed with probability `rate`, the others scaled so that the mean stays."""
+    """Zero each value with probability `rate` and scale the others so that the mean stays."""
     kept = jax.random.bernoulli(key, 1 - rate, features.shape)
     return jnp.where(kept, features / (1 - rate), 0.0)
 
 
 class Conv(nnx.Conv):
     """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up, unless
-    another padding is asked for.
+    another padding is given.
     """
 
     def __init__(
@@ -73,7 +90,7 @@ class Conv(nnx.Conv):
 
 
 class Norm(nnx.BatchNorm):
-    """Batch normalization over b, h and w of the whole batch, wherever its rows lie; running averages decay by 0.9."""
+    """Batch normalization over b, h and w of the whole batch, on all devices; running averages decay by 0.9."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
         super().__init__(width, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
@@ -93,15 +110,15 @@ class Classifier(nnx.Module):
 
 
 class Network(nnx.Module):
-    """Pictures [b h w c] -> logits [b k] in float32: the features of a network, then its classifier.
+    """Images [b h w c] -> logits [b k] in float32: the features of a network, then its classifier.
 
     `features(x, train=..., hidden=..., key=...)` gives [b h w d], what the classifier averages: class activation maps
-    (`jaxmix.saliency.cam`) can be read off them with the classifier's weights. Networks with dropout want a key in
-    training; the others don't look at it.
+    (`jaxmix.saliency.cam`) can be read off them with the classifier's weights. Networks with dropout need a key in
+    training; the others ignore it.
     """
 
     points: int
-    smallest = 1  # side of the pictures
+    smallest = 1  # side of the images
     classifier: Classifier
 
     @abstractmethod

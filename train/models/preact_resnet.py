@@ -1,20 +1,22 @@
-"""`preact-resnet-18` and `preact-resnet-34`: residual networks with the activation first, for small pictures.
+"""`preact-resnet-18` and `preact-resnet-34`: residual networks with the activation first, for small images.
 
 He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, with the widths 64, 128, 256 and 512 of
 the ImageNet networks and a 3x3 stem, the network in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
 As in He et al., a last batch normalization and ReLU come before the pooling.
 """
 
+from functools import partial
+
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Norm, PreActivated
+from .layers import Classifier, Conv, DType, Norm, PreActivated, residual_stages
 from .wide_resnet import Block
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class PreActResNet(PreActivated):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4, 5 after each stage."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4, 5 after each stage."""
 
     points = 6
 
@@ -22,13 +24,8 @@ class PreActResNet(PreActivated):
         if depth not in BLOCKS:
             raise ValueError(f"preact-resnet-D needs D in {sorted(BLOCKS)}, got {depth}.")
         self.stem = Conv(channels, 64, 3, rngs=rngs, dtype=dtype)
-        stages, inputs = [], 64
-        for count, outputs, stride in zip(BLOCKS[depth], (64, 128, 256, 512), (1, 2, 2, 2), strict=True):
-            blocks = []
-            for position in range(count):
-                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
-                inputs = outputs
-            stages.append(nnx.List(blocks))
-        self.stages = nnx.List(stages)
-        self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
-        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+        block = partial(Block, rngs=rngs, dtype=dtype)
+        plan = list(zip(BLOCKS[depth], (64, 128, 256, 512), (1, 2, 2, 2), strict=True))
+        self.stages = residual_stages(block, 64, plan)
+        self.norm = Norm(512, rngs=rngs, dtype=dtype)
+        self.classifier = Classifier(512, num_classes, rngs=rngs, dtype=dtype)

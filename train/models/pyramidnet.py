@@ -41,7 +41,7 @@ class Block(nnx.Module):
 
 
 class PyramidNet(Network):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
 

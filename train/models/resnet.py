@@ -1,13 +1,15 @@
-"""`resnet-D`: the residual networks for small pictures, D = 6n + 2.
+"""`resnet-D`: the residual networks for small images, D = 6n + 2.
 
 He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2: three stages of n blocks,
 16, 32 and 64 channels wide; the shortcut has no parameters (option A: every second pixel, zero channels appended).
 """
 
+from functools import partial
+
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged, widen
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, residual_stages, through, unchanged, widen
 
 
 class Block(nnx.Module):
@@ -27,7 +29,7 @@ class Block(nnx.Module):
 
 
 class ResNet(Network):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
 
@@ -36,15 +38,10 @@ class ResNet(Network):
             raise ValueError(f"resnet-D needs D = 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), got {depth}.")
         self.stem = Conv(channels, 16, 3, rngs=rngs, dtype=dtype)
         self.norm = Norm(16, rngs=rngs, dtype=dtype)
-        stages, inputs = [], 16
-        for outputs, stride in ((16, 1), (32, 2), (64, 2)):
-            blocks = []
-            for position in range((depth - 2) // 6):
-                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
-                inputs = outputs
-            stages.append(nnx.List(blocks))
-        self.stages = nnx.List(stages)
-        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+        count = (depth - 2) // 6
+        block = partial(Block, rngs=rngs, dtype=dtype)
+        self.stages = residual_stages(block, 16, [(count, 16, 1), (count, 32, 2), (count, 64, 2)])
+        self.classifier = Classifier(64, num_classes, rngs=rngs, dtype=dtype)
 
     def features(
         self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None

@@ -8,7 +8,7 @@ convolution has C W, 2 C W and 4 C W.
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Hidden, Network, Norm, through, unchanged
+from .layers import Classifier, Conv, DType, Hidden, Network, Norm, residual_stages, through, unchanged
 
 
 class Block(nnx.Module):
@@ -37,7 +37,7 @@ class Block(nnx.Module):
 
 
 class ResNeXt(Network):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
 
@@ -48,18 +48,14 @@ class ResNeXt(Network):
             raise ValueError(f"resnext-D-CxW needs D = 9n + 2 (29, ...), got resnext-{depth}-{groups}x{width}.")
         self.stem = Conv(channels, 64, 3, rngs=rngs, dtype=dtype)
         self.norm = Norm(64, rngs=rngs, dtype=dtype)
-        stages, inputs = [], 64
-        for factor, stride in ((1, 1), (2, 2), (4, 2)):
-            blocks = []
-            for position in range((depth - 2) // 9):
-                inner, outputs = groups * width * factor, 256 * factor
-                blocks.append(
-                    Block(inputs, outputs, inner, groups, stride if position == 0 else 1, rngs=rngs, dtype=dtype)
-                )
-                inputs = outputs
-            stages.append(nnx.List(blocks))
-        self.stages = nnx.List(stages)
-        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+        count = (depth - 2) // 9
+
+        def block(inputs: int, outputs: int, stride: int) -> Block:
+            # The grouped convolution is C W channels wide where the outputs are 256.
+            return Block(inputs, outputs, groups * width * outputs // 256, groups, stride, rngs=rngs, dtype=dtype)
+
+        self.stages = residual_stages(block, 64, [(count, 256, 1), (count, 512, 2), (count, 1024, 2)])
+        self.classifier = Classifier(1024, num_classes, rngs=rngs, dtype=dtype)
 
     def features(
         self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None

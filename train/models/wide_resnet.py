@@ -1,13 +1,15 @@
-"""`wrn-D-W`: wide residual networks, D = 6n + 4, W times as wide as a ResNet for small pictures.
+"""`wrn-D-W`: wide residual networks, D = 6n + 4, W times as wide as a ResNet for small images.
 
 Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016: pre-activation blocks of two 3x3 convolutions, three stages
 of n blocks, 16W, 32W and 64W channels; a 1x1 convolution on the shortcut where the width changes. Without dropout.
 """
 
+from functools import partial
+
 import jax
 from flax import nnx
 
-from .layers import Classifier, Conv, DType, Norm, PreActivated
+from .layers import Classifier, Conv, DType, Norm, PreActivated, residual_stages
 
 
 class Block(nnx.Module):
@@ -28,7 +30,7 @@ class Block(nnx.Module):
 
 
 class WideResNet(PreActivated):
-    """Pictures [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
+    """Images [b h w c] -> logits [b k]. Mixing points: 0 the input, 1 after the stem, 2, 3, 4 after each stage."""
 
     points = 5
 
@@ -38,13 +40,10 @@ class WideResNet(PreActivated):
         if depth < 10 or depth % 6 != 4 or width < 1:
             raise ValueError(f"wrn-D-W needs D = 6n + 4 (10, 16, 22, 28, 40, ...) and W >= 1, got wrn-{depth}-{width}.")
         self.stem = Conv(channels, 16, 3, rngs=rngs, dtype=dtype)
-        stages, inputs = [], 16
-        for outputs, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
-            blocks = []
-            for position in range((depth - 4) // 6):
-                blocks.append(Block(inputs, outputs, stride if position == 0 else 1, rngs=rngs, dtype=dtype))
-                inputs = outputs
-            stages.append(nnx.List(blocks))
-        self.stages = nnx.List(stages)
-        self.norm = Norm(inputs, rngs=rngs, dtype=dtype)
-        self.classifier = Classifier(inputs, num_classes, rngs=rngs, dtype=dtype)
+        count = (depth - 4) // 6
+        block = partial(Block, rngs=rngs, dtype=dtype)
+        self.stages = residual_stages(
+            block, 16, [(count, 16 * width, 1), (count, 32 * width, 2), (count, 64 * width, 2)]
+        )
+        self.norm = Norm(64 * width, rngs=rngs, dtype=dtype)
+        self.classifier = Classifier(64 * width, num_classes, rngs=rngs, dtype=dtype)

@@ -1,85 +1,82 @@
-"""What each `--method` does: the augmentation with its paper's hyper-parameters, where it acts, and its loss.
+"""The recipe of each `--method` on small images: its paper's hyper-parameters, where it acts, and its loss.
 
 As in the authors' code, a draw (share, box, mask, and whether to mix at all) is shared by the batch unless said
 otherwise. The data come shuffled anew every epoch, so the library's default partner, the next sample of the batch, is a
 random one.
 """
 
-import difflib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxmix
+import models
 from jaxmix import saliency
 from jaxmix.mix import Mix
 from recipes import saliency_passes
-from recipes.core import Augmentation, Recipe
+from recipes.core import Augmentation, Recipe, find
 from recipes.views import one_view, three_views
 
-__all__ = ["create"]
+__all__ = ["DATASETS", "Setting", "create", "table"]
+
+# The data sets that the papers' values, such as the padding of the crops, are for.
+DATASETS = ("cifar10", "cifar100")
+
+# ---- values that depend on the data set or the network
+
+# Half the side is 16 on CIFAR-10; the paper found 8 for CIFAR-100.
+CUTOUT_HOLE = {"cifar100": 8}
+# In the paper mixup is drawn three times as often for a WideResNet.
+RANDOMMIX_WEIGHTS = {"wrn": (3.0, 1.0, 1.0, 1.0)}
+# Of SAGE's authors, the upper bound of the share and the update ratio: for PreActResNet-18 by data set, for ResNeXt-29
+# and WRN-16-8 on either CIFAR.
+SAGE = {"cifar100": (0.5, 0.7)}
+SAGE_BY_FAMILY = {"resnext": (0.7, 0.5), "wrn": (0.7, 0.5)}
+# The side of the images on which PuzzleMix moves blocks by one pixel at a time.
+PUZZLEMIX_TRANSPORT_SIDE = {"cifar10": 4, "cifar100": 4}
+# Of AugMix's authors: weight decay and epochs.
+AUGMIX = {"densenet": (1e-4, 200), "resnext": (5e-4, 200)}
+
+
+class Setting(NamedTuple):
+    """What the values of the table depend on.
+
+    side: the shorter side of the images, in pixels
+    family: of the network, see `models.family`
+    std: what the images, in [0, 1], were divided by
+    jsd: whether AugMix trains for consistency of its views
+    """
+
+    dataset: str
+    side: int
+    family: str
+    std: tuple[float, ...]
+    jsd: bool
 
 
 def create(
     method: str, dataset: str, side: int, model: str, std: tuple[float, ...] = (1.0,), *, jsd: bool = True
 ) -> Recipe:
-    """The recipe of `method` for pictures of the data set, the shorter side of which is `side` pixels, and a network.
+    """The recipe of `method` in a setting, see `Setting`.
 
-    `std` is what the pictures, in [0, 1], were divided by; `jsd` says whether AugMix learns consistency between views.
     Raises ValueError listing the methods if there is none of that name, or AugMix can't come before it.
     """
-    recipes = _recipes(dataset, side, model, std) | {"augmix": _augmix(model, jsd)}
-    # What AugMix can come before: methods that mix the pictures themselves, guided by nothing.
-    mixing = {
-        name: recipe.augmentation
-        for name, recipe in recipes.items()
-        if recipe.augmentation is not None and recipe.points == (0,) and recipe.guide is None
-    }
-    after = "augmix+METHOD with METHOD one of " + ", ".join(mixing)
-    both = {f"augmix+{name}": recipes["augmix"]._replace(augmentation=mix) for name, mix in mixing.items()}
-    known = recipes | both
-    if method in known:
-        return known[method]
-    if method.startswith("augmix+") and method.removeprefix("augmix+") in recipes:
-        raise ValueError(f"There is no method {method!r}; wanted {after}, which mix the pictures and need no maps.")
-    close = difflib.get_close_matches(method, known, 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}; and {after}.")
+    return find(method, table(Setting(dataset, side, models.family(model), std, jsd)))
 
 
-def _recipes(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
-    return _drawn(dataset, side, model) | _guided(dataset, side, model, std) | _policies()
+def table(setting: Setting) -> dict[str, Recipe]:
+    """The recipe of each method."""
+    return _unguided(setting) | _guided(setting) | _label_preserving(setting)
 
 
-def _augmix(model: str, jsd: bool) -> Recipe:
-    """With the consistency loss three views of every picture, without it one."""
-    recipe = Recipe(
-        weight_decay=1e-4 if model.startswith("densenet-") else 5e-4,
-        epochs=200 if model.startswith(("densenet-", "resnext-")) else 100,
-    )
-    return (
-        recipe._replace(views=three_views, consistency=12.0) if jsd else recipe._replace(views=one_view(jaxmix.augmix))
-    )
-
-
-def _policies() -> dict[str, Recipe]:
-    """Methods that keep the label: RandAugment as its paper has it for CIFAR-10."""
-    return {
-        "autoaugment": Recipe(views=one_view(jaxmix.autoaugment)),
-        "randaugment": Recipe(views=one_view(partial(jaxmix.randaugment, number=3, magnitude=5.0))),
-        "trivialaugment": Recipe(views=one_view(jaxmix.trivialaugment)),
-    }
-
-
-def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
-    """Methods that draw all that they do."""
+def _unguided(setting: Setting) -> dict[str, Recipe]:
+    """Methods without saliency maps."""
+    side = setting.side
     cutmix = partial(jaxmix.cutmix, per_batch=True)
-    # Half the side is 16 on CIFAR-10; the paper found 8 for CIFAR-100.
-    hole = 8 if dataset == "cifar100" else side // 2
     return {
         "none": Recipe(),
         "mixup": Recipe(_always(jaxmix.mixup, alpha=1.0), weight_decay=1e-4),
@@ -92,8 +89,8 @@ def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
         "cutmix-one-hot": Recipe(_half(_relabelled(cutmix, jaxmix.majority)), weight_decay=1e-4),
         "cutmix-complete-label": Recipe(_half(_relabelled(cutmix, jaxmix.evenly)), weight_decay=1e-4),
         "cutmix-scheduled": Recipe(_scheduled(cutmix), weight_decay=1e-4),
-        # Holes are drawn for every picture, in the authors' code too.
-        "cutout": Recipe(_plain(partial(jaxmix.cutout, size=hole))),
+        # Holes are drawn for every image, in the authors' code too.
+        "cutout": Recipe(_plain(partial(jaxmix.cutout, size=CUTOUT_HOLE.get(setting.dataset, side // 2)))),
         # How often SmoothMix mixes is not stated in the paper; as CutMix.
         "smoothmix_s": Recipe(
             _half(partial(jaxmix.smoothmix_s, sigma=(0.0, 1.0), k=0.2, per_batch=True)), weight_decay=1e-4
@@ -103,9 +100,8 @@ def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
         "fmix": Recipe(_always(jaxmix.fmix, alpha=1.0)),
         "gridmix": Recipe(_always(jaxmix.gridmix, cells=min(4, side), alpha=1.0)),
         "gridmixup": Recipe(_always(jaxmix.gridmixup, holes=max(side // 8, 1))),
-        # In the paper mixup is drawn three times as often for a WideResNet.
         "randommix": Recipe(
-            _always(jaxmix.randommix, weights=(3.0 if model.startswith("wrn-") else 1.0, 1.0, 1.0, 1.0))
+            _always(jaxmix.randommix, weights=RANDOMMIX_WEIGHTS.get(setting.family, (1.0, 1.0, 1.0, 1.0)))
         ),
         # In the paper's count 0 is the input, 1 follows the first stage and 2 the second.
         "manifold-mixup": Recipe(
@@ -117,53 +113,76 @@ def _drawn(dataset: str, side: int, model: str) -> dict[str, Recipe]:
     }
 
 
-def _guided(dataset: str, side: int, model: str, std: tuple[float, ...]) -> dict[str, Recipe]:
-    """Methods that are guided by maps; all act on the pictures."""
+def _guided(setting: Setting) -> dict[str, Recipe]:
+    """Methods with saliency maps; all act on the images."""
     rms = partial(saliency_passes.input_gradient, magnitude=saliency.root_mean_square)
-    # Of SAGE's authors, for PreActResNet-18 on either CIFAR, ResNeXt-29 and WRN-16-8.
-    upper, update_ratio = 0.5 if dataset == "cifar100" else 0.6, 0.7
-    if model.startswith(("resnext-", "wrn-")):
-        upper, update_ratio = 0.7, 0.5
-    clean = partial(saliency_passes.training_loss, weight=1 - update_ratio)
-    moved = 4 if dataset.startswith("cifar") else None
-    table: dict[str, Any] = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
+    upper, update_ratio = SAGE_BY_FAMILY.get(setting.family, SAGE.get(setting.dataset, (0.6, 0.7)))
+    transport_side = PUZZLEMIX_TRANSPORT_SIDE.get(setting.dataset)
+    same: dict[str, Any] = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
     return {
-        # Peaks are each picture's own, as in the paper; the authors' code takes one for the whole batch.
-        "saliencymix": Recipe(_half(jaxmix.saliencymix), guide=saliency_passes.fine_grained),
+        # Peaks are each image's own, as in the paper; the authors' code takes one for the whole batch.
+        "saliencymix": Recipe(_half(jaxmix.saliencymix), saliency_pass=saliency_passes.fine_grained),
         # The paper doesn't say how it trains.
-        "attentivemix": Recipe(_plain(jaxmix.attentivemix), guide=partial(saliency_passes.attention, cells=7)),
+        "attentivemix": Recipe(_plain(jaxmix.attentivemix), saliency_pass=partial(saliency_passes.attention, cells=7)),
         "sage": Recipe(
             _always(jaxmix.sage, alpha=1.0, upper=upper),
-            guide=partial(
-                saliency_passes.input_gradient, magnitude=saliency.mean_abs, objective=clean, train=True, learn=True
+            saliency_pass=partial(
+                saliency_passes.input_gradient,
+                magnitude=saliency.mean_abs,
+                objective=partial(saliency_passes.training_loss, weight=1 - update_ratio),
+                train=True,
+                parameter_gradient=True,
             ),
             mixed_weight=update_ratio,
-            **table,
+            **same,
         ),
         # Of a network that starts from scratch; a pre-trained one mixes every batch, with alpha 5.
         "snapmix": Recipe(
             _half(partial(jaxmix.snapmix, alpha=1.0, per_batch=True)),
-            guide=saliency_passes.class_activation,
+            saliency_pass=saliency_passes.class_activation,
             weight_decay=1e-4,
         ),
         "puzzlemix": Recipe(
-            _always(jaxmix.puzzlemix, blocks=_dividing((2, 4, 8, 16), side), transport_side=moved, std=std),
-            guide=partial(rms, objective=saliency_passes.mean_loss, train=False, learn=False),
-            **table,
+            _always(
+                jaxmix.puzzlemix,
+                blocks=_divisors((2, 4, 8, 16), setting.side),
+                transport_side=transport_side,
+                std=setting.std,
+            ),
+            saliency_pass=partial(rms, objective=saliency_passes.mean_loss, train=False, parameter_gradient=False),
+            **same,
         ),
         "comixup": Recipe(
             _plain(jaxmix.comixup),
-            guide=partial(
-                rms, objective=partial(saliency_passes.weighted_mean_loss, weight=1.0), train=True, learn=True
+            saliency_pass=partial(
+                rms,
+                objective=partial(saliency_passes.weighted_mean_loss, weight=1.0),
+                train=True,
+                parameter_gradient=True,
             ),
-            **table,
+            **same,
         ),
     }
 
 
-def _dividing(numbers: tuple[int, ...], side: int) -> tuple[int, ...]:
-    """Those of the numbers that divide the side, or 1."""
-    return tuple(number for number in numbers if side % number == 0) or (1,)
+def _label_preserving(setting: Setting) -> dict[str, Recipe]:
+    """Methods that keep the label: RandAugment as its paper has it for CIFAR-10."""
+    weight_decay, epochs = AUGMIX.get(setting.family, (5e-4, 100))
+    views, consistency = (three_views, 12.0) if setting.jsd else (one_view(jaxmix.augmix), 0.0)
+    return {
+        "autoaugment": Recipe(views=one_view(jaxmix.autoaugment)),
+        "randaugment": Recipe(views=one_view(partial(jaxmix.randaugment, number=3, magnitude=5.0))),
+        "trivialaugment": Recipe(views=one_view(jaxmix.trivialaugment)),
+        "augmix": Recipe(views=views, consistency=consistency, weight_decay=weight_decay, epochs=epochs),
+    }
+
+
+# ---- how a method is applied
+
+
+def _divisors(values: tuple[int, ...], side: int) -> tuple[int, ...]:
+    """Those of the values that divide the side, or 1."""
+    return tuple(value for value in values if side % value == 0) or (1,)
 
 
 def _plain(method: Callable[..., Any]) -> Augmentation:

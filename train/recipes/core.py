@@ -1,5 +1,6 @@
 """The recipe of a method, and how it acts in one forward pass."""
 
+import difflib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -9,10 +10,10 @@ from jax.typing import ArrayLike
 
 import jaxmix
 from jaxmix.mix import Mix
-from recipes.saliency_passes import Guide
+from recipes.saliency_passes import SaliencyPass
 from recipes.views import Views, fold, mixed_alike, unfold
 
-__all__ = ["LOSSES", "Augmentation", "Loss", "Mixing", "Recipe", "Regularization"]
+__all__ = ["LOSSES", "Augmentation", "Loss", "Mixing", "Recipe", "Regularization", "find"]
 
 # augmentation(key, images or features [b h w c], progress, *maps) -> (mixed, Mix); progress goes from 0 to 1 over the
 # training.
@@ -27,13 +28,13 @@ LOSSES: dict[str, Loss] = {"cross_entropy": jaxmix.cross_entropy, "softmax_bce":
 class Recipe(NamedTuple):
     """A method, ready for training.
 
-    augmentation: mixes; None if the method doesn't
+    augmentation: the mixing; None if the method doesn't mix
     points: the network's mixing points (see `models`) of which one is drawn for every batch; (0,) is the input
-    guide: finds the maps that the augmentation takes; None if it takes none
-    mixed_weight: of the loss of the mixed pictures, where the guide learns from the clean ones too
-    regularization: what happens to the features after each stage; None for nothing
-    views: makes the views of each picture that the network learns from, before mixing; None for the picture alone
-    consistency: weight of the divergence between the predictions for the views; the loss itself is of the first view
+    saliency_pass: finds the maps that the augmentation takes; None if it takes none
+    mixed_weight: of the loss of the mixed images, where the saliency pass trains on the clean ones too
+    regularization: acts on the features after each stage; None for nothing
+    views: makes the views of each image that the network trains on, before mixing; None for the image alone
+    consistency: weight of the divergence of the predictions for the views; the loss itself is that of the first view
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
     weight_decay: the L2 penalty that the paper's results were trained with
     padding: of the random crops on CIFAR that the paper's results were trained with
@@ -42,7 +43,7 @@ class Recipe(NamedTuple):
 
     augmentation: Augmentation | None = None
     points: tuple[int, ...] = (0,)
-    guide: Guide | None = None
+    saliency_pass: SaliencyPass | None = None
     mixed_weight: float = 1.0
     regularization: Regularization | None = None
     views: Views | None = None
@@ -53,8 +54,31 @@ class Recipe(NamedTuple):
     epochs: int = 200
 
 
+def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
+    """The recipe of `method`, or of augmix+METHOD, in a table.
+
+    Raises ValueError listing the methods if there is none of that name, or AugMix can't come before it.
+    """
+    # What AugMix can come before: methods that mix the images themselves, without maps.
+    mixing = {
+        name: recipe.augmentation
+        for name, recipe in recipes.items()
+        if recipe.augmentation is not None and recipe.points == (0,) and recipe.saliency_pass is None
+    }
+    after = "augmix+METHOD with METHOD one of " + ", ".join(mixing)
+    both = {f"augmix+{name}": recipes["augmix"]._replace(augmentation=mix) for name, mix in mixing.items()}
+    known = recipes | both
+    if method in known:
+        return known[method]
+    if method.startswith("augmix+") and method.removeprefix("augmix+") in recipes:
+        raise ValueError(f"There is no method {method!r}; wanted {after}, which mix the images and need no maps.")
+    close = difflib.get_close_matches(method, known, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}; and {after}.")
+
+
 class Mixing:
-    """The `hidden` function of one forward pass: acts as the recipe says, and remembers how the labels were mixed.
+    """The `hidden` function of one forward pass: acts as the recipe says, and keeps the mix of the labels.
 
     After the pass `mix` says how the labels of the batch were mixed (None: not at all). Of a mix at a hidden point only
     the label's part is kept, since masks differ in size from point to point.
@@ -69,8 +93,8 @@ class Mixing:
         maps: tuple[jax.Array, ...] = (),
         views: int = 1,
     ) -> None:
-        """`points` is the number of mixing points of the network; the maps are what the recipe's guide found; `views`
-        is how many rows of the batch show the same picture, and are mixed alike.
+        """`points` is the number of mixing points of the network; the maps are those of the recipe's saliency pass;
+        `views` is the number of rows of the batch that are views of one image, and are mixed alike.
         """
         self.recipe, self.progress, self.points, self.maps, self.views = recipe, progress, points, maps, views
         self.mix: Mix | None = None
@@ -104,7 +128,7 @@ class Mixing:
 
 
 def _labels_only(mix: Mix) -> Mix:
-    """The same mix of labels, with masks of one number per slot."""
+    """The same mix of labels, with masks of one value per slot."""
     return Mix(mix.source, mix.weight, mix.weight[:, :, None, None], (None,) * mix.weight.shape[1])
 
 

@@ -1,7 +1,7 @@
-"""Several views of every picture, such as it is and as AugMix makes it, in one pass through the network.
+"""Views of each image, the image itself and its augmentations by AugMix, in one pass through the network.
 
-The views of a picture lie next to each other, [v b] -> [b * v], so that where the rows of a batch are split over
-devices each device keeps the views of its own pictures.
+The views of an image lie next to each other, [v b] -> [b * v], so that where the rows of a batch are split over
+devices each device keeps the views of its own images.
 """
 
 from collections.abc import Callable
@@ -13,32 +13,34 @@ from jaxtyping import Array, Float
 import jaxmix
 from jaxmix.mix import Mix
 
+__all__ = ["Views", "fold", "mixed_alike", "one_view", "three_views", "unfold"]
+
 # views(key, pixels in [0, 1] [b h w c]) -> [v b h w c]
 Views = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def fold(views: Float[Array, "v b ..."]) -> Float[Array, "b*v ..."]:
-    """The views of each picture, one after the other, as one batch."""
+    """Interleave the views of each image into one batch."""
     count, size, *rest = views.shape
     return jnp.swapaxes(views, 0, 1).reshape(size * count, *rest)
 
 
 def unfold(batch: Float[Array, "b*v ..."], count: int) -> Float[Array, "v b ..."]:
-    """The inverse of `fold`, of as many views."""
+    """The inverse of `fold`."""
     total, *rest = batch.shape
     return jnp.swapaxes(batch.reshape(total // count, count, *rest), 0, 1)
 
 
 def mixed_alike(first: Array, mix: Mix, views: Float[Array, "v b h w c"]) -> Float[Array, "v b h w c"]:
-    """All views mixed as the first one was, which has become `first`."""
+    """Mix all views as the first one was; `first` is its result."""
     return jnp.stack([first, *(jaxmix.apply(mix, view) for view in views[1:])])
 
 
 def three_views(key: jax.Array, pixels: Float[Array, "b h w c"]) -> Float[Array, "3 b h w c"]:
-    """The pictures themselves and two AugMix views."""
+    """The images themselves and two AugMix views."""
     return jaxmix.augmix_views(key, pixels, views=2)
 
 
 def one_view(method: Callable[..., tuple[jax.Array, Mix]]) -> Views:
-    """Only what a method that keeps the label makes of the pictures."""
+    """The output of a method that keeps the label, as the only view."""
     return lambda key, pixels: method(key, pixels)[0][None]

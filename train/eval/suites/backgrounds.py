@@ -34,7 +34,7 @@ def settings(options: Options) -> dict[str, Any]:
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The accuracy for each variant: those of the folder, or made here with the boxes for foregrounds."""
-    shape, classes = trained.images.shape[1:], trained.dataset.names
+    shape, classes = trained.images.shape[1:], trained.dataset.classes
     if options.variants is not None:
         for name, images, labels in datasets.variants(options.variants, shape, classes):
             section.once(f"{name}, from the folder", partial(_accuracy, trained, images, labels, name))
@@ -55,7 +55,7 @@ def _measure_made(trained: Trained, section: Section, located: datasets.Located,
     for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
         mask[y0:y1, x0:x1] = 1
     tiled = np.asarray(backgrounds.only_background_tiled(images, boxes))
-    variants = _variants(images, labels, boxes, masks, tiled, len(trained.dataset.names), jax.random.key(seed))
+    variants = _variants(images, labels, boxes, masks, tiled, len(trained.dataset.classes), jax.random.key(seed))
     for name, (make, valid) in variants.items():
 
         def accuracy(make: Callable[[], Any] = make, valid: np.ndarray = valid, name: str = name) -> float | None:
@@ -73,7 +73,7 @@ def _measure_made(trained: Trained, section: Section, located: datasets.Located,
             section.folder / "backgrounds.png",
             [[np.asarray(make())[i] for i in examples] for make, _ in variants.values()],
             list(variants),
-            [trained.dataset.names[labels[i]] for i in examples],
+            [trained.dataset.classes[labels[i]] for i in examples],
         )
         return ["backgrounds.png"]
 

@@ -49,7 +49,7 @@ def _error(trained: Trained, read: Callable[[], Images], title: str) -> float:
 
 def _published(trained: Trained, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
     assert options.corrupted is not None
-    published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.names)
+    published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.classes)
     for name in published.names:
         for severity in SEVERITIES:
             yield name, severity, partial(published.read, name, severity, options.limit)

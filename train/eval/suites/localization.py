@@ -39,11 +39,11 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
 
 
 def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> dict[str, Any]:
-    located = datasets.located(boxes, trained.images.shape[1:], trained.dataset.names, limit)
+    located = datasets.located(boxes, trained.images.shape[1:], trained.dataset.classes, limit)
     scores = _scores(trained, located)
     maps = np.asarray(localization.levels(scores))
     right = trained.logits(located.images, "localization").argmax(1) == located.labels
-    _plot_examples(folder / "cam.png", located, maps, right, trained.dataset.names)
+    _plot_examples(folder / "cam.png", located, maps, right, trained.dataset.classes)
     inside = np.zeros(maps.shape, np.uint8)
     for mask, (x0, y0, x1, y1) in zip(inside, located.boxes, strict=True):
         mask[y0 : y1 + 1, x0 : x1 + 1] = 1

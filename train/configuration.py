@@ -1,0 +1,128 @@
+"""The configuration of a run: options that every program has, config.json, and what a resumed run may change."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from run_dir import read_json
+
+__all__ = ["FREE_ON_RESUME", "RunOptions", "check", "decode", "encode", "program", "resume"]
+
+# What may differ when a run is resumed, because no parameter of the network depends on it.
+FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a training runs, whatever it trains."""
+
+    seed: int = 0
+    """All random values follow from it."""
+    steps_per_call: int = 0
+    """Steps in one dispatch to the device. 0 takes 1 on CPUs and about 32 elsewhere."""
+    deterministic: bool = True
+    """Request bit-identical results of XLA on GPUs too, which may cost some speed; CPUs and TPUs always give them."""
+    runs_dir: Path = Path("runs")
+    """Where the folder of this run is made."""
+    checkpoint_every: int = 1
+    """Epochs between checkpoints; the end of the training and an interrupt always write one."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Folder of a run to go on with, by its own configuration."""
+
+
+# The lowest value of each option that has one.
+LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1, "limit_test": 1, "crop_padding": 0}
+LOWEST |= dict.fromkeys(
+    ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed"), 0
+)
+
+
+def check(config: Any) -> None:
+    """Raises ValueError for a value out of range, or one that is not a number; None is accepted."""
+    for name, low in LOWEST.items():
+        value = getattr(config, name, None)
+        if value is not None and not value >= low:  # NaN is neither below nor above
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted {low} or more.")
+    if config.label_smoothing >= 1 or config.momentum >= 1:
+        raise ValueError("--label-smoothing and --momentum must be below 1.")
+
+
+def encode(program: str, config: Any) -> dict[str, Any]:
+    """The configuration as config.json holds it."""
+    content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
+    return {"program": program} | content | {"resume": None}
+
+
+def program(folder: Path) -> str:
+    """The program that began the run in `folder`. Raises ValueError if there is none, or of another version."""
+    content = _read(folder, "")
+    if not isinstance(content.get("program"), str):
+        raise _of_another_version(folder / "config.json", [], ["program"])
+    return content["program"]
+
+
+def decode(folder: Path, program: str, kind: type[C], *, option: str = "") -> C:
+    """The configuration, of type `kind`, of the run in `folder`.
+
+    Raises ValueError, which begins with the option that named the folder, if there is no run, one of another version,
+    or one of another program.
+    """
+    path, content = folder / "config.json", _read(folder, option)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown, missing = sorted(content.keys() - {*fields, "program"}), sorted({*fields, "program"} - content.keys())
+    if content.get("program", program) != program:
+        raise ValueError(f"{path} is of train/{content['program']}.py, not of train/{program}.py.")
+    if unknown or missing:
+        raise _of_another_version(path, unknown, missing)
+    values = {name: content[name] for name in fields}
+    for name, value in values.items():
+        if name.endswith("_dir"):
+            values[name] = Path(value)
+        elif isinstance(value, list):
+            values[name] = tuple(value)
+    return kind(**values)
+
+
+def resume(saved: C, requested: C, defaults: C, resolved: tuple[str, ...], folder: Path) -> C:
+    """The configuration to go on with: the saved one, with what may change as the command line requests it.
+
+    A field in `resolved` that the command line sets to its default, such as --loss auto, keeps the saved value.
+    Raises ValueError if the command line requests another value of any other field.
+    """
+    for field in dataclasses.fields(saved):  # type: ignore[arg-type]
+        before, now = getattr(saved, field.name), getattr(requested, field.name)
+        automatic = field.name in resolved and now == getattr(defaults, field.name)
+        if before != now and field.name not in FREE_ON_RESUME and not automatic:
+            raise ValueError(
+                f"--{field.name.replace('_', '-')} is {before} in {folder / 'config.json'}, but {now} on the command "
+                "line: a run keeps its configuration."
+            )
+    free = {name: getattr(requested, name) for name in FREE_ON_RESUME}
+    return dataclasses.replace(saved, **free | {"resume": folder})  # type: ignore[type-var]
+
+
+def _read(folder: Path, option: str) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{option}{folder}: there is no {path}. Wanted the folder of a run, such as runs/20260131-120000-..."
+        )
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not the configuration of a run.")
+    return content
+
+
+def _of_another_version(path: Path, unknown: list[str], missing: list[str]) -> ValueError:
+    found = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(missing)
+    return ValueError(
+        f"{path} is of another version of this program ({'; '.join(found)}). "
+        "Go on with the version that began the run; its versions.json names it."
+    )

@@ -1,0 +1,58 @@
+"""The interface of a source of batches: what a training needs to know of its data."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from jaxtyping import Array, Float, Int, UInt8
+
+__all__ = ["Advance", "Batch", "Source", "Step"]
+
+
+class Batch(NamedTuple):
+    """Images and their class ids, on the devices."""
+
+    images: UInt8[Array, "b h w c"]
+    labels: Int[Array, "b"]
+
+
+# step(state, batch, key) -> (state, metrics); the state has a field `step`, the number of steps done
+Step = Callable[[Any, Batch, Array], tuple[Any, Array]]
+# advance(state, epoch, count) -> (state, metrics [count ..]): `count` steps in one dispatch, inside one epoch; consumes
+# the state
+Advance = Callable[[Any, int, int], tuple[Any, Array]]
+
+
+class Source(Protocol):
+    """Yields batches of labelled images.
+
+    name, classes: of the data set and its classes
+    image_shape: h, w, c
+    train_size, test_size: the number of images
+    mean, std: of each channel over the training images, as a share of 255
+    batch_size: over all devices together
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    train_size: int
+    test_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    batch_size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of whole batches in an epoch."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells one data set from another, as JSON holds it."""
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The training batches of an epoch, in its own order."""
+
+    def test_batches(self) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
+        """Every test image once, with weights: 1, or 0 for images that only fill up the last batch."""
+
+    def advance(self, step: Step, key: Array) -> Advance:
+        """Compile a function that takes steps on training batches; the key of each is fold_in(key, state.step)."""

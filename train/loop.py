@@ -1,0 +1,218 @@
+"""The training loop: epochs, interrupts, the guard against non-finite values, metrics and checkpoints.
+
+It knows no network and no data set: it calls functions of a state.
+"""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from tqdm import tqdm
+
+from checkpoints import Checkpoints
+from inputs.source import Advance
+from run_dir import Metrics
+
+__all__ = ["Evaluation", "Functions", "Plan", "evaluate", "train"]
+
+
+class Evaluation(NamedTuple):
+    """Means over the test images, and their number."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Functions(NamedTuple):
+    """What the loop calls.
+
+    advance: (state, epoch, count) -> (state, loss and accuracy of each step [count 2]); consumes the state
+    evaluate: on the test images
+    finite: whether every value of a state is finite
+    learning_rate: of a step
+    """
+
+    advance: Advance
+    evaluate: Callable[[Any], Evaluation]
+    finite: Callable[[Any], bool]
+    learning_rate: Callable[[int], Any]
+
+
+class Plan(NamedTuple):
+    """How long to train, and how often to write a checkpoint.
+
+    advice, resume: for the messages about non-finite values and about an interrupt
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    steps_per_call: int
+    checkpoint_every: int
+    advice: str = ""
+    resume: str = ""
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss of a step, or the state after its update, is not finite."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+class Interrupt:
+    """Notes SIGINT or SIGTERM until the loop can stop; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(number, self._before[number])
+
+
+def train(
+    state: Any, functions: Functions, plan: Plan, folder: Path, checkpoints: Checkpoints, metrics: Metrics
+) -> tuple[Any, int]:
+    """Train and test from a state to the last epoch; closes the checkpoints and the metrics.
+
+    Returns the last state and the exit code: 0, 1 for a non-finite value, 130 on an interrupt.
+    """
+    step = int(state.step)
+    with contextlib.closing(metrics), contextlib.closing(checkpoints), Interrupt() as interrupt:
+        try:
+            while step < plan.steps:
+                epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
+                title = f"epoch {epoch + 1}/{plan.epochs}"
+                state, step = _epoch(state, step, functions, plan, interrupt)
+                if step < (epoch + 1) * plan.steps_per_epoch:
+                    _check_finite(state, step, functions)
+                    checkpoints.save(step, state)
+                    print(f"\ninterrupted after step {step} (in {title}); all of it is saved; {plan.resume}")
+                    return state, 130
+                seconds = time.perf_counter() - begun
+                line = {"epoch": epoch + 1, "step": step} | _results(state, step, functions, plan)
+                line["images_per_second"] = (step - first) * plan.batch_size / seconds
+                line["seconds"] = time.perf_counter() - begun
+                metrics.write(line)
+                print(f"{title}  {_in_words(line)}", flush=True)
+                if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or interrupt.requested:
+                    checkpoints.save(step, state)
+                if interrupt.requested and step < plan.steps:
+                    print(f"\ninterrupted after {title}; all of it is saved; {plan.resume}")
+                    return state, 130
+        except NotFiniteError as error:
+            print(_not_finite(error.step, plan, folder, checkpoints), file=sys.stderr)
+            return state, 1
+    return state, 0
+
+
+def evaluate(measure: Callable[..., Array], batches: Iterable[tuple[Any, Array]], zeros: Array) -> Evaluation:
+    """The means over batches of `measure(batch, weight, sums) -> sums` of loss, accuracy and weight."""
+    sums = zeros
+    for batch, weight in batches:
+        sums = measure(batch, weight, sums)
+    loss, correct, counted = np.asarray(sums, np.float64)
+    return Evaluation(float(loss / counted), float(correct / counted), int(counted))
+
+
+def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: Interrupt) -> tuple[Any, int]:
+    """Steps to the end of the epoch or an interrupt. Returns the state and the number of steps done."""
+    epoch, position = divmod(step, plan.steps_per_epoch)
+    with tqdm(
+        total=plan.steps_per_epoch * plan.batch_size,
+        initial=position * plan.batch_size,
+        desc=f"epoch {epoch + 1}/{plan.epochs}",
+        unit=" images",
+        unit_scale=True,
+        leave=False,
+        dynamic_ncols=True,
+        disable=None,
+    ) as bar:
+        # The host reads the metrics of one call while the device is at the next.
+        waiting: jax.Array | None = None
+        while position < plan.steps_per_epoch and not interrupt.requested:
+            # Where a call starts and ends depends on the step alone, so a resumed run makes the same calls.
+            count = min(plan.steps_per_call - position % plan.steps_per_call, plan.steps_per_epoch - position)
+            state, metrics = functions.advance(state, epoch, count)
+            if waiting is not None:
+                _read(waiting, step, bar)
+            waiting, step, position = metrics, step + count, position + count
+            bar.update(count * plan.batch_size)
+        if waiting is not None:
+            _read(waiting, step, bar)
+    return state, step
+
+
+def _read(metrics: Array, end: int, bar: Any) -> None:
+    """Show the last metrics of the call that ended before step `end`. Raises NotFiniteError for a loss of the call."""
+    rows = np.asarray(metrics)
+    loss, correct = rows[-1]
+    bar.set_postfix_str(f"loss {loss:.3f} accuracy {correct:.3f}", refresh=False)
+    failed = np.flatnonzero(~np.isfinite(rows[:, 0]))
+    if failed.size:
+        raise NotFiniteError(end - len(rows) + int(failed[0]))
+
+
+def _check_finite(state: Any, step: int, functions: Functions) -> None:
+    if not functions.finite(state):
+        raise NotFiniteError(step - 1)
+
+
+def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[str, Any]:
+    """The metrics of an epoch that has ended. Raises NotFiniteError for the test loss or the state."""
+    loss, correct = (float(total) / plan.steps_per_epoch for total in np.asarray(state.totals))
+    test = functions.evaluate(state)
+    if not np.isfinite(test.loss):
+        raise NotFiniteError(step - 1)
+    _check_finite(state, step, functions)
+    return {
+        "train_loss": loss,
+        "train_accuracy": correct,
+        "test_loss": test.loss,
+        "test_accuracy": test.accuracy,
+        "test_images": test.images,
+        "learning_rate": float(functions.learning_rate(step - 1)),
+    }
+
+
+def _in_words(line: dict[str, Any]) -> str:
+    return (
+        f"train loss {line['train_loss']:.4f} accuracy {line['train_accuracy']:.4f}   test loss "
+        f"{line['test_loss']:.4f} accuracy {line['test_accuracy']:.4f}   {line['images_per_second']:,.0f} images/s"
+    )
+
+
+def _not_finite(step: int, plan: Plan, folder: Path, checkpoints: Checkpoints) -> str:
+    latest = checkpoints.latest()
+    kept = (
+        "there is no checkpoint yet" if latest is None else f"the last checkpoint is {checkpoints.folder / str(latest)}"
+    )
+    return (
+        f"\nerror: the loss of step {step}, or the state after its update, is not finite "
+        f"(epoch {step // plan.steps_per_epoch + 1}). Stopped; {kept}.\n{plan.advice} The run is in {folder}."
+    )

@@ -1,0 +1,125 @@
+"""A step of training and one of testing, as pure functions that know no data set.
+
+`functools.partial(train_step, setup)` is a `step(state, batch, key) -> (state, metrics)`: everything random follows
+from its key.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Sharding
+from jaxtyping import Array, Float, Int
+
+from inputs.preprocess import Preprocess
+from inputs.source import Batch
+from jaxmix import accuracy, jsd
+from recipes import views
+from recipes.core import Loss, Mixing, Recipe
+from recipes.saliency_passes import CleanBatch, Saliency
+from state import State
+
+__all__ = ["Keys", "Setup", "make_views", "prepare", "saliency", "test_step", "train_step"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is the same in every step.
+
+    graph: of the network, for `nnx.merge`
+    points: the number of its mixing points
+    recipe, preprocess: of the method and the data set
+    loss: per example, loss(logits, labels, mix, label_smoothing=...)
+    optimizer: of optax
+    steps_per_epoch, steps: of the training
+    rows: how the rows of a batch lie on the devices
+    """
+
+    graph: Any
+    points: int
+    recipe: Recipe
+    preprocess: Preprocess
+    loss: Loss
+    label_smoothing: float
+    optimizer: optax.GradientTransformation
+    steps_per_epoch: int
+    steps: int
+    rows: Sharding
+
+
+class Keys(NamedTuple):
+    """The keys of the random parts of a step, in the order in which they are split from its key."""
+
+    crop: jax.Array
+    mirror: jax.Array
+    mix: jax.Array
+    views: jax.Array
+    dropout: jax.Array
+    saliency: jax.Array
+
+
+def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tuple[State, Float[Array, "2"]]:
+    """One update of the network. Returns the next state, and the loss and accuracy of the batch."""
+    keys, images = prepare(setup, batch, key)
+    found = saliency(setup, state, images, batch.labels, keys.saliency)
+    inputs, count = make_views(setup, images, keys.views)
+    progress = state.step.astype(jnp.float32) / setup.steps
+
+    def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
+        model = nnx.merge(setup.graph, params, found.statistics, copy=True)
+        mixing = Mixing(setup.recipe, keys.mix, progress, setup.points, found.maps, count)
+        logits = views.unfold(model(inputs, train=True, hidden=mixing, key=keys.dropout), count)
+        loss = setup.loss(logits[0], batch.labels, mixing.mix, label_smoothing=setup.label_smoothing).mean()
+        if setup.recipe.consistency > 0:
+            loss += setup.recipe.consistency * jsd(logits).mean()
+        correct = accuracy(logits[0], batch.labels, mixing.mix).mean()
+        return setup.recipe.mixed_weight * loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, correct]))
+
+    gradients, (statistics, metrics) = jax.grad(objective, has_aux=True)(state.params)
+    if found.gradients is not None:
+        gradients = jax.tree.map(jnp.add, gradients, found.gradients)
+    updates, optimizer = setup.optimizer.update(gradients, state.optimizer, state.params)
+    params = optax.apply_updates(state.params, updates)
+    totals = jnp.where(state.step % setup.steps_per_epoch == 0, 0.0, state.totals)
+    return State(state.step + 1, params, statistics, optimizer, totals + metrics), metrics
+
+
+def test_step(
+    setup: Setup, params: Any, statistics: Any, batch: Batch, weight: Float[Array, "b"], sums: Float[Array, "3"]
+) -> Float[Array, "3"]:
+    """Add the loss, the accuracy and the weights of a batch to `sums`."""
+    model = nnx.merge(setup.graph, params, statistics, copy=True)
+    logits = model(setup.preprocess.test(batch.images), train=False)
+    loss, correct = setup.loss(logits, batch.labels), accuracy(logits, batch.labels)
+    return sums + jnp.stack([(loss * weight).sum(), (correct * weight).sum(), weight.sum()])
+
+
+def prepare(setup: Setup, batch: Batch, key: jax.Array) -> tuple[Keys, Float[Array, "b h w c"]]:
+    """The keys of a step, and its images as the network takes them: normalized, cropped and mirrored."""
+    keys = Keys(*jax.random.split(key, len(Keys._fields)))
+    return keys, setup.preprocess.train(keys.crop, keys.mirror, batch.images)
+
+
+def saliency(
+    setup: Setup, state: State, images: Float[Array, "b h w c"], labels: Int[Array, "b"], key: jax.Array
+) -> Saliency:
+    """The maps that the recipe requests, from the network as it is before this step."""
+    if setup.recipe.saliency_pass is None:
+        return Saliency((), None, state.statistics)
+    loss = partial(setup.loss, label_smoothing=setup.label_smoothing)
+    quantized = setup.preprocess.restore(images)
+    clean = CleanBatch(images, quantized, labels, setup.graph, state.params, state.statistics, loss, key)
+    return setup.recipe.saliency_pass(clean)
+
+
+def make_views(setup: Setup, images: Float[Array, "b h w c"], key: jax.Array) -> tuple[Float[Array, "b*v h w c"], int]:
+    """The network's input before mixing: the views of the images, next to each other, and their number v."""
+    if setup.recipe.views is None:
+        return images, 1
+    made = setup.recipe.views(key, setup.preprocess.pixels(images))
+    inputs = setup.preprocess.standardize(views.fold(made))
+    return jax.lax.with_sharding_constraint(inputs, setup.rows), made.shape[0]
