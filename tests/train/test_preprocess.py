@@ -29,7 +29,7 @@ def test_pixels_are_in_0_to_1_and_standardizing_undoes_them():
     np.testing.assert_allclose(preprocess.standardize(pixels, MEAN, STD), normal, atol=1e-5)
 
 
-def test_every_crop_is_a_window_of_the_zero_padded_picture_and_all_windows_come():
+def test_every_crop_is_a_window_of_the_zero_padded_image_and_all_windows_come():
     images = jnp.asarray(batch(500, 4), jnp.float32) + 1
     cropped = np.asarray(preprocess.crop(jax.random.key(0), images, 1))
     padded = np.pad(np.asarray(images), ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -48,7 +48,7 @@ def test_no_padding_is_no_crop():
     np.testing.assert_array_equal(preprocess.crop(jax.random.key(0), images, 0), images)
 
 
-def test_a_mirrored_picture_is_itself_or_its_mirror_image_half_of_the_time():
+def test_a_mirrored_image_is_itself_or_its_mirror_image_half_of_the_time():
     images = jnp.asarray(batch(400, 4), jnp.float32)
     mirrored = np.asarray(preprocess.mirror(jax.random.key(0), images))
     same = (mirrored == np.asarray(images)).all((1, 2, 3))

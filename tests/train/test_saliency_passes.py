@@ -1,4 +1,4 @@
-"""Guides: the maps of the paper, from as few passes as can be, and what the clean pictures teach."""
+"""Saliency passes: the maps of the paper, from as few passes as can be, and the gradient of the clean images."""
 
 import re
 from functools import partial
@@ -7,40 +7,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from flax import nnx
 
-import cifar
-import inputs
 import jaxmix
 import models
-import recipes
 from inputs import preprocess
 from jaxmix import saliency
+from recipes import cifar as recipes
 from recipes import saliency_passes
 
-SIDE, CLASSES = 16, 5
+SIDE, CLASSES = 16, 3
 LABELS = jnp.arange(6) % CLASSES
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
-def network():
-    return models.create("resnet-8", CLASSES, 3, nnx.Rngs(0))
-
-
-def clean(loss=jaxmix.softmax_bce, side=SIDE):
-    pixels = jax.random.randint(jax.random.key(4), (6, side, side, 3), 0, 256).astype(jnp.uint8)
-    model = network()
-    graph, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
-    return saliency_passes.Clean(
-        preprocess.normalize(pixels, MEAN, STD), pixels, LABELS, graph, params, statistics, loss
-    )
+def clean(loss=jaxmix.softmax_bce, side=SIDE, make=lambda: tiny.Tiny(3, nnx.Rngs(0))):
+    quantized = jax.random.randint(jax.random.key(4), (6, side, side, 3), 0, 256).astype(jnp.uint8)
+    graph, params, statistics = nnx.split(make(), nnx.Param, nnx.BatchStat)
+    images = preprocess.normalize(quantized, MEAN, STD)
+    return saliency_passes.CleanBatch(images, quantized, LABELS, graph, params, statistics, loss)
 
 
 def compiled(function, batch):
     """The function of a clean batch, compiled for batches whose arrays are arguments."""
     rest = {name: getattr(batch, name) for name in ("graph", "loss")}
     arrays = {name: value for name, value in batch._asdict().items() if name not in rest}
-    return jax.jit(lambda arrays: function(saliency_passes.Clean(**arrays, **rest))), arrays
+    return jax.jit(lambda arrays: function(saliency_passes.CleanBatch(**arrays, **rest))), arrays
 
 
 def run(function, batch):
@@ -48,12 +41,12 @@ def run(function, batch):
     return call(arrays)
 
 
-def guide_of(method, dataset="cifar10", model="preact-resnet-18"):
-    return recipes.cifar.create(method, dataset, 32, model).guide
+def pass_of(method, dataset="cifar10", model="preact-resnet-18"):
+    return recipes.create(method, dataset, 32, model).saliency_pass
 
 
 def by_hand(batch, score, train):
-    """Gradients of score(logits) with respect to pictures and parameters, each by a pass of its own."""
+    """Gradients of score(logits) with respect to images and parameters, each by a pass of its own."""
 
     def value(images, params):
         return score(nnx.merge(batch.graph, params, batch.statistics, copy=True)(images, train=train))
@@ -66,10 +59,10 @@ def assert_close(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-6), one, other)
 
 
-def moved(batch, guidance):
+def moved(batch, found):
     return any(
         (a != b).any()
-        for a, b in zip(jax.tree.leaves(batch.statistics), jax.tree.leaves(guidance.statistics), strict=True)
+        for a, b in zip(jax.tree.leaves(batch.statistics), jax.tree.leaves(found.statistics), strict=True)
     )
 
 
@@ -83,11 +76,11 @@ def softmax_bce(logits):
 
 
 @pytest.mark.parametrize(
-    ("method", "score", "train", "learns", "magnitude"),
+    ("method", "score", "train", "contributes", "magnitude"),
     [
         # Clean loss of weight 1 - update_ratio, batch statistics of the batch, mean |gradient|.
         ("sage", lambda z: 0.3 * softmax_bce(z), True, True, lambda g: jnp.abs(g).mean(-1)),
-        # CIFAR's clean_lam is 0: running averages, nothing learnt.
+        # CIFAR's clean_lam is 0: running averages, no gradient of the parameters.
         ("puzzlemix", cross_entropy, False, False, lambda g: jnp.sqrt(jnp.square(g).mean(-1))),
         # clean_lam 1: 2 mean(CE) / classes.
         (
@@ -99,27 +92,29 @@ def softmax_bce(logits):
         ),
     ],
 )
-def test_one_pass_back_gives_the_map_and_what_the_clean_pictures_teach(method, score, train, learns, magnitude):
+def test_one_pass_back_gives_the_map_and_the_gradient_of_the_clean_images(method, score, train, contributes, magnitude):
     batch = clean()
-    guidance = run(guide_of(method), batch)
+    found = run(pass_of(method), batch)
     by_pixel, by_parameter = by_hand(batch, score, train)
-    (maps,) = guidance.maps
+    (maps,) = found.maps
     assert_close(maps / maps.sum((1, 2), keepdims=True), (m := magnitude(by_pixel)) / m.sum((1, 2), keepdims=True))
-    assert (guidance.gradients is not None) == learns
-    if learns:
-        assert_close(guidance.gradients, by_parameter)
-    assert moved(batch, guidance) == train
+    assert (found.gradients is not None) == contributes
+    if contributes:
+        assert_close(found.gradients, by_parameter)
+    assert moved(batch, found) == train
 
 
 def test_both_gradients_share_their_pass():
+    batch = clean(make=lambda: nnx.eval_shape(lambda: models.create("resnet-8", CLASSES, 3, nnx.Rngs(0))))
+
     def convolutions(function):
-        call, arrays = compiled(function, clean())
+        call, arrays = compiled(function, batch)
         return len(re.findall(r"stablehlo\.convolution", call.lower(arrays).as_text()))
 
-    both = guide_of("comixup")
-    pixels_only = partial(both, learn=False)
+    both = pass_of("comixup")
+    pixels_only = partial(both, parameter_gradient=False)
     forward = convolutions(lambda batch: batch.network(batch.params)(batch.images, train=True))
-    # Forward and back to the pictures: 2 convolutions a layer. The parameters' gradient adds one, and no pass.
+    # Forward and back to the images: 2 convolutions a layer. The parameters' gradient adds one, and no pass.
     assert convolutions(pixels_only) == 2 * forward
     assert convolutions(both) == 3 * forward
 
@@ -133,80 +128,44 @@ def test_both_gradients_share_their_pass():
         ("cifar10", "wrn-16-8", 0.7, 0.5),
     ],
 )
-def test_sage_has_the_numbers_of_its_authors(dataset, model, upper, ratio, monkeypatch):
+def test_sage_has_the_values_of_its_authors(dataset, model, upper, ratio, monkeypatch):
     found = []
     monkeypatch.setattr(jaxmix, "sage", lambda key, images, maps, **options: found.append(options["upper"]))
-    recipe = recipes.cifar.create("sage", dataset, 32, model)
+    recipe = recipes.create("sage", dataset, 32, model)
     recipe.augmentation(jax.random.key(0), None, 0.0, None)
     assert (found, recipe.mixed_weight) == ([upper], ratio)
 
 
 def test_class_activation_averages_to_the_logit_and_moves_the_running_averages():
     batch = clean()
-    guidance = run(saliency_passes.class_activation, batch)
-    maps, labels = guidance.maps
+    found = run(saliency_passes.class_activation, batch)
+    maps, labels = found.maps
     logits = run(lambda b: b.network(b.params)(b.images, train=True), batch)
     np.testing.assert_array_equal(labels, LABELS)
     np.testing.assert_allclose(maps.mean((1, 2)), logits[jnp.arange(6), LABELS], atol=1e-5)
-    assert moved(batch, guidance) and guidance.gradients is None
+    assert moved(batch, found) and found.gradients is None
 
 
 def test_attention_is_the_mean_activation_on_a_grid_and_leaves_the_network_alone():
-    batch = clean(side=28)
-    guidance = run(partial(saliency_passes.attention, cells=7), batch)
+    batch = clean(side=7)
+    found = run(partial(saliency_passes.attention, cells=7), batch)
     features = run(lambda b: b.network(b.params).features(b.images, train=False), batch)
     assert features.shape[1:3] == (7, 7)
-    np.testing.assert_allclose(guidance.maps[0], features.mean(-1), rtol=1e-5, atol=1e-6)
-    assert not moved(batch, guidance) and guidance.gradients is None
+    np.testing.assert_allclose(found.maps[0], features.mean(-1), rtol=1e-5, atol=1e-6)
+    assert not moved(batch, found) and found.gradients is None
 
 
-def test_fine_grained_saliency_is_that_of_the_grey_levels():
+def test_fine_grained_saliency_is_that_of_the_uint8_images():
     batch = clean()
     (maps,) = saliency_passes.fine_grained(batch).maps
-    np.testing.assert_array_equal(maps, saliency.fine_grained(batch.pixels))
+    np.testing.assert_array_equal(maps, saliency.fine_grained(batch.quantized))
 
 
-def test_a_guides_maps_do_not_depend_on_the_scale_of_the_clean_loss():
+def test_the_maps_of_a_pass_do_not_depend_on_the_scale_of_the_clean_loss():
     batch = clean()
     one, other = (
-        run(partial(guide_of("sage"), objective=partial(saliency_passes.training_loss, weight=weight)), batch)
+        run(partial(pass_of("sage"), objective=partial(saliency_passes.training_loss, weight=weight)), batch)
         for weight in (0.3, 0.9)
     )
-    assert_close(*(saliency.normalize(guidance.maps[0]) for guidance in (one, other)))
+    assert_close(*(saliency.normalize(found.maps[0]) for found in (one, other)))
     assert_close(jax.tree.map(lambda g: 3 * g, one.gradients), other.gradients)
-
-
-def trainer(method):
-    config = cifar.Config(method=method, limit_train=64, limit_test=8, batch_size=32, epochs=1, weight_decay=0.0)
-    dataset = cifar.limited(inputs.load("digits", config.data_dir), config)
-    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
-    return cifar.build(cifar.resolved(config, dataset), dataset, mesh)
-
-
-def test_a_step_learns_from_what_the_guide_left_and_goes_on_from_its_statistics():
-    learner = trainer("sage")
-
-    def guide(batch):
-        ones = jax.tree.map(jnp.ones_like, batch.params)
-        many = jax.tree.map(lambda x: jnp.full_like(x, 1e4), batch.statistics)
-        return saliency_passes.Guidance((jnp.ones(batch.images.shape[:3]),), ones, many)
-
-    learner.recipe = learner.recipe._replace(guide=guide, mixed_weight=0.0)
-    state = learner.fresh()
-    before = jax.device_get(state.params)
-    state, results = learner.advance(state, learner.order(0), 1)
-    assert results[0, 0] > 0.1  # the loss of the mixed pictures, whatever its weight
-    # The first step of Nesterov's momentum 0.9 at learning rate 0.1 along a gradient of ones.
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a - 0.19, atol=1e-5), before, jax.device_get(state.params))
-    for found in jax.tree.leaves(state.statistics):
-        np.testing.assert_allclose(found, 9000, rtol=0.01)  # nine tenths of what the guide left, a tenth of the batch's
-
-
-def test_the_guides_maps_reach_the_method_and_the_preview():
-    learner = trainer("saliencymix")
-    shown = learner.preview(learner.fresh())
-    np.testing.assert_array_equal(shown.maps, saliency.fine_grained(jnp.asarray(shown.images)))
-    row, column = (np.asarray(place) for place in saliency.peak(jnp.asarray(shown.maps)))
-    partner = shown.mix.source[:, 1]
-    boxes = shown.mix.mask[np.arange(32), 1, row[partner], column[partner]]
-    assert (boxes == (shown.mix.mask[:, 1].sum((1, 2)) > 0)).all()

@@ -16,7 +16,7 @@ __all__ = ["cifar10", "cifar100"]
 
 
 def cifar10(folder: Path) -> Dataset:
-    """CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 pictures of 32x32 in 10 classes."""
+    """CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 images of 32x32 in 10 classes."""
     return _cifar(
         "cifar10",
         folder,
@@ -31,7 +31,7 @@ def cifar10(folder: Path) -> Dataset:
 
 
 def cifar100(folder: Path) -> Dataset:
-    """CIFAR-100 (Krizhevsky, 2009): 50,000 and 10,000 pictures of 32x32 in 100 classes, the fine labels."""
+    """CIFAR-100 (Krizhevsky, 2009): 50,000 and 10,000 images of 32x32 in 100 classes, the fine labels."""
     return _cifar(
         "cifar100",
         folder,
@@ -94,12 +94,12 @@ def _cifar(
 
 
 def _version(path: Path) -> list[int]:
-    """The numbers in the name of the folder of a file: 3.0.10 comes after 3.0.2."""
+    """The version in the name of the folder of a file: 3.0.10 comes after 3.0.2."""
     return [int(number) for number in re.findall(r"\d+", path.parent.name)]
 
 
 def _official(path: Path, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and labels of one official file: rows of 3,072 bytes, channel after channel."""
+    """Images and labels of one official file: rows of 3,072 bytes, channel after channel."""
     content = _unpickle(path)
     if not {"data", key} <= set(content):
         raise ValueError(

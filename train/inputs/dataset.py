@@ -14,8 +14,8 @@ class Dataset(NamedTuple):
     train_images, test_images: uint8 [n h w c]
     train_labels, test_labels: int32 [n], in 0 .. len(classes) - 1
     classes: their names
-    mean, std: of each channel over the training pictures, as a share of 255
-    padding: pixels of mean color around a picture before a random crop of its size
+    mean, std: of each channel over the training images, as a share of 255
+    padding: pixels of mean color around an image before a random crop of its size
     flip: whether a mirrored picture is still of its class
     """
 
@@ -46,10 +46,10 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def check(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
     if images.ndim != 4 or images.dtype != np.uint8 or images.size == 0:
         raise ValueError(
-            f"{where}: pictures are {images.dtype} {list(images.shape)}; wanted uint8 [n h w c], all above 0."
+            f"{where}: images are {images.dtype} {list(images.shape)}; wanted uint8 [n h w c], all above 0."
         )
     if labels.shape != images.shape[:1]:
-        raise ValueError(f"{where}: {len(images)} pictures, but labels of shape {list(labels.shape)}.")
+        raise ValueError(f"{where}: {len(images)} images, but labels of shape {list(labels.shape)}.")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"{where}: labels go from {labels.min()} to {labels.max()}; wanted 0 to {classes - 1}.")
 
@@ -59,13 +59,13 @@ def create(name: str, parts: Arrays, classes: tuple[str, ...], *, padding: int, 
     mean, std = [], []
     levels = np.arange(256) / 255
     for channel in range(train_images.shape[-1]):
-        # By counting levels: exact, and without a wider copy of more than a few pictures at a time.
+        # By counting levels: exact, and without a wider copy of more than a few images at a time.
         counts = np.zeros(256, np.int64)
         for start in range(0, len(train_images), 1000):
             counts += np.bincount(train_images[start : start + 1000, ..., channel].ravel(), minlength=256)
         shares = counts / counts.sum()
         mean.append(float(shares @ levels))
-        # A channel of one value gets the spread of one level, so that nothing is divided by zero.
+        # A channel of one value gets the standard deviation of one level, so that nothing is divided by zero.
         std.append(max(float(np.sqrt(shares @ (levels - mean[-1]) ** 2)), 1 / 255))
     return Dataset(
         name,
@@ -82,7 +82,7 @@ def create(name: str, parts: Arrays, classes: tuple[str, ...], *, padding: int, 
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What tells one data set from another, as JSON holds it: sizes, classes, mean and spread, and a checksum."""
+    """Describe a data set as JSON holds it: sizes, classes, mean, standard deviation and checksums."""
     arrays = {"train": dataset.train_images, "test": dataset.test_images}
     arrays |= {"train labels": dataset.train_labels, "test labels": dataset.test_labels}
     return {

@@ -10,7 +10,7 @@ __all__ = ["digits"]
 
 
 def digits(folder: Path) -> Dataset:
-    """Scikit-learn's digits. Every fifth picture of each class is for testing (the file has no split of its own)."""
+    """Scikit-learn's digits. Every fifth image of each class is for testing (the file has no split of its own)."""
     del folder
     from sklearn.datasets import load_digits
 

@@ -15,7 +15,7 @@ def npz(path: Path) -> Dataset:
         raise ValueError(
             f"No data: {path} is not a file. --dataset npz reads the file that --data-dir names; make one with\n"
             f"  numpy.savez({str(path)!r}, x_train=..., y_train=..., x_test=..., y_test=...)\n"
-            "where x are uint8 pictures [n h w c] and y integer labels [n]."
+            "where x are uint8 images [n h w c] and y integer labels [n]."
         )
     wanted = ("x_train", "y_train", "x_test", "y_test")
     try:
@@ -44,10 +44,8 @@ def npz(path: Path) -> Dataset:
     for split, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
         check(f"{path} ({split})", images, labels, classes)
     if train_images.shape[1:] != test_images.shape[1:]:
-        raise ValueError(
-            f"{path}: training pictures are {train_images.shape[1:]}, test pictures {test_images.shape[1:]}."
-        )
-    # Nothing is known of the pictures: crop as much as is usual (an eighth of the side), don't mirror.
+        raise ValueError(f"{path}: training images are {train_images.shape[1:]}, test images {test_images.shape[1:]}.")
+    # The classes are unknown: crop by the usual padding (an eighth of the side), don't mirror.
     padding = min(train_images.shape[1:3]) // 8
     names = tuple(map(str, range(classes)))
     return create("npz", (train_images, train_labels, test_images, test_labels), names, padding=padding, flip=False)

@@ -9,7 +9,7 @@ __all__ = ["PlainUnpickler"]
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads the official CIFAR pickles: numbers, text, lists, dictionaries and numpy arrays, and refuses all else.
+    """Reads the official CIFAR pickles: scalars, text, lists, dictionaries and numpy arrays, and refuses all else.
 
     A pickle may name any function of the machine and have it called, and may set the state of whatever it made. These
     are the only names that numpy arrays and byte strings need, and none gives numpy's own function or class: numpy
@@ -22,36 +22,36 @@ class PlainUnpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "ndarray"):
             return _NDARRAY
         if (module, name) == ("numpy", "dtype"):
-            return _number_type
+            return _scalar_type
         if (module, name) == ("_codecs", "encode"):
             return _latin1
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs: refused")
+        raise pickle.UnpicklingError(f"it requests {module}.{name}, which no CIFAR file needs: refused")
 
 
-# What a pickle gets for numpy.ndarray: something to hand to `_reconstruct`, which can't be called.
+# Stands for numpy.ndarray: an argument of `_reconstruct` that can't be called.
 _NDARRAY = "numpy.ndarray"
-_NUMBER_TYPES = ("u1", "i1", "i2", "i4", "i8", "u2", "u4", "u8", "f4", "f8")
+_SCALAR_TYPES = ("u1", "i1", "i2", "i4", "i8", "u2", "u4", "u8", "f4", "f8")
 
 
 def _empty_array(subtype: Any, shape: Any, code: Any) -> np.ndarray:
     """In place of numpy's `_reconstruct`: the array that takes its shape, type and bytes from the state to come."""
     del shape, code
     if subtype is not _NDARRAY:
-        raise pickle.UnpicklingError(f"it asks for an array of the class {subtype!r}: refused")
+        raise pickle.UnpicklingError(f"it requests an array of the class {subtype!r}: refused")
     return np.ndarray((0,), np.uint8)
 
 
-def _number_type(code: Any, *options: Any) -> np.dtype:
+def _scalar_type(code: Any, *options: Any) -> np.dtype:
     """In place of `numpy.dtype`: a built-in type, which every state set on it leaves as it is."""
     del options
     name = code.decode("latin1") if isinstance(code, bytes) else code
-    if name not in _NUMBER_TYPES:
-        raise pickle.UnpicklingError(f"it asks for an array of {name!r}, which no CIFAR file needs: refused")
+    if name not in _SCALAR_TYPES:
+        raise pickle.UnpicklingError(f"it requests an array of {name!r}, which no CIFAR file needs: refused")
     return np.dtype(name)
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 pickles bytes for Python 2."""
+    """Bytes as Python 3 pickles them for Python 2."""
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}, which no CIFAR file needs: refused")
+        raise pickle.UnpicklingError(f"it requests the encoding {encoding!r}, which no CIFAR file needs: refused")
     return text.encode("latin1")

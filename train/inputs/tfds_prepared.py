@@ -11,7 +11,7 @@ __all__ = ["read", "split"]
 
 
 def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
-    """What tensorflow-datasets prepared in `folder`: both splits and the names of the classes."""
+    """Data that tensorflow-datasets prepared in `folder`: both splits and the names of the classes."""
     train_images, train_labels = split(folder, "train")
     test_images, test_labels = split(folder, "test")
     check(f"{folder} (train)", train_images, train_labels, classes)
@@ -20,7 +20,7 @@ def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
 
 
 def split(folder: Path, split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The first pictures and labels of a split that tensorflow-datasets prepared, without TensorFlow or any server."""
+    """The first images and labels of a split that tensorflow-datasets prepared, without TensorFlow or any server."""
     try:
         source = _builder(folder).as_data_source(split=split)
         examples = [(source[i]["image"], source[i]["label"]) for i in range(len(source))[:limit]]

@@ -1,4 +1,4 @@
-"""Readers: what they read, and what they say when they cannot."""
+"""Readers of data sets, and their messages about files they cannot read."""
 
 import io
 import os
@@ -20,7 +20,7 @@ def rows(count, seed=0):
 
 @pytest.fixture
 def cifar10(tmp_path):
-    """A folder with the official layout, 20 + 6 pictures. Returns the folder that holds it."""
+    """A folder with the official layout, 20 + 6 images. Returns the folder that holds it."""
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for number in range(1, 6):
@@ -62,7 +62,7 @@ def test_cifar10_rows_are_channel_after_channel(cifar10):
     assert found.train_images[0, 5, 7].tolist() == [row[1024 * channel + 5 * 32 + 7] for channel in range(3)]
 
 
-def test_the_folder_itself_will_do_too(cifar10):
+def test_the_folder_itself_is_accepted_too(cifar10):
     assert len(inputs.load("cifar10", cifar10 / "cifar-10-batches-py").train_images) == 20
 
 
@@ -77,7 +77,7 @@ def test_cifar100_takes_the_fine_labels(tmp_path):
     assert len(found.names) == 100
 
 
-def test_mean_and_spread_are_those_of_the_training_pictures(cifar10):
+def test_mean_and_standard_deviation_are_those_of_the_training_images(cifar10):
     found = inputs.load("cifar10", cifar10)
     scaled = found.train_images / 255
     np.testing.assert_allclose(found.mean, scaled.mean((0, 1, 2)), rtol=1e-12)
@@ -171,7 +171,7 @@ def test_a_file_that_is_missing_from_the_folder_is_named(cifar10):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({b"data": rows(4), b"labels": [1, 2, 3]}, "4 pictures, but labels of shape"),
+        ({b"data": rows(4), b"labels": [1, 2, 3]}, "4 images, but labels of shape"),
         ({b"data": rows(4), b"labels": [1, 2, 3, 10]}, "wanted 0 to 9"),
         ({b"data": rows(4)[:, :3000], b"labels": [1, 2, 3, 4]}, "wanted uint8"),
         ({b"data": rows(4), b"fine_labels": [1, 2, 3, 4]}, "another data set"),
@@ -211,7 +211,7 @@ def test_the_newest_prepared_version_is_read_and_a_missing_package_is_named(tmp_
         inputs.load("cifar10", tmp_path)
 
 
-def test_mean_and_spread_count_more_pictures_than_one_chunk_has():
+def test_mean_and_standard_deviation_count_more_images_than_one_chunk_has():
     images = np.random.default_rng(0).integers(0, 256, (2300, 2, 3, 2), np.uint8)
     labels = np.zeros(2300, np.int32)
     found = dataset.create("npz", (images, labels, images, labels), ("0",), padding=0, flip=False)
@@ -241,10 +241,10 @@ def test_npz_without_a_channel_axis_gets_one(tmp_path):
     [
         ({"y_test": None}, "lacks y_test"),
         ({"x_train": np.zeros((6, 8, 8, 3), np.float32)}, "wanted uint8"),
-        ({"y_train": np.zeros(5, int)}, "6 pictures, but labels"),
+        ({"y_train": np.zeros(5, int)}, "6 images, but labels"),
         ({"y_train": np.zeros(6)}, "wanted integer labels"),
         ({"y_train": np.array([0, 1, 2, 0, 1, -1])}, "labels go from -1"),
-        ({"x_test": np.zeros((2, 9, 8, 3), np.uint8)}, "test pictures"),
+        ({"x_test": np.zeros((2, 9, 8, 3), np.uint8)}, "test images"),
         ({"x_test": np.zeros((0, 8, 8, 3), np.uint8), "y_test": np.zeros(0, int)}, "all above 0"),
         ({"x_train": np.zeros((6, 0, 8, 3), np.uint8)}, "all above 0"),
         ({"x_train": np.zeros((6, 8, 8, 0), np.uint8)}, "all above 0"),

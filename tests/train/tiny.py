@@ -1,0 +1,84 @@
+"""Specimens: a tiny network, a tiny data set, and trainings of them, which compile in a second."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from inputs.dataset import create
+from inputs.on_device import OnDevice
+from inputs.preprocess import Preprocess
+from models import structure
+from models.layers import Classifier, Conv, Network, Norm, unchanged
+from recipes.core import LOSSES, Recipe
+from step import Setup
+from training import compile_training
+
+CLASSES = 3
+
+
+class Tiny(Network):
+    """One convolution; mixing points: 0 the input, 1 after the convolution, 2 after the ReLU."""
+
+    points = 3
+
+    def __init__(self, channels, rngs):
+        self.conv = Conv(channels, 4, 3, rngs=rngs)
+        self.norm = Norm(4, rngs=rngs)
+        self.classifier = Classifier(4, CLASSES, rngs=rngs)
+
+    def features(self, x, *, train, hidden=unchanged, key=None):
+        x = self.norm(hidden(1, self.conv(hidden(0, x))), train)
+        return hidden(2, jax.nn.relu(x))
+
+
+def one_device():
+    return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def dataset(train=32, test=8, side=8, channels=1):
+    """Random images; `create` is that of the readers."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (train + test, side, side, channels), np.uint8)
+    labels = random.integers(0, CLASSES, train + test).astype(np.int32)
+    names = tuple(f"class{label}" for label in range(CLASSES))
+    return create(
+        "tiny", (images[:train], labels[:train], images[train:], labels[train:]), names, padding=1, flip=False
+    )
+
+
+def source(mesh=None, data=None, batch_size=16):
+    return OnDevice(
+        dataset() if data is None else data,
+        one_device() if mesh is None else mesh,
+        batch_size=batch_size,
+        key=jax.random.key(1),
+    )
+
+
+PLAIN = Recipe()
+
+
+def training(recipe=PLAIN, mesh=None, data=None, *, batch_size=16, loss="cross_entropy", epochs=1):
+    """As cifar.build makes it: SGD with Nesterov momentum 0.9 at a constant learning rate of 0.1, no weight decay."""
+    batches = source(mesh, data, batch_size)
+
+    def network(rngs):
+        return Tiny(batches.image_shape[-1], rngs)
+
+    graph, points = structure(network, "tiny", batches.name, min(batches.image_shape[:2]))
+    setup = Setup(
+        graph=graph,
+        points=points,
+        recipe=recipe,
+        preprocess=Preprocess(batches.mean, batches.std, 1, False),
+        loss=LOSSES[loss],
+        label_smoothing=0.0,
+        optimizer=optax.sgd(0.1, momentum=0.9, nesterov=True),
+        steps_per_epoch=batches.steps_per_epoch,
+        steps=batches.steps_per_epoch * epochs,
+        rows=batches.rows,
+    )
+    return compile_training(
+        batches, setup, network, lambda step: jnp.float32(0.1), start_key=jax.random.key(0), step_key=jax.random.key(2)
+    )
