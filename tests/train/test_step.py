@@ -1,7 +1,6 @@
 """A step of training: the update, its devices, its views, its saliency pass; and the preview of its batches."""
 
 import dataclasses
-import re
 from functools import partial
 
 import jax
@@ -11,7 +10,6 @@ import pytest
 import tiny
 from flax import nnx
 
-import devices
 import jaxmix
 import models
 import preview
@@ -24,16 +22,6 @@ from recipes.core import Recipe
 from recipes.saliency_passes import Saliency, fine_grained
 
 B = 16
-
-
-def shaken(key, pixels):
-    """A stand-in for AugMix: the pixels, and two views of them with noise of their own."""
-    noise = jax.random.uniform(key, (2, *pixels.shape))
-    return jnp.concatenate([pixels[None], 0.7 * pixels[None] + 0.3 * noise])
-
-
-def recipe(method, **changes):
-    return create(method, "cifar10", 8, "resnet-8")._replace(**changes)
 
 
 def first_images(made):
@@ -67,10 +55,10 @@ def test_evaluation_is_by_hand():
 
 
 def test_a_step_follows_the_gradient_of_the_augmix_paper_and_is_compiled_once():
-    made = tiny.training(recipe("augmix", views=shaken), epochs=2)
+    made = tiny.training(tiny.recipe("augmix", views=tiny.shaken), epochs=2)
     state = made.start()
     images, labels, keys = first_images(made)
-    pixels = shaken(keys.views, made.setup.preprocess.pixels(images))
+    pixels = tiny.shaken(keys.views, made.setup.preprocess.pixels(images))
     seen = jnp.concatenate([made.setup.preprocess.standardize(view) for view in pixels])  # in the authors' order
 
     def objective(params):
@@ -102,7 +90,7 @@ def test_a_step_follows_the_gradient_of_the_augmix_paper_and_is_compiled_once():
 
 def test_equal_views_train_as_the_image_alone():
     ends = []
-    for chosen in (recipe("augmix", views=lambda key, pixels: jnp.stack([pixels] * 3)), Recipe()):
+    for chosen in (tiny.recipe("augmix", views=lambda key, pixels: jnp.stack([pixels] * 3)), Recipe()):
         made = tiny.training(chosen)
         ends.append(jax.device_get(made.functions.advance(made.start(), 0, 1)))
     (one, metrics), (other, expected) = ends
@@ -113,41 +101,6 @@ def test_equal_views_train_as_the_image_alone():
             getattr(one, name),
             getattr(other, name),
         )
-
-
-def trained(chosen, mesh):
-    """Losses of two steps, the parameters after them, and the text of the program."""
-    made = tiny.training(chosen, mesh)
-    state, arguments = made.start(), (made.source.train, made.source.order(0), made.key)
-    program = made.source.program(partial(step.train_step, made.setup)).lower(state, *arguments, count=1).compile()
-    losses = []
-    for _ in range(2):
-        state, metrics = program(state, *arguments)
-        losses.append(np.asarray(metrics))
-    return np.stack(losses), jax.device_get(state.params), program.as_text()
-
-
-def assert_eight_devices_train_as_one(chosen):
-    (losses, params, _), (expected, other, text) = (
-        trained(chosen, mesh) for mesh in (tiny.one_device(), devices.local_mesh())
-    )
-    # Sums are taken in another order.
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), params, other)
-    return text
-
-
-def test_one_device_and_eight_train_the_same_and_no_device_requests_images_of_another():
-    text = assert_eight_devices_train_as_one(recipe("augmix", views=shaken))
-    assert "all-reduce(" in text
-    assert not re.search(r"(all-gather|all-to-all|collective-permute)\(", text)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["cutmix", "manifold-mixup"])
-def test_one_device_and_eight_train_the_same_on_mixed_images_and_features(method):
-    changes = {"points": (0, 1, 2)} if method == "manifold-mixup" else {}
-    assert_eight_devices_train_as_one(recipe(method, **changes))
 
 
 def test_a_step_adds_the_gradient_of_the_saliency_pass_and_goes_on_from_its_statistics():
@@ -169,7 +122,7 @@ def test_a_step_adds_the_gradient_of_the_saliency_pass_and_goes_on_from_its_stat
 
 @pytest.mark.parametrize("method", ["none", "snapmix", "sage"])
 def test_dropout_has_a_key_of_its_own_in_every_pass(method, monkeypatch):
-    made = tiny.training(recipe(method), data=tiny.dataset(side=24, channels=3))
+    made = tiny.training(tiny.recipe(method), data=tiny.dataset(side=24, channels=3))
     graph, points = models.structure(lambda rngs: models.create("allconv", tiny.CLASSES, 3, rngs), "allconv", "", 24)
     setup = dataclasses.replace(made.setup, graph=graph, points=points)
 
@@ -198,14 +151,14 @@ def shown(made):
 
 @pytest.mark.parametrize("method", ["none", "dropblock"])
 def test_methods_that_mix_no_images_have_no_preview(method, tmp_path, capsys):
-    made = tiny.training(recipe(method))
+    made = tiny.training(tiny.recipe(method))
     assert shown(made) is None
     preview.plot(made.setup, made.source, made.key, made.start(), tmp_path / "mixed.png", method)
     assert f"no mixed.png: {method} mixes no images" in capsys.readouterr().out
 
 
 def test_the_preview_is_of_the_batch_that_training_mixes():
-    made = tiny.training(recipe("mixup"))
+    made = tiny.training(tiny.recipe("mixup"))
     images, mixed, mix, labels, maps = shown(made)
     assert maps is None
     assert images.dtype == mixed.dtype == np.uint8
@@ -216,23 +169,23 @@ def test_the_preview_is_of_the_batch_that_training_mixes():
 
 
 def test_the_preview_shows_the_images_and_their_last_view():
-    made = tiny.training(recipe("augmix", views=shaken))
+    made = tiny.training(tiny.recipe("augmix", views=tiny.shaken))
     batch = shown(made)
     images, _, keys = first_images(made)
-    last = shaken(keys.views, made.setup.preprocess.pixels(images))[-1]
+    last = tiny.shaken(keys.views, made.setup.preprocess.pixels(images))[-1]
     np.testing.assert_allclose(batch.mixed, 255 * last, atol=0.51)  # a rounding to whole levels
     assert (batch.mix.weight == 1).all() and batch.mix.weight.shape == (B, 1)
     visualize.contact_sheet(*batch[:4])
 
 
 def test_the_preview_of_augmix_with_a_method_is_of_a_mixed_batch():
-    batch = shown(tiny.training(recipe("augmix+cutmix", views=shaken)))
+    batch = shown(tiny.training(tiny.recipe("augmix+cutmix", views=tiny.shaken)))
     assert (batch.mix.mask[:, 1] > 0).any()
     assert (batch.images != batch.mixed).any((1, 2, 3)).all()
 
 
 def test_the_maps_reach_the_method_and_the_preview():
-    made = tiny.training(recipe("saliencymix"))
+    made = tiny.training(tiny.recipe("saliencymix"))
     batch = shown(made)
     assert made.setup.recipe.saliency_pass is fine_grained
     np.testing.assert_array_equal(batch.maps, saliency.fine_grained(jnp.asarray(batch.images)))
@@ -244,10 +197,10 @@ def test_the_maps_reach_the_method_and_the_preview():
 
 def test_images_that_cannot_be_plotted_and_a_preview_without_a_mixed_batch_say_so(tmp_path, capsys, monkeypatch):
     path = tmp_path / "mixed.png"
-    made = tiny.training(recipe("mixup"), data=tiny.dataset(channels=2))
+    made = tiny.training(tiny.recipe("mixup"), data=tiny.dataset(channels=2))
     preview.plot(made.setup, made.source, made.key, None, path, "mixup")
     assert "no mixed.png: images of 2 channels can't be plotted" in capsys.readouterr().out
-    made = tiny.training(recipe("mixup"))
+    made = tiny.training(tiny.recipe("mixup"))
     monkeypatch.setattr(preview, "first_mixed", lambda *_: None)
     preview.plot(made.setup, made.source, made.key, None, path, "mixup")
     assert "no mixed.png: no mixed batch found in the first 32 steps" in capsys.readouterr().out
@@ -271,7 +224,7 @@ def test_the_views_of_an_image_lie_next_to_each_other():
     ],
 )
 def test_one_and_the_same_mix_acts_on_all_views(method):
-    both, alone = recipe(f"augmix+{method}"), recipe(method)
+    both, alone = tiny.recipe(f"augmix+{method}"), tiny.recipe(method)
     seen = jax.random.normal(jax.random.key(1), (3, 4, 8, 8, 3))
 
     @jax.jit
@@ -302,7 +255,7 @@ def test_augmix_makes_the_clean_images_and_two_views():
 @pytest.mark.parametrize("method", ["autoaugment", "randaugment", "trivialaugment"])
 def test_policies_augment_all_images(method):
     pixels = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
-    made = jax.jit(recipe(method).views)(jax.random.key(1), pixels)
+    made = jax.jit(tiny.recipe(method).views)(jax.random.key(1), pixels)
     assert 0 <= made.min() and made.max() <= 1
     assert (made[0] != pixels).any()
 

@@ -1,5 +1,7 @@
 """Specimens: a tiny network, a tiny data set, and trainings of them, which compile in a second."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess
 from models import structure
 from models.layers import Classifier, Conv, Network, Norm, unchanged
+from recipes.cifar import create as create_recipe
 from recipes.core import LOSSES, Recipe
 from step import Setup
 from training import compile_training
@@ -82,3 +85,26 @@ def training(recipe=PLAIN, mesh=None, data=None, *, batch_size=16, loss="cross_e
     return compile_training(
         batches, setup, network, lambda step: jnp.float32(0.1), start_key=jax.random.key(0), step_key=jax.random.key(2)
     )
+
+
+def shaken(key, pixels):
+    """A stand-in for AugMix: the pixels, and two views of them with noise of their own."""
+    noise = jax.random.uniform(key, (2, *pixels.shape))
+    return jnp.concatenate([pixels[None], 0.7 * pixels[None] + 0.3 * noise])
+
+
+def recipe(method, **changes):
+    """The recipe of a method for small images, with other fields."""
+    return create_recipe(method, "cifar10", 8, "resnet-8")._replace(**changes)
+
+
+class Noted(NamedTuple):
+    """The state of `note`."""
+
+    step: Any
+
+
+def note(state, batch, key):
+    """A step that only notes its batch and draws from its key."""
+    sums = [batch.images.astype(jnp.float32).sum(), batch.labels.sum().astype(jnp.float32), jax.random.uniform(key)]
+    return Noted(state.step + 1), jnp.stack(sums)

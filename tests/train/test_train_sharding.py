@@ -1,0 +1,80 @@
+"""A training on eight devices: the batches, draws and updates of one, and no images sent between devices."""
+
+import json
+import pathlib
+import re
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+import cifar
+import devices
+import step
+
+
+def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
+    def noted(mesh):
+        source = tiny.source(mesh)
+        advance = source.advance(tiny.note, jax.random.key(3))
+        state = jax.device_put(tiny.Noted(jax.numpy.int32(0)), source.replicated)
+        return np.asarray(advance(state, 0, 2)[1])
+
+    assert devices.local_mesh().size == 8
+    np.testing.assert_array_equal(noted(tiny.one_device()), noted(devices.local_mesh()))  # sums of integers, and draws
+
+
+def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert cifar.main(["--batch-size", "60"]) == 2
+    assert "--batch-size is 60; wanted a multiple of the 8 devices" in capsys.readouterr().err
+    assert not pathlib.Path("runs").exists()
+
+
+def trained(chosen, mesh):
+    """Losses of two steps, the parameters after them, and the text of the program."""
+    made = tiny.training(chosen, mesh)
+    state, arguments = made.start(), (made.source.train, made.source.order(0), made.key)
+    program = made.source.program(partial(step.train_step, made.setup)).lower(state, *arguments, count=1).compile()
+    losses = []
+    for _ in range(2):
+        state, metrics = program(state, *arguments)
+        losses.append(np.asarray(metrics))
+    return np.stack(losses), jax.device_get(state.params), program.as_text()
+
+
+def assert_eight_devices_train_as_one(chosen):
+    (losses, params, _), (expected, other, text) = (
+        trained(chosen, mesh) for mesh in (tiny.one_device(), devices.local_mesh())
+    )
+    # Sums are taken in another order.
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), params, other)
+    return text
+
+
+def test_one_device_and_eight_train_the_same_and_no_device_requests_images_of_another():
+    text = assert_eight_devices_train_as_one(tiny.recipe("augmix", views=tiny.shaken))
+    assert "all-reduce(" in text
+    assert not re.search(r"(all-gather|all-to-all|collective-permute)\(", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["cutmix", "manifold-mixup"])
+def test_one_device_and_eight_train_the_same_on_mixed_images_and_features(method):
+    changes = {"points": (0, 1, 2)} if method == "manifold-mixup" else {}
+    assert_eight_devices_train_as_one(tiny.recipe(method, **changes))
+
+
+@pytest.mark.slow
+def test_the_loss_falls_on_eight_devices(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = ("--limit-train", "160", "--limit-test", "50", "--batch-size", "32", "--epochs", "6")
+    assert cifar.main([*sizes]) == 0
+    (folder,) = pathlib.Path("runs").iterdir()
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[-1]["train_loss"] < 0.7 * metrics[0]["train_loss"]
+    assert json.loads((folder / "versions.json").read_text())[0]["devices"]["count"] == 8
