@@ -20,7 +20,10 @@ LIBRARY = (
     "dtypes numerics sharding warps masks partners arguments sampling mix saliency shifts blocks losses pixels "
     "visualize forms combinators robustness methods"
 ).split()
-PROGRAMS = "checkpoints devices run_dir models inputs recipes step loop steps cifar eval evaluate compare".split()
+PROGRAMS = (
+    "state checkpoints devices run_dir configuration optimizer models inputs recipes step loop preview training eval "
+    "cifar evaluate compare"
+).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 
 

@@ -16,7 +16,7 @@ class Dataset(NamedTuple):
     classes: their names
     mean, std: of each channel over the training images, as a share of 255
     padding: pixels of mean color around an image before a random crop of its size
-    flip: whether a mirrored picture is still of its class
+    flip: whether a mirrored image is still of its class
     """
 
     name: str

@@ -22,7 +22,7 @@ from .resnet import ResNet
 from .resnext import ResNeXt
 from .wide_resnet import WideResNet
 
-# Of each family: how a name is read, what takes its numbers, and how the name is shown to the user.
+# Of each family: how a name is read, what takes its numbers, and its description for the user.
 FAMILIES: dict[str, tuple[str, Callable[..., Any], str]] = {
     "resnet": (r"resnet-(\d+)", ResNet, "resnet-D with D = 6n + 2 (resnet-8, resnet-20, resnet-110)"),
     "wrn": (r"wrn-(\d+)-(\d+)", WideResNet, "wrn-D-W with D = 6n + 4 (wrn-16-2, wrn-28-10)"),
