@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments
+from jaxmix.pixels import separable_blur
 
 # Narrower Gaussians than this many pixels leave a map as it is.
 _NARROWEST = 1e-6
@@ -108,11 +109,7 @@ def smooth(maps: Array, *, sigma: ArrayLike = 1.0, size: int = 5) -> Float[Array
         raise ValueError(f"size is {size}; wanted an odd number of taps, so that one is in the middle")
     taps = jnp.exp(-jnp.square(jnp.arange(-reach, reach + 1, dtype=jnp.float32) / sigma) / 2)
     taps = taps / taps.sum()
-    for axis in (1, 2):
-        padded = jnp.pad(maps, [(reach, reach) if a == axis else (0, 0) for a in range(3)], mode="reflect")
-        moved = [jax.lax.slice_in_dim(padded, t, t + maps.shape[axis], axis=axis) for t in range(size)]
-        maps = sum((taps[t] * part for t, part in enumerate(moved)), start=jnp.zeros_like(maps))
-    return maps
+    return separable_blur.blur(maps, (taps, taps), (1, 2), "reflect")
 
 
 def normalize(maps: Array) -> Float[Array, "b h w"]:

@@ -1,4 +1,4 @@
-"""The corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, made on the device."""
+"""Corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, computed on the device."""
 
 from jaxmix.robustness.corruptions.corrupt import corrupt
 from jaxmix.robustness.corruptions.frost import photographs

@@ -1,31 +1,22 @@
-"""Blurs of a fixed kernel, of pictures in 0..1: Gaussian, defocus and zoom."""
+"""Blurs of a fixed kernel, of images in 0..1: defocus and zoom."""
 
 import functools
 import math
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxmix.numerics import barrier
-from jaxmix.robustness.corruptions import filters
 
-Pictures = Float[Array, "b h w c"]
-
-
-def gaussian(x: Pictures, sigma: float) -> Pictures:
-    """A Gaussian of `sigma` pixels cut at 4 sigma; the border is repeated."""
-    return filters.gaussian(x, sigma)
-
-
-def defocus(x: Pictures, radius: float, rim: float) -> Pictures:
-    """A disk of `radius` pixels, its rim softened by a Gaussian of sigma `rim`; mirrored at the border."""
-    return filters.kernel_sum(x, disk(radius, rim), "reflect")
+Images = Float[Array, "b h w c"]
 
 
 @functools.cache
 def disk(radius: float, rim: float) -> np.ndarray:
-    """The kernel: of sum 1, with an odd number of taps each way."""
+    """Kernel of sum 1 with an odd number of taps each way: a disk of `radius` pixels, softened with sigma `rim`."""
     reach = max(8, math.floor(radius))
     places = np.arange(-reach, reach + 1)
     inside = (places[:, None] ** 2 + places[None] ** 2 <= radius**2).astype(np.float64)
@@ -40,35 +31,60 @@ def disk(radius: float, rim: float) -> np.ndarray:
     return kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1]
 
 
-def zoom(x: Pictures, stop: float, step: float) -> Pictures:
-    """The mean of the picture and its n zooms, by each number of `np.arange(1, stop, step)`: of n + 1 pictures."""
-    factors = np.arange(1, stop, step)
-    total = x
-    for factor in factors:
-        total = barrier(total + zoomed(x, float(factor)))
-    return total / np.float32(len(factors) + 1)
+class Lines(NamedTuple):
+    """Rows or columns of a zoomed image: the first of the two that are read, the second, and the second's share."""
+
+    first: Int[Array, "... n"] | np.ndarray
+    second: Int[Array, "... n"] | np.ndarray
+    share: Float[Array, "... n"] | np.ndarray
 
 
-def zoomed(x: Pictures, factor: float) -> Pictures:
-    """The middle of the picture, zoomed to its size: bilinear between the centers of the outermost pixels.
+def lines(side: int, factor: float) -> Lines:
+    """What the rows of an image of that height become at a zoom by `factor`; columns likewise.
 
-    ceil(h / factor) rows become round(ceil(h / factor) factor), of which the middle h are kept; columns alike.
+    ceil(h / factor) rows become round(ceil(h / factor) factor), of which the middle h are kept.
     """
-    sides = x.shape[1:3]
-    (top, rows), (left, columns) = (middle(side, factor) for side in sides)
-    x = x[:, top : top + rows, left : left + columns]
-    for axis, side in zip((1, 2), sides, strict=True):
-        kept = x.shape[axis]
-        made = round(kept * factor)
-        place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
-        first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int64)
-        share = (place - first).astype(np.float32).reshape([1, *[side if a == axis else 1 for a in (1, 2)], 1])
-        following = np.minimum(first + 1, kept - 1)
-        x = barrier(jnp.take(x, first, axis) * (1 - share) + jnp.take(x, following, axis) * share)
-    return x
+    start, kept = middle(side, factor)
+    made = round(kept * factor)
+    place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
+    first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int32)
+    second = np.minimum(first + 1, kept - 1)
+    return Lines(start + first, start + second, (place - first).astype(np.float32))
 
 
 def middle(side: int, factor: float) -> tuple[int, int]:
-    """The first of the rows or columns that `zoomed` reads, and how many they are."""
+    """The first row or column that a zoom reads, and the number of them."""
     kept = math.ceil(side / factor)
     return (side - kept) // 2, kept
+
+
+def zoomed(x: Images, rows: Lines, columns: Lines) -> Images:
+    """The middle of the image, zoomed to its size: bilinear between the centers of the outermost pixels."""
+    for axis, (first, second, share) in ((1, rows), (2, columns)):
+        share = jnp.asarray(share).reshape([-1 if a == axis else 1 for a in range(4)])
+        near, far = (x.at[(slice(None),) * axis + (place,)].get(mode="promise_in_bounds") for place in (first, second))
+        x = barrier(near * (1 - share) + far * share)
+    return x
+
+
+@functools.cache
+def zooms(stop: float, step: float, height: int, width: int, most: int) -> tuple[np.int32, Lines, Lines]:
+    """How many factors `np.arange(1, stop, step)` has, and rows and columns of each zoom, filled up to `most`."""
+    factors = [float(factor) for factor in np.arange(1, stop, step)]
+    padded = factors + [1.0] * (most - len(factors))
+    rows, columns = (
+        Lines(*map(np.stack, zip(*(lines(side, factor) for factor in padded), strict=True)))
+        for side in (height, width)
+    )  # fmt: skip
+    return np.int32(len(factors)), rows, columns
+
+
+def zoom(x: Images, number: Int[Array, ""] | np.int32, rows: Lines, columns: Lines) -> Images:
+    """The mean of the image and its zooms, of number + 1 images; `zooms` gives the arguments, all may be traced."""
+    rows, columns = jax.tree.map(jnp.asarray, (rows, columns))
+
+    def add(i: Array, total: Images) -> Images:
+        own = jax.tree.map(lambda of_all: of_all[i], (rows, columns))
+        return total + zoomed(x, *own)
+
+    return jax.lax.fori_loop(0, number, add, x) / (number + 1).astype(jnp.float32)

@@ -1,14 +1,15 @@
-"""One corruption of a batch, by name and severity: what the authors draw, then the function of it."""
+"""One corruption of a batch, by name and severity."""
 
 import functools
 import pathlib
+from collections.abc import Hashable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxmix import arguments, dtypes
-from jaxmix.pixels import packing
 from jaxmix.robustness.corruptions import frost, quantize
 from jaxmix.robustness.corruptions.registry import CORRUPTIONS, Case
 from jaxmix.robustness.corruptions.severities import CONSTANTS, EXTRA, LIKE, MAIN, SIDE, constant
@@ -23,32 +24,33 @@ def corrupt(
     constants: str = "cifar",
     photographs: frost.Photos | str | pathlib.Path | None = None,
 ) -> jax.Array:
-    """Pictures corrupted as in CIFAR-10-C, CIFAR-100-C or ImageNet-C.
+    """Corrupt images as in CIFAR-10-C, CIFAR-100-C or ImageNet-C.
 
-        out = clip(corruption(x, draws), 0, 1),   x in 0..1; 8-bit levels are truncated: floor(255 out)
+        out = clip(corruption(x, samples), 0, 1),   x in 0..1; 8-bit levels are truncated: floor(255 out)
 
-    The constants belong to a size: CIFAR's to 32 x 32, ImageNet's to 224 x 224 pixels. The published files are what to
-    report results on; the authors' draws can't be had again, and ImageNet-C's were saved as JPEG of quality 85 on top.
+    The constants belong to a size: CIFAR's to 32 x 32, ImageNet's to 224 x 224 pixels. Results are reported on the
+    published files; the authors' samples can't be repeated, and ImageNet-C's were saved as JPEG of quality 85 on top.
+    Severities share a compiled program, unless a constant sets a shape.
 
     Args:
-        key: PRNG key. Every picture has its own, so that its draws don't depend on the others.
+        key: PRNG key. Every image has its own, so that its samples don't depend on the others.
         images: [b h w 3], RGB, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not normalized.
-        name: one of `MAIN` (the 15 that an mCE counts), `EXTRA` (4 to validate with) or `LIKE` (our substitutes);
+        name: one of `MAIN` (the 15 that an mCE counts), `EXTRA` (4 to validate with) or `LIKE` (substitutes);
             static.
         severity: from 1 to 5, static.
         constants: "cifar" or "imagenet", static.
-        photographs: for "frost", the folder with the authors' photographs, or what `photographs(folder)` read from it.
+        photographs: for "frost", the folder with the authors' photographs, or the result of `photographs(folder)`.
 
     Returns:
-        Pictures of the same shape and dtype. Those of floats aren't rounded to levels, except where the corruption
+        Images of the same shape and dtype. Floats aren't rounded to levels, except where the corruption
         works on levels: glass_blur, motion_blur, pixelate and jpeg_compression.
 
     Raises:
-        ValueError: images that aren't [b h w 3] or, where their numbers are known, floats outside 0..1; an unknown
+        ValueError: images that aren't [b h w 3] or, where their values are known, floats outside 0..1; an unknown
             name or constants; a severity that isn't 1 to 5; frost without photographs; "spatter" of a severity that
-            is water, which OpenCV draws: "spatter_like" has a substitute, and the authors' mud at the others.
+            is water, which OpenCV renders: "spatter_like" has a substitute, and the authors' mud at the others.
 
-    Differs from the authors' code: draws come from another generator, and arithmetic is in float32, not float64.
+    Differs from the authors' code: samples come from another generator, and arithmetic is in float32, not float64.
     Blurs, tones, zoom, pixelation, compression, mud and, for a given angle or field, motion, glass, snow, fog and the
     elastic warp are the authors' to a rounding.
 
@@ -65,8 +67,9 @@ def corrupt(
     if name == "frost":
         photos = frost.stacked(photographs, x.shape[1:3], every=5 if constants == "cifar" else 1)
     elif photographs is not None:
-        raise ValueError(f'photographs came with {name!r}; only "frost" takes them: leave them out')
-    return _corrupted(key, x, photos, name, int(severity), constants)
+        raise ValueError(f'photographs given with {name!r}; only "frost" takes them: leave them out')
+    traced, static = CORRUPTIONS[name].split(constant(name, severity, constants), SIDE[constants], x)
+    return _corrupted(key, x, photos, traced, name, static)
 
 
 def _check(x: Array, name: str, severity: int, constants: str) -> None:
@@ -77,18 +80,19 @@ def _check(x: Array, name: str, severity: int, constants: str) -> None:
         raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; wanted 3, RGB: repeat grey ones, jnp.repeat(x, 3, -1)")
-    packing.packable(x)
+    arguments.unit(x)
     if name == "spatter" and not constant(name, severity, constants)[-1]:
         raise ValueError(
-            f'"spatter" of severity {severity} is water, which only OpenCV draws; wanted severity 4 or 5, or the '
+            f'"spatter" of severity {severity} is water, which only OpenCV renders; wanted severity 4 or 5, or the '
             'substitute "spatter_like", which no official benchmark counts'
         )
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _corrupted(key, images, photos, name, severity, constants):
-    case = Case(key, images, constant(name, severity, constants), SIDE[constants], photos)
-    out = CORRUPTIONS[name](case)
+@functools.partial(jax.jit, static_argnames=("name", "static"))
+def _corrupted(
+    key: Array, images: Array, photos: tuple[Array, Array] | None, traced: Any, name: str, static: Hashable
+) -> Array:
+    out = CORRUPTIONS[name].function(Case(key, images, photos, traced, static))
     if out.dtype == jnp.uint8:
         return dtypes.from_uint8(out, images.dtype)
     return quantize.truncated(out) if images.dtype == jnp.uint8 else jnp.clip(out, 0, 1).astype(images.dtype)

@@ -1,21 +1,29 @@
-"""The elastic transform: an affine warp in OpenCV's fixed point, then small displacements of every pixel."""
+"""Elastic transform: an affine warp in OpenCV's fixed point, then small displacements of every pixel."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix.numerics import barrier, materialize
-from jaxmix.robustness.corruptions import filters
+from jaxmix.pixels import separable_blur
+from jaxmix.pixels.separable_blur import Weights
 
-Pictures = Float[Array, "b h w c"]
+Images = Float[Array, "b h w c"]
 
 
-def elastic(x: Pictures, corners: Float[Array, "b 3 2"], fields: Float[Array, "b h w 2"], *, amplitude: float,
-            sigma: float) -> Pictures:  # fmt: skip
-    """The picture, warped so that three points of it move, then read at displaced places.
+def elastic(
+    x: Images,
+    corners: Float[Array, "b 3 2"],
+    fields: Float[Array, "b h w 2"],
+    amplitude: ArrayLike,
+    blur: Sequence[Weights] | None,
+) -> Images:
+    """Warp the image so that three points of it move, then read it at displaced places.
 
         out[y, x] = warped[y + dy, x + dx],   dx, dy = amplitude G(field), G a Gaussian of sigma cut at 3 sigma
 
@@ -24,25 +32,31 @@ def elastic(x: Pictures, corners: Float[Array, "b 3 2"], fields: Float[Array, "b
     Args:
         x: [b h w c].
         corners: by how many pixels the three points move, (right, down) each.
-        fields: draws from -1..1 for dx and for dy.
-        amplitude: pixels; with 0 there is only the warp.
-        sigma: pixels.
+        fields: samples of -1..1 for dx and for dy.
+        amplitude: pixels; may be traced.
+        blur: weights of G along rows and columns, see `weights`; may be traced. None: only the warp.
     """
     x = warped(x, inverse(corners, *x.shape[1:3]))
-    if amplitude == 0:
+    if blur is None:
         return x
-    moved = np.float32(amplitude) * filters.gaussian(fields, sigma, truncate=3.0, mode="symmetric")
+    moved = jnp.float32(amplitude) * separable_blur.blur(fields, blur, (1, 2), "symmetric")
     height, width = x.shape[1:3]
-    # Shares come from the displacements alone: added to a place first, they would lose digits.
+    # The shares come from the displacements alone: added to a place first, they would lose digits.
     whole = jnp.floor(moved)
     share = moved - whole
     rows = whole[..., 1].astype(jnp.int32) + jnp.arange(height, dtype=jnp.int32)[None, :, None]
     columns = whole[..., 0].astype(jnp.int32) + jnp.arange(width, dtype=jnp.int32)[None, None]
-    return _between(x, rows, columns, share[..., 1], share[..., 0], _symmetric)
+    return _bilinear(x, rows, columns, share[..., 1], share[..., 0], _symmetric)
+
+
+def weights(sigma: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian of `sigma` pixels cut at 3 sigma, for rows and for columns."""
+    taps = separable_blur.gaussian(sigma, truncate=3.0)
+    return separable_blur.kernel(taps, height, "symmetric"), separable_blur.kernel(taps, width, "symmetric")
 
 
 class Matrix(NamedTuple):
-    """From a place (x, y, 1) to how far from it the picture is read, in 1/1024 pixel: a whole number and a rest.
+    """From a place (x, y, 1) to the offset at which the image is read, in 1/1024 pixel: an integer and a rest.
 
     So a place is right to a millionth of a pixel in float32, and rounds as in the authors' float64.
     """
@@ -60,12 +74,12 @@ def inverse(corners: Float[Array, "b 3 2"], height: int, width: int) -> Matrix:
     # The authors count the middle as (h // 2, w // 2) also where x comes first.
     center = np.array([height // 2, width // 2])
     points = np.stack([center + reach, center + np.array([reach, -reach]), center - reach])[None].astype(np.float32)
-    # Moved points are stored in float32, and so moved by a little less or more.
+    # Moved points are stored in float32, and so have moved by a little less or more.
     moved = barrier(jnp.asarray(points) + corners.astype(jnp.float32)) - points
     # The warp is 1 + E; its columns are what a step of 2 q to the right, or downwards, becomes.
     step = jnp.stack([moved[:, 1] - moved[:, 2], moved[:, 0] - moved[:, 1]], -1)
     near, far = _inverse(step, 2 * reach)
-    # The second point goes back to where it came from.
+    # The second point returns to its origin.
     place = moved[:, 1] + points[:, 1]
     pixel = jnp.floor(place)
     part = jnp.floor(1024 * moved[:, 1])
@@ -77,12 +91,12 @@ def inverse(corners: Float[Array, "b 3 2"], height: int, width: int) -> Matrix:
 
 
 def _inverse(step: Float[Array, "b 2 2"], long: int) -> tuple[Int[Array, "b 2 2"], Float[Array, "b 2 2"]]:
-    """1024 times the inverse of 1 + step / long, less 1: whole numbers K near it, and what they lack."""
+    """1024 times the inverse of 1 + step / long, less 1: integers K near it, and the rest."""
     error = step / np.float32(long)
     a, b, c, d = error[:, 0, 0], error[:, 0, 1], error[:, 1, 0], error[:, 1, 1]
     adjoint = jnp.stack([jnp.stack([b * c - a * (1 + d), -b], -1), jnp.stack([-c, b * c - d * (1 + a)], -1)], 1)
     near = jnp.round(1024 * adjoint / ((1 + a) * (1 + d) - b * c)[:, None, None]).astype(jnp.int32)
-    # R = 1 - (1 + step / long) (1 + K / 1024) is almost nothing: its large parts cancel out as whole numbers.
+    # R = 1 - (1 + step / long) (1 + K / 1024) is almost nothing: its large parts cancel out as integers.
     coarse = jnp.round(64 * step)
     fine, coarse = step - coarse / 64, coarse.astype(jnp.int32)
     large = 1024 * coarse + 64 * long * near + _product(coarse, near)
@@ -97,12 +111,12 @@ def _product(a: Array, b: Array) -> Array:
     return a[:, :, :1] * b[:, :1] + a[:, :, 1:] * b[:, 1:]
 
 
-def warped(x: Pictures, matrix: Matrix) -> Pictures:
+def warped(x: Images, matrix: Matrix) -> Images:
     """Bilinear reading in OpenCV's fixed point: places in 1/1024, then in 1/32 pixel; mirrored about border pixels."""
     height, width = x.shape[1:3]
     columns, rows = (jnp.arange(side, dtype=jnp.int32)[None] for side in (width, height))
 
-    def place(k):
+    def place(k: int) -> Int[Array, "b h w"]:
         whole, rest = (part[:, k, :, None] for part in matrix)
         across = whole[:, 0] * columns + jnp.round(rest[:, 0] * columns.astype(jnp.float32)).astype(jnp.int32)
         down = jnp.round(rest[:, 1] * rows.astype(jnp.float32) + rest[:, 2]).astype(jnp.int32)
@@ -112,16 +126,18 @@ def warped(x: Pictures, matrix: Matrix) -> Pictures:
 
     right, down = place(0), place(1)
     shares = [(fixed & 31).astype(jnp.float32) / 32 for fixed in (down, right)]
-    return _between(x, down >> 5, right >> 5, shares[0], shares[1], _reflect)
+    return _bilinear(x, down >> 5, right >> 5, shares[0], shares[1], _reflect)
 
 
-def _between(x, rows, columns, down, right, border) -> Pictures:
-    """Bilinear between four pixels, of which the first is given."""
+def _bilinear(
+    x: Images, rows: Array, columns: Array, down: Array, right: Array, border: Callable[[Array, int], Array]
+) -> Images:
+    """Interpolation between four pixels, of which the first is given."""
     size, height, width, channels = x.shape
     flat = x.reshape(size, height * width, channels)
 
-    def at(row, column):
-        # The index is made once, not for every channel again.
+    def at(row: Array, column: Array) -> Array:
+        # The index is computed once, not again for every channel.
         place = materialize(border(row, height) * width + border(column, width))
         return jax.vmap(lambda one, place: one.at[place].get(mode="promise_in_bounds"))(flat, place)
 

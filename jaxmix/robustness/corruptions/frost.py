@@ -1,38 +1,39 @@
-"""Frost on the window: photographs laid over the picture, from a folder that the user has, or made up."""
+"""Frost on the window: photographs laid over the image, from a folder of the user, or synthetic clouds."""
 
 import functools
 import pathlib
 from collections.abc import Sequence
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, UInt8
 
 from jaxmix import arguments
 from jaxmix.robustness.corruptions import motion_blur, threefry, weather
 
-# The authors never draw the sixth of theirs.
+# The authors never sample the sixth of theirs.
 _FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 
 Photos = Sequence[UInt8[np.ndarray, "h w 3"]]
 
 
-def frost(x: Float[Array, "b h w 3"], layer: Float[Array, "b h w 3"], share: float, frosted: float) -> Array:
-    """`share x + frosted layer`, both in 0..1, not yet clipped."""
-    # In hundredths of levels, which are whole numbers for 8-bit pictures: then it is rounded only once, at the end.
-    own, other = (np.float32(round(100 * weight)) for weight in (share, frosted))
-    return (own * _levels(x) + other * _levels(layer)) / 25500
+def frost(x: Float[Array, "b h w 3"], layer: Float[Array, "b h w 3"], share: ArrayLike, frosted: ArrayLike) -> Array:
+    """`(share x + frosted layer) / 100`, both in 0..1, not yet clipped. The weights are integers and may be traced."""
+    # In hundredths of levels, which are integers for 8-bit images: then it is rounded only once, at the end.
+    return (jnp.float32(share) * _levels(x) + jnp.float32(frosted) * _levels(layer)) / 25500
 
 
 def _levels(x: Array) -> Array:
-    """255 x, the very level where x is one divided by 255."""
+    """255 x, exactly the level where x is a level divided by 255."""
     near = jnp.round(255 * x)
     return jnp.where(jnp.abs(255 * x - near) < 1e-4, near, 255 * x)
 
 
 def photographs(folder: str | pathlib.Path) -> Photos:
-    """The five photographs of frost of the benchmark's authors, RGB, which are not part of jaxmix.
+    """Read the five photographs of frost of the benchmark's authors, RGB, which are not part of jaxmix.
 
     Args:
         folder: with frost1.png, frost2.png, frost3.png, frost4.jpg and frost5.jpg of the repository
@@ -58,24 +59,24 @@ def photographs(folder: str | pathlib.Path) -> Photos:
     if missing:
         raise ValueError(
             f"{folder} has no {', '.join(missing)}; wanted the five photographs of hendrycks/robustness, folder "
-            'ImageNet-C/create_c: download them, or ask for "frost_like", which needs none'
+            'ImageNet-C/create_c: download them, or choose "frost_like", which needs none'
         )
     return [_read(PIL.Image, path) for path in paths]
 
 
-def _read(reader, path: pathlib.Path) -> np.ndarray:
+def _read(reader: ModuleType, path: pathlib.Path) -> np.ndarray:
     try:
         with reader.open(path) as photo:
             return np.asarray(photo.convert("RGB"))
     except OSError as error:
-        raise ValueError(f"{path} can't be read as a picture ({error}); download it again") from error
+        raise ValueError(f"{path} can't be read as an image ({error}); download it again") from error
 
 
 def stacked(photos: Photos | str | pathlib.Path | None, sides: Sequence[int], *, every: int) -> tuple[Array, Array]:
-    """Photographs as one array with their heights and widths, of every so many pixels (CIFAR-C takes a fifth)."""
+    """Photographs as one array with their heights and widths, of every n-th pixel (CIFAR-C: n = 5)."""
     if photos is None:
         raise ValueError(
-            "frost came without photographs; wanted photographs=FOLDER, with the authors' frost1.png to frost5.jpg: "
+            "frost needs photographs; wanted photographs=FOLDER, with the authors' frost1.png to frost5.jpg: "
             'they may not be shipped. "frost_like" is a substitute that needs none, and that no official mCE counts'
         )
     if isinstance(photos, str | pathlib.Path):
@@ -91,7 +92,7 @@ def stacked(photos: Photos | str | pathlib.Path | None, sides: Sequence[int], *,
         raise ValueError(
             f"photographs have {sizes.tolist()} rows and columns"
             + (" at a fifth of their size, as CIFAR-C takes them" if every > 1 else "")
-            + f"; wanted more than the pictures' {sides[0]} x {sides[1]}: take larger photographs"
+            + f"; wanted more than the images' {sides[0]} x {sides[1]}: take larger photographs"
         )
     most = sizes.max(0)
     padded = [
@@ -104,7 +105,7 @@ _folder = functools.lru_cache(4)(photographs)
 
 
 def places(key: Array, size: int, sizes: Int[Array, "n 2"], height: int, width: int) -> Int[Array, "b 3"]:
-    """Which photograph each picture gets, and the first row and column of its part."""
+    """Sample the photograph of each image, and the first row and column of its crop."""
     uniform = threefry.uniform(key, size, 3)
     number = jnp.floor(uniform[:, 0] * sizes.shape[0]).astype(jnp.int32)
     room = sizes[number] - np.array([[height, width]], np.int32)
@@ -112,22 +113,22 @@ def places(key: Array, size: int, sizes: Int[Array, "n 2"], height: int, width: 
     return jnp.concatenate([number[:, None], jnp.minimum(start, room - 1)], 1)
 
 
-def parts(
+def crops(
     photos: UInt8[Array, "n p q 3"], places: Int[Array, "b 3"], height: int, width: int
 ) -> Float[Array, "b h w 3"]:
-    """The photographs' parts, in 0..1."""
+    """Crops of the photographs, in 0..1."""
 
-    def one(place):
+    def one(place: Array) -> Array:
         return jax.lax.dynamic_slice(photos, (place[0], place[1], place[2], np.int32(0)), (1, height, width, 3))[0]
 
     return motion_blur.each(one, places).astype(jnp.float32) / 255
 
 
-def made_up(key: Array, size: int, height: int, width: int) -> Float[Array, "b h w 3"]:
-    """Pale, bluish clouds with bright ridges, which stand in for photographs of frost."""
+def synthetic(key: Array, size: int, height: int, width: int) -> Float[Array, "b h w 3"]:
+    """Pale, bluish clouds with bright ridges, a substitute for photographs of frost."""
     side = weather.cloud_side(height, width)
     uniform = 2 * threefry.uniform(key, size, side * side - 1) - 1
-    clouds = weather.plasma(uniform, side, 1.6)[:, :height, :width, None]
+    clouds = weather.plasma(uniform, side, weather.amplitudes(side, 1.6))[:, :height, :width, None]
     ridges = 1 - jnp.abs(2 * clouds - 1)
     tint = np.array([0.85, 0.95, 1.0], np.float32).reshape(1, 1, 1, 3)
     return (0.25 + 0.35 * clouds + 0.4 * ridges * ridges * ridges) * tint

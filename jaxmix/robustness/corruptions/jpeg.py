@@ -1,4 +1,4 @@
-"""JPEG compression in whole numbers: what comes back from libjpeg's encoder and decoder with 4:2:0 subsampling.
+"""JPEG compression in integers: the output of libjpeg's encoder and decoder with 4:2:0 subsampling.
 
 The entropy coding in between loses nothing and is left out.
 
@@ -26,10 +26,10 @@ _COLOR = np.full((8, 8), 99)
 _COLOR[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
-def compressed(pictures: UInt8[Array, "b h w 3"], quality: ArrayLike) -> UInt8[Array, "b h w 3"]:
-    """The pictures after compression with a quality from 1 to 100, which may be traced, and decompression."""
-    height, width = pictures.shape[1:3]
-    light, blue, red = _to_ycc(pictures.astype(jnp.int32))
+def compressed(images: UInt8[Array, "b h w 3"], quality: ArrayLike) -> UInt8[Array, "b h w 3"]:
+    """Images after compression with a quality from 1 to 100, which may be traced, and decompression."""
+    height, width = images.shape[1:3]
+    light, blue, red = _to_ycc(images.astype(jnp.int32))
     made = [_coded(_filled(light, 16), _table(_LIGHT, quality))[:, :height, :width]]
     for color in (blue, red):
         small = _coded(_filled(_halved(color), 8), _table(_COLOR, quality))
@@ -43,8 +43,8 @@ def _table(base: np.ndarray, quality: ArrayLike) -> Int[Array, "8 8 1 1 1"]:
     return jnp.clip((base.astype(np.int32) * scale + 50) // 100, 1, 255).reshape(8, 8, 1, 1, 1)
 
 
-def _fixed(number: float) -> int:
-    return round(number * 65536)
+def _fixed(value: float) -> int:
+    return round(value * 65536)
 
 
 def _to_ycc(levels: Int[Array, "b h w 3"]) -> tuple[Plane, Plane, Plane]:
@@ -95,7 +95,7 @@ def _doubled(plane: Plane) -> Int[Array, "b _ _"]:
 def _transform() -> np.ndarray:
     """The 8-point transform that libjpeg computes, sqrt(8) times the orthonormal one, in 13-bit fixed point.
 
-    Between two roundings its fast algorithm only adds and multiplies whole numbers, so it equals this matrix.
+    Between two roundings its fast algorithm only adds and multiplies integers, so it equals this matrix.
     """
     constant = {
         name: round(value * 8192)
@@ -131,7 +131,7 @@ _DCT = _transform()
 
 
 def _pass(blocks: Array, matrix: np.ndarray, axis: int, shift: int) -> Array:
-    """The matrix times the 8 numbers along an axis, rounded by so many bits."""
+    """The matrix times the 8 values along an axis, shifted right by `shift` bits and rounded."""
     parts = [jax.lax.index_in_dim(blocks, i, axis, keepdims=False) for i in range(8)]
     sums = []
     for row in matrix:
@@ -147,7 +147,7 @@ def _coded(plane: Plane, table: Int[Array, "8 8 1 1 1"]) -> Plane:
     blocks = plane.reshape(size, height // 8, 8, width // 8, 8).transpose(2, 4, 0, 1, 3) - 128
     blocks = _pass(_pass(materialize(blocks), _DCT, 1, 11), _DCT, 0, 15)
     divisor = 8 * table
-    # The quotient of whole numbers, rounded down; the half keeps it clear of the next one, however it is rounded.
+    # The quotient of integers, rounded down; the half keeps it clear of the next one, however it is rounded.
     quotient = jnp.floor(((jnp.abs(blocks) + divisor // 2).astype(jnp.float32) + 0.5) / divisor.astype(jnp.float32))
     blocks = materialize(jnp.sign(blocks) * quotient.astype(jnp.int32) * table)
     blocks = _pass(_pass(blocks, _DCT.T, 0, 11), _DCT.T, 1, 18)

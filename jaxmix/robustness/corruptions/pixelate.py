@@ -1,4 +1,4 @@
-"""Pixelation: down and up again by boxes, in Pillow's whole numbers."""
+"""Pixelation: down and up again by box filters, in Pillow's integer arithmetic."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,32 +8,32 @@ from jaxtyping import Array, UInt8
 _BITS = 22
 
 
-def pixelate(pictures: UInt8[Array, "b h w c"], share: float) -> UInt8[Array, "b h w c"]:
-    """Each side made int(side share) long and then as long as before; columns first, rounded after every step."""
-    height, width = pictures.shape[1:3]
+def pixelate(images: UInt8[Array, "b h w c"], share: float) -> UInt8[Array, "b h w c"]:
+    """Resize each side to int(side share) and back; columns first, rounded after every step."""
+    height, width = images.shape[1:3]
     # At least one pixel is left.
     small = [max(int(side * share), 1) for side in (height, width)]
     for to in (small, (height, width)):
         for axis in (2, 1):
-            pictures = _resized(pictures, axis, to[axis - 1])
-    return pictures
+            images = _resized(images, axis, to[axis - 1])
+    return images
 
 
-def _resized(pictures: Array, axis: int, to: int) -> Array:
-    first, weights = _boxes(pictures.shape[axis], to)
+def _resized(images: Array, axis: int, to: int) -> Array:
+    first, weights = _boxes(images.shape[axis], to)
     if weights.shape[1] == 1:
-        return jnp.take(pictures, first, axis)
+        return jnp.take(images, first, axis)
     shape = [1, 1, 1, 1]
     shape[axis] = to
     total = jnp.full((), 1 << (_BITS - 1), jnp.int32)
     for tap in range(weights.shape[1]):
-        place = np.minimum(first + tap, pictures.shape[axis] - 1)
-        total = total + jnp.take(pictures, place, axis).astype(jnp.int32) * weights[:, tap].reshape(shape)
+        place = np.minimum(first + tap, images.shape[axis] - 1)
+        total = total + jnp.take(images, place, axis).astype(jnp.int32) * weights[:, tap].reshape(shape)
     return (total >> _BITS).astype(jnp.uint8)
 
 
 def _boxes(side: int, to: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every new pixel the first old one that counts, and the weights of it and those after it."""
+    """First old pixel that counts for each new one, and the weights of it and those after it."""
     scale = side / to
     reach = max(scale, 1.0) / 2
     center = (np.arange(to) + 0.5) * scale

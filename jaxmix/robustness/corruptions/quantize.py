@@ -1,10 +1,10 @@
-"""Between 8-bit levels and floats, as the authors do it: results are truncated, not rounded."""
+"""Conversions of floats to 8-bit levels in the authors' way: truncated, not rounded."""
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-# A level that is a whole number in exact arithmetic must not become the one below for a rounding in float32.
+# A level that is an integer in exact arithmetic must not become the one below by a rounding in float32.
 _ROUNDING = np.float32(2**-14)
 
 

@@ -1,7 +1,7 @@
-"""The names of the corruptions, and the authors' constants for severities 1 to 5.
+"""Names of the corruptions, and the authors' constants for severities 1 to 5.
 
 Reference: Dan Hendrycks, Thomas Dietterich. Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations. ICLR 2019. CIFAR-C's constants are for pictures of 32 x 32, ImageNet-C's for 224 x 224.
+Perturbations. ICLR 2019. CIFAR-C's constants are for images of 32 x 32, ImageNet-C's for 224 x 224.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ MAIN = (
     "jpeg_compression",
 )
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-# Our own substitutes where the authors' corruption needs photographs, or OpenCV's drawing of water.
+# Substitutes where the authors' corruption needs photographs, or OpenCV's rendering of water.
 LIKE = ("frost_like", "spatter_like")
 
 _CIFAR: dict[str, tuple[Any, ...]] = {
@@ -37,14 +37,14 @@ _CIFAR: dict[str, tuple[Any, ...]] = {
     "glass_blur": ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),  # sigma, reach, rounds
     "motion_blur": ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),  # radius, sigma
     "zoom_blur": ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),  # end and step of the factors
-    "snow": (  # mean and deviation of flakes, their zoom and threshold; radius and sigma of motion; the picture's share
+    "snow": (  # mean and deviation of flakes, their zoom and threshold; radius and sigma of motion; the image's share
         (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
         (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
         (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
         (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
         (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
     ),
-    "frost": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),  # weights of the picture and of the frost
+    "frost": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),  # weights of the image and of the frost
     "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),  # strength, decay of detail
     "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),  # added to the value
     "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),  # factor
@@ -105,5 +105,5 @@ SIDE = {"cifar": 32, "imagenet": 244}
 
 
 def constant(name: str, severity: int, constants: str) -> Any:
-    """What the authors take for a corruption at a severity: a number, or several."""
+    """The authors' constant of a corruption at a severity: a value, or a tuple of them."""
     return CONSTANTS[constants][name.removesuffix("_like")][severity - 1]

@@ -1,6 +1,6 @@
-"""Random fields [b ...], every picture's from a key of its own, fast on CPU too.
+"""Random fields [b ...], every image's from a key of its own, fast on CPU too.
 
-JAX's own generator takes rounds of its cipher through memory on CPU; here the same cipher, Threefry-2x32 of 20 rounds,
+JAX's own generator writes every round of its cipher to memory on CPU; here the same cipher, Threefry-2x32 of 20 rounds,
 runs in one loop over the counters, ten times as fast. The bits are the same on every device.
 
 Reference: John Salmon, Mark Moraes, Ron Dror, David Shaw. Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011.
@@ -9,14 +9,14 @@ Reference: John Salmon, Mark Moraes, Ron Dror, David Shaw. Parallel Random Numbe
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 _TURNS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
 
 def bits(key: Array, size: int, *shape: int) -> UInt32[Array, "b ..."]:
-    """32 random bits for each place."""
+    """32 random bits for each element."""
     keys = jax.random.split(key, size)
     words = jax.vmap(lambda key: jax.random.bits(key, (2,), jnp.uint32))(keys)
     counter = jax.lax.broadcasted_iota(jnp.uint32, (size, int(np.prod(shape))), 1)
@@ -26,7 +26,7 @@ def bits(key: Array, size: int, *shape: int) -> UInt32[Array, "b ..."]:
     return jax.lax.cond(known, lambda x: x, jnp.zeros_like, first).reshape(size, *shape)
 
 
-def _threefry(first: Array, second: Array, counter: Array) -> Array:
+def _threefry(first: Array, second: Array, counter: UInt32[Array, "b n"]) -> UInt32[Array, "b n"]:
     schedule = [jnp.broadcast_to(word, counter.shape) for word in (first, second, first ^ second ^ _PARITY)]
     x, y = counter + schedule[0], schedule[1]
     for group in range(5):
@@ -39,22 +39,22 @@ def _threefry(first: Array, second: Array, counter: Array) -> Array:
 
 
 def uniform(key: Array, size: int, *shape: int) -> Float[Array, "b ..."]:
-    """In [0, 1), multiples of 2^-24."""
+    """Uniform samples of [0, 1), multiples of 2^-24."""
     return unit(bits(key, size, *shape))
 
 
 def unit(bits: UInt32[Array, "..."]) -> Float[Array, "..."]:
-    """The upper 24 of 32 bits as a number in [0, 1)."""
+    """The upper 24 of 32 bits as a value in [0, 1)."""
     return (bits >> np.uint32(8)).astype(jnp.float32) * np.float32(2**-24)
 
 
 def normal(key: Array, size: int, *shape: int) -> Float[Array, "b ..."]:
-    """Standard normals, by the inverse of their distribution function; at most 5.4 in size."""
+    """Standard normal samples, by the inverse of the distribution function; at most 5.4 in size."""
     middle = (bits(key, size, *shape) >> np.uint32(8)).astype(jnp.float32) + 0.5
     # Odd about the middle, and never at an end.
     return np.float32(2**0.5) * jax.lax.erf_inv(middle * np.float32(2**-23) - 1)
 
 
-def choice(bits: UInt32[Array, "..."], number: int) -> Array:
-    """A whole number from 0 to number - 1 from 16 random bits; none is likelier than another by more than 2^-16."""
-    return ((bits * np.uint32(number)) >> np.uint32(16)).astype(jnp.int32)
+def integer(bits: UInt32[Array, "..."], end: int) -> Int[Array, "..."]:
+    """An integer from 0 to end - 1 from 16 random bits; none is likelier than another by more than 2^-16."""
+    return ((bits * np.uint32(end)) >> np.uint32(16)).astype(jnp.int32)

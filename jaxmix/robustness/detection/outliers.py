@@ -1,29 +1,29 @@
-"""Synthetic pictures of no class, to be told from those of a test set by `detection`.
+"""Synthetic out-of-distribution images, to be told from those of a test set.
 
-`uniform` and `gaussian` are pixels in 0..1, normalized like the test set before the network sees them. The others are
-from outlier exposure, whose authors give them to the network as they are, from -1 to 1, in the place of normalized
-pictures: a fifth as many as there are test pictures. Each takes a key and a shape [b h w c] and gives float32.
+`uniform` and `gaussian` are pixels in 0..1, normalized like the test set before they reach the network. The others are
+from outlier exposure, whose authors pass them to the network as they are, from -1 to 1, in place of normalized images:
+one for every five test images. Each takes a key and a shape [b h w c] and returns float32.
 """
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmix import arguments
+from jaxmix.pixels import separable_blur
 
 
 def uniform(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
-    """Every channel of every pixel uniform in 0..1.
+    """Sample every channel of every pixel uniformly from 0..1.
 
     Args:
         key: PRNG key.
         shape: [b h w c], static.
 
     Raises:
-        ValueError: a shape that isn't four whole numbers of 1 or more.
+        ValueError: a shape that isn't four integers of 1 or more.
 
     Reference: Liang, Li, Srikant. Enhancing the Reliability of Out-of-Distribution Image Detection in Neural Networks.
     ICLR 2018.
@@ -35,7 +35,7 @@ def uniform(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
 
 
 def gaussian(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
-    """Every channel of every pixel `clip(z, 0, 1)`, z normal with mean 0.5 and standard deviation 1.
+    """Sample every channel of every pixel as `clip(z, 0, 1)`, z normal with mean 0.5 and standard deviation 1.
 
     Args, Raises, Reference: as `uniform`.
 
@@ -46,7 +46,7 @@ def gaussian(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
 
 
 def normalized_gaussian(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
-    """In the place of normalized pictures: `clip(z / 2, -1, 1)`, z standard normal.
+    """Sample in place of normalized images: `clip(z / 2, -1, 1)`, z standard normal.
 
     Args, Raises: as `uniform`.
 
@@ -59,7 +59,7 @@ def normalized_gaussian(key: Array, shape: Sequence[int]) -> Float[Array, "b h w
 
 
 def rademacher(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
-    """In the place of normalized pictures: -1 or 1, by the toss of a coin.
+    """Sample in place of normalized images: -1 or 1 with equal probability.
 
     Args, Raises, Reference: as `normalized_gaussian`.
 
@@ -70,7 +70,7 @@ def rademacher(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
 
 
 def blobs(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
-    """In the place of normalized pictures: smooth blobs on -1, from `tosses` of 0 and 1 by `blurred`.
+    """Sample in place of normalized images: smooth blobs on -1, `blurred` coins of 0 and 1.
 
     Args, Raises, Reference: as `normalized_gaussian`.
 
@@ -80,28 +80,18 @@ def blobs(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
     return 2 * blurred(jax.random.bernoulli(key, 0.7, _shape(shape)).astype(jnp.float32)) - 1
 
 
-def blurred(tosses: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Gaussian blur of 1.5 pixels over rows, columns and channels alike, then 0 where it is below 0.75.
+def blurred(coins: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Gaussian blur of 1.5 pixels over rows, columns and channels, then 0 where it is below 0.75.
 
-    The kernel is cut at 6 pixels, and the edges are repeated: scikit-image's, as the authors call it.
+    The kernel is cut at 6 pixels, and the edges are repeated: scikit-image's, with the authors' arguments.
     """
-    for axis in (1, 2, 3):
-        # A product with a matrix, so that no kernel is wider than a short axis.
-        tosses = jnp.moveaxis(jnp.tensordot(_blur(tosses.shape[axis]), tosses, (1, axis), precision="highest"), 0, axis)
-    return jnp.where(tosses < 0.75, 0.0, tosses)
-
-
-def _blur(side: int, sigma: float = 1.5) -> np.ndarray:
-    reach = int(4 * sigma + 0.5)
-    offset = np.arange(-reach, reach + 1)
-    weight = np.exp(-((offset / sigma) ** 2) / 2)
-    matrix = np.zeros((side, side))
-    for row in range(side):
-        np.add.at(matrix[row], np.clip(row + offset, 0, side - 1), weight / weight.sum())
-    return matrix.astype(np.float32)
+    taps, axes = separable_blur.gaussian(1.5), (1, 2, 3)
+    # Products with matrices: the kernel is wider than a short axis.
+    smooth = separable_blur.blur(coins, [separable_blur.matrix(taps, coins.shape[axis], "edge") for axis in axes], axes)
+    return jnp.where(smooth < 0.75, 0.0, smooth)
 
 
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(shape, Sequence) or len(shape) != 4:
-        raise ValueError(f"shape is {shape!r}; wanted four whole numbers, [b h w c]")
+        raise ValueError(f"shape is {shape!r}; wanted four integers, [b h w c]")
     return tuple(arguments.count(f"shape[{i}]", side) for i, side in enumerate(shape))
