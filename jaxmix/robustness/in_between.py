@@ -1,6 +1,6 @@
-"""Pictures between two classes: how sure, and how right, is a network there? A test of CutMix (Yun et al., 2019).
+"""In-between class images, a robustness test of CutMix (Yun et al., 2019): error over the share of the partner.
 
-The share is given, not drawn: a curve of error over the share takes 0, 0.1, .., 1.
+The share is given, not sampled: a curve takes 0, 0.1, .., 1.
 """
 
 import jax
@@ -13,20 +13,22 @@ from jaxmix.mix import Mix, apply, pair
 from jaxmix.numerics import barrier
 from jaxmix.robustness import occlusion
 
+__all__ = ["cutmix", "hit", "mixup", "other_class"]
+
 
 def mixup(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
-    """Blend every picture with its partner by a given number.
+    """Blend every image with its partner by a given share.
 
         x' = (1 - share) x + share x[partner]
 
     Args:
-        batch: pictures or features [b h w c], floating or uint8, or a mapping with "image".
+        batch: images or features [b h w c], floating or uint8, or a mapping with "image".
         share: the partner's, in [0, 1]; may be traced. The paper's lambda is 1 - share.
-        partner: index of each picture's partner, Int[b]; by default the next one. `other_class` finds those between
-            which there is something.
+        partner: index of each image's partner, Int[b]; by default the next one. `other_class` finds partners of another
+            class.
 
     Returns:
-        Pictures of the same shape and dtype, and the `Mix`.
+        Images of the same shape and dtype, and the `Mix`.
 
     Raises:
         ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, a share out of range.
@@ -42,19 +44,19 @@ def mixup(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | None
 
 
 def cutmix(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | None = None) -> tuple[jax.Array, Mix]:
-    """Paste a box in the middle of every picture's partner, of a given share of the area, into the picture.
+    """Paste a centered box of every image's partner, of a given share of the area, into the image.
 
-        x' = x outside the box, x[partner] inside;   box sides = side * sqrt(share), around the middle
+        x' = x outside the box, x[partner] inside;   box sides = side * sqrt(share), centered
 
-    The box has as many pixels as leave both sides of it equal; the weights of the labels are the pixels counted.
+    The box has equal margins; the weights of the labels are the counted pixels.
 
     Args:
         batch: as in `mixup`.
-        share: the partner's share of the area, in [0, 1], 0 nothing and 1 all; may be traced.
+        share: the partner's share of the area, in [0, 1]; may be traced.
         partner: as in `mixup`.
 
     Returns:
-        Pictures of the same shape and dtype, and the `Mix`.
+        Images of the same shape and dtype, and the `Mix`.
 
     Raises:
         ValueError: as `mixup`.
@@ -74,7 +76,7 @@ def cutmix(batch: arguments.Batch, share: ArrayLike, *, partner: ArrayLike | Non
 
 
 def other_class(labels: Int[Array, "b"]) -> Int[Array, "b"]:
-    """A partner of another class for each sample: the next one in the batch that has another label.
+    """Partner of another class for each sample: the next one in the batch that has another label.
 
     Args:
         labels: class ids Int[b]. Where they are traced and all the same, each sample is its own partner.
@@ -97,14 +99,14 @@ def other_class(labels: Int[Array, "b"]) -> Int[Array, "b"]:
 
 
 def hit(logits: Float[Array, "b k"], labels: Array, mix: Mix) -> Float[Array, "b"]:
-    """1 where the predicted class is one of those in the picture, the sample's or its partner's, else 0.
+    """1 where the predicted class is one of those in the image, the sample's or its partner's, else 0.
 
-    A class without any share of the picture (the partner's at share 0, the sample's at share 1) doesn't count.
+    A class without any share of the image (the partner's at share 0, the sample's at share 1) doesn't count.
 
     Args:
         logits: [b k], any floating dtype.
         labels: class ids Int[b] of the samples before mixing.
-        mix: that of `mixup` or `cutmix`.
+        mix: of `mixup` or `cutmix`.
 
     Raises:
         ValueError: logits or labels of another rank or size.

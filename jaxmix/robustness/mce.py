@@ -1,6 +1,6 @@
-"""Mean corruption error: how often a classifier is wrong on corrupted pictures, in percent.
+"""Mean corruption error of a classifier, in percent.
 
-Tables of errors are mappings from the names of corruptions to the shares of wrong answers at severities 1 to 5.
+Tables of errors are mappings from the names of corruptions to the error rates at severities 1 to 5, shares of 0..1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,20 @@ from jax.typing import ArrayLike
 
 from jaxmix.robustness.corruptions.severities import LIKE, MAIN
 
+__all__ = [
+    "ALEXNET",
+    "Errors",
+    "Normalizer",
+    "corruption_errors",
+    "mean_corruption_error",
+    "relative_corruption_errors",
+]
+
 Errors = Mapping[str, Sequence[float] | ArrayLike]
 
 
 class Normalizer(NamedTuple):
-    """The classifier whose errors count as 100: its name, its mean error by corruption, and that on clean pictures."""
+    """The classifier whose errors count as 100: its name, its mean error by corruption, and that on clean images."""
 
     name: str
     errors: Mapping[str, float]
@@ -26,7 +35,7 @@ _ALEXNET = (
     0.886428, 0.894468, 0.922640, 0.819880, 0.826268, 0.785948, 0.798360, 0.866816, 0.826572, 0.819324, 0.564592,
     0.853204, 0.646056, 0.717840, 0.606500,
 )  # fmt: skip
-# Errors from the authors' code; the one on clean pictures as papers give it.
+# Errors from the authors' code; that on clean images as papers give it.
 ALEXNET = Normalizer("AlexNet", dict(zip(MAIN, _ALEXNET, strict=True)), 0.435)
 
 
@@ -40,13 +49,13 @@ def corruption_errors(errors: Errors, *, normalizer: Normalizer | None, substitu
     Args:
         errors: shares from 0 to 1 at the five severities, by corruption; names beyond the 15 are left out.
         normalizer: `ALEXNET`, usual on ImageNet-C; None for plain means.
-        substitutes: count "frost_like" where there is no "frost". Then it isn't the benchmark's number: say so.
+        substitutes: count "frost_like" where there is no "frost". Then it isn't the benchmark's figure: say so.
 
     Returns:
         Percent by corruption, in the order of the authors' tables.
 
     Raises:
-        ValueError: a corruption is missing (or only there as a substitute that wasn't asked for), a row isn't five
+        ValueError: a corruption is missing (or present only as a substitute, without `substitutes`), a row isn't five
             shares, or the normalizer lacks a corruption.
 
     Reference: Hendrycks, Dietterich. Benchmarking Neural Network Robustness to Common Corruptions and Perturbations.
@@ -87,14 +96,14 @@ def mean_corruption_error(errors: Errors, *, normalizer: Normalizer | None, subs
 def relative_corruption_errors(
     errors: Errors, clean: float, *, normalizer: Normalizer, substitutes: bool = False
 ) -> dict[str, float]:
-    """How much worse corruptions make it, next to how much worse they make the normalizer, in percent.
+    """Increase of the error by corruptions, relative to the increase of the normalizer's error, in percent.
 
         relative CE_c = 100 (mean over s of errors[c][s] - clean) / (the normalizer's mean - its clean error)
 
     Args:
         errors: as in `corruption_errors`.
-        clean: the share of wrong answers on clean pictures.
-        normalizer: as in `corruption_errors`, but needed.
+        clean: error on clean images, a share of 0..1.
+        normalizer: as in `corruption_errors`, but required.
         substitutes: as in `corruption_errors`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pictures with their middle, or all but their middle, hidden: the occlusion test of CutMix (Yun et al., 2019)."""
+"""Images whose center, or border, is hidden: the occlusion test of CutMix (Yun et al., 2019)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,24 +8,26 @@ from jaxtyping import Array, Bool
 
 from jaxmix import arguments
 
+__all__ = ["border", "center", "square"]
+
 
 def center(images: arguments.Batch, size: ArrayLike) -> jax.Array:
-    """Set a square in the middle of every picture to 0, black.
+    """Set a square in the center of every image to 0, black.
 
-        out = 0 where |y - (h - 1) / 2| < size / 2 and |x - (w - 1) / 2| < size / 2,   else the picture
+        out = 0 where |y - (h - 1) / 2| < size / 2 and |x - (w - 1) / 2| < size / 2,   else the image
 
-    So the hole is as many pixels wide as leaves both sides of it equal: where w is even size 3 hides 2 pixels and
-    size 4 hides 4. Pictures are normalized afterwards, so that black is black.
+    So the hole has equal margins: where w is even size 3 hides 2 pixels and size 4 hides 4. Normalize the images
+    afterwards, so that black is black.
 
     Args:
-        images: pictures [b h w c], uint8 in 0..255 or floats in 0..1, or a mapping with "image".
-        size: side of the square in pixels, from 0 (nothing is hidden) to the longer side (all is); may be traced.
+        images: [b h w c], uint8 in 0..255 or floats in 0..1, or a mapping with "image".
+        size: side of the square in pixels, from 0 (all visible) to the longer side (all hidden); may be traced.
 
     Returns:
-        Pictures of the same shape and dtype.
+        Images of the same shape and dtype.
 
     Raises:
-        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; size out of
+        ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; size out of
             range.
 
     Reference: Sangdoo Yun, Dongyoon Han, Seong Joon Oh, Sanghyuk Chun, Junsuk Choe, Youngjoon Yoo. CutMix:
@@ -34,20 +36,20 @@ def center(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     >>> center(jnp.ones((1, 4, 4, 1)), 2)[0, :, :, 0].tolist()[1]
     [1.0, 0.0, 0.0, 1.0]
     """
-    x, hole = _middle(images, size)
+    x, hole = _centered(images, size)
     return jnp.where(hole, jnp.zeros_like(x), x)
 
 
 def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
-    """Set all but a square in the middle of every picture to 0: what `center` hides is what stays.
+    """Set all but a square in the center of every image to 0: the complement of `center`.
 
     Args:
         images: as in `center`.
-        size: side of the square that stays in pixels, from 0 (all is hidden) to the longer side (nothing is); may be
+        size: side of the visible square in pixels, from 0 (all hidden) to the longer side (all visible); may be
             traced.
 
     Returns:
-        Pictures of the same shape and dtype; `center(images, size) + border(images, size)` are the pictures.
+        Images of the same shape and dtype; `center(images, size) + border(images, size)` are the images.
 
     Raises:
         ValueError: as `center`.
@@ -57,12 +59,12 @@ def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     >>> border(jnp.ones((1, 4, 4, 1)), 2)[0, :, :, 0].tolist()[1]
     [0.0, 1.0, 1.0, 0.0]
     """
-    x, window = _middle(images, size)
+    x, window = _centered(images, size)
     return jnp.where(window, x, jnp.zeros_like(x))
 
 
 def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[Array, "h w"]:
-    """True at the pixels nearer to the middle than half of these sides, of rows and of columns."""
+    """True at the pixels nearer to the center than half of these sides, of rows and of columns."""
     near = [
         np.abs(np.arange(length) - (length - 1) / 2).astype(np.float32) < jnp.asarray(side, jnp.float32) / 2
         for side, length in zip(sides, (height, width), strict=True)
@@ -70,7 +72,7 @@ def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[
     return near[0][:, None] & near[1][None, :]
 
 
-def _middle(images: arguments.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
+def _centered(images: arguments.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
     x = arguments.unit(arguments.images(images))
     height, width = x.shape[1:3]
     side = arguments.number("size", size, high=float(max(height, width)))

@@ -1,4 +1,4 @@
-"""The pictures within epsilon of given ones: where an attack may look, and how it moves there."""
+"""Threat model: the images within epsilon of given ones, and the steps of an attack among them."""
 
 from typing import Literal
 
@@ -7,30 +7,32 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import arguments
+from jaxmix import arguments, dtypes
+
+__all__ = ["Norm", "ThreatModel", "length_of"]
 
 Norm = Literal["inf", "2"]
 
 
 class ThreatModel:
-    """The pictures within epsilon of given ones, in 0..1, and how to move among them."""
+    """The images in 0..1 within epsilon of given ones: a ball, its projection, and steps within it."""
 
     def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm):
         if norm not in ("inf", "2"):
             raise ValueError(f'norm is {norm!r}; wanted "inf" or "2"')
         x = jax.lax.stop_gradient(arguments.unit(arguments.images(images)))
         self.dtype, self.norm = x.dtype, norm
-        wide = x.dtype if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
-        self.clean = x.astype(wide) / 255 if x.dtype == jnp.uint8 else jnp.clip(x.astype(wide), 0, 1)
+        wide = dtypes.widen(x)
+        self.clean = wide / 255 if x.dtype == jnp.uint8 else jnp.clip(wide, 0, 1)
         self.diameter = 1.0 if norm == "inf" else float(self.clean[0].size) ** 0.5
         self.epsilon = self.distance("epsilon", epsilon)
 
     def distance(self, name: str, value: ArrayLike) -> Array:
-        """A length in the norm, no more than from black to white."""
+        """A length in the norm, at most that from black to white."""
         return arguments.number(name, value, high=self.diameter).astype(self.clean.dtype)
 
     def start(self, key: Array) -> Array:
-        """Uniform in the ball, clipped to 0..1."""
+        """Uniform sample of the ball, clipped to 0..1."""
         shape, dtype = self.clean.shape, self.clean.dtype
         if self.norm == "inf":
             return self.inside(self.clean + self.epsilon * jax.random.uniform(key, shape, dtype, -1, 1))
@@ -40,11 +42,11 @@ class ThreatModel:
         return self.inside(self.clean + self.epsilon * radius * direction)
 
     def step(self, x: Array, gradient: Array, length: Array) -> Array:
-        """From x so far up the gradient, and back inside."""
+        """Move from x by `length` up the gradient, then project."""
         return self.inside(x + length * self.direction(gradient))
 
     def direction(self, gradient: Array) -> Array:
-        """Of length 1, or 0 where the gradient is 0 or isn't a number."""
+        """The gradient at length 1, or 0 where it is 0 or NaN."""
         if self.norm == "inf":
             return jnp.where(jnp.isnan(gradient), 0, jnp.sign(gradient))
         # Scaled first, so that no square overflows or vanishes.
@@ -54,7 +56,7 @@ class ThreatModel:
         return scaled / jnp.maximum(length_of(scaled), 1)
 
     def inside(self, x: Array) -> Array:
-        """The nearest point of the ball, then of 0..1, which takes it no further from the middle of the ball."""
+        """Project onto the ball, then onto 0..1, which takes it no further from the center of the ball."""
         change = x - self.clean
         if self.norm == "inf":
             change = jnp.clip(change, -self.epsilon, self.epsilon)
@@ -63,21 +65,20 @@ class ThreatModel:
             change = change * jnp.minimum(1, self.epsilon / jnp.maximum(length_of(change), tiny))
         return jnp.clip(self.clean + change, 0, 1)
 
-    def seen(self, x: Array) -> Array:
-        """What the dtype of the pictures can hold of them; levels are rounded towards the clean picture."""
+    def quantized(self, x: Array) -> Array:
+        """Round to the dtype of the images; levels are rounded towards the clean image."""
         if self.dtype != jnp.uint8:
             return x.astype(self.dtype).astype(x.dtype)
         change = (x - self.clean) * 255
-        # A change of a whole number of levels may come out a little short of it.
+        # A change of an integer number of levels may come out a little below it.
         levels = jnp.sign(change) * jnp.floor(jnp.abs(change) + 1e-3)
         return jnp.round(self.clean * 255 + levels) / 255
 
-    def pictures(self, x: Array) -> Array:
-        """In the dtype that came, without a gradient."""
-        x = jax.lax.stop_gradient(self.seen(x))
-        return jnp.round(x * 255).astype(jnp.uint8) if self.dtype == jnp.uint8 else x.astype(self.dtype)
+    def images(self, x: Array) -> Array:
+        """Convert to the dtype of the images, without a gradient."""
+        return dtypes.from_unit(jax.lax.stop_gradient(self.quantized(x)), self.dtype)
 
 
 def length_of(x: Array) -> Float[Array, "b 1 1 1"]:
-    """Square root of the sum of the squares of each picture."""
+    """Square root of the sum of the squares of each image."""
     return jnp.sqrt(jnp.square(x).sum((1, 2, 3), keepdims=True))

@@ -1,29 +1,30 @@
-"""Noise or Signal's pictures without what lies in a box."""
+"""Only-BG-B and Only-BG-T of Noise or Signal: images without the content of a box."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from jaxmix import arguments, warps
-from jaxmix.pixels import packing
+
+__all__ = ["only_background_black", "only_background_tiled"]
 
 
 def only_background_black(images: arguments.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
-    """Only-BG-B: the box around the foreground blacked.
+    """Only-BG-B: set the box around the foreground to 0, black.
 
     Args:
-        images: pictures [b h w c], uint8 in 0..255 or floats in 0..1; not normalized, or 0 wouldn't be black.
-        boxes: whole numbers [b 4], (x0, y0, x1, y1): the first column and row, and those one beyond the last. In
+        images: [b h w c], uint8 in 0..255 or floats in 0..1; not normalized, or 0 wouldn't be black.
+        boxes: integers [b 4], (x0, y0, x1, y1): the first column and row, and those one beyond the last. In
             `jaxmix.robustness.localization` boxes end with their last pixel.
 
     Returns:
-        Pictures of the same shape and dtype.
+        Images of the same shape and dtype.
 
     Raises:
-        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; boxes that
-            aren't whole numbers [b 4] or, where they are known, that lie outside the picture or have their corners in
+        ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; boxes that
+            aren't integers [b 4] or, where they are known, that lie outside the image or have their corners in
             the wrong order (traced ones are cut to it).
 
     Reference: Kai Xiao, Logan Engstrom, Andrew Ilyas, Aleksander Madry. Noise or Signal: The Role of Image Backgrounds
@@ -32,41 +33,41 @@ def only_background_black(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     >>> only_background_black(jnp.ones((1, 1, 4, 1)), jnp.array([[1, 0, 3, 1]])).ravel().tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    x = packing.packable(arguments.images(images))
-    return jnp.where(_framed(_corners(boxes, x), x), jnp.zeros((), x.dtype), x)
+    x = arguments.unit(arguments.images(images))
+    return jnp.where(_inside(_corners(boxes, x), x), jnp.zeros((), x.dtype), x)
 
 
 def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
-    """Only-BG-T: the box around the foreground filled with tiles of the largest strip of background beside it.
+    """Only-BG-T: fill the box around the foreground with tiles of the largest strip of background beside it.
 
-        out[y, x] = picture[y0 + (y - y0) mod h, x0 + (x - x0) mod w]   in the box, (y0, x0, h, w) the strip
+        out[y, x] = image[y0 + (y - y0) mod h, x0 + (x - x0) mod w]   in the box, (y0, x0, h, w) the strip
 
-    The strips are the rows above and below the box and the columns left and right of it, each over the whole picture;
-    of equally large ones the first, in that order. A box that leaves no strip is blacked.
+    The strips are the rows above and below the box and the columns left and right of it, each over the whole image;
+    of equally large ones the first, in that order. A box that leaves no strip becomes black.
 
     Args:
         images: as in `only_background_black`.
         boxes: as in `only_background_black`.
 
     Returns:
-        Pictures of the same shape and dtype.
+        Images of the same shape and dtype.
 
     Raises:
         ValueError: as `only_background_black`.
 
-    Differs from the authors' code: it was not released. Where tiles begin and which of equal strips is taken is ours.
+    Differs from the authors' code: it was not released. The origin of the tiles and the choice among equal strips are ours.
 
     Reference: Xiao et al., Noise or Signal, ICLR 2021.
 
     >>> only_background_tiled(jnp.arange(6.0).reshape(1, 1, 6, 1) / 8, jnp.array([[2, 0, 5, 1]]))[0, 0, :, 0] * 8
     Array([0., 1., 0., 1., 0., 5.], dtype=float32)
     """
-    x = packing.packable(arguments.images(images))
+    x = arguments.unit(arguments.images(images))
     return _tiled(x, _corners(boxes, x))
 
 
 @jax.jit
-def _tiled(x, corners):
+def _tiled(x: Float[Array, "b h w c"] | UInt8[Array, "b h w c"], corners: Int[Array, "b 4"]) -> Array:
     height, width = x.shape[1:3]
     left, top, right, bottom = corners.T
     none = jnp.zeros_like(top)
@@ -77,21 +78,21 @@ def _tiled(x, corners):
     side = area.argmax(0)[None]
 
     def source(strips: tuple[Array, Array], length: int) -> Array:
-        first, extent = (jnp.take_along_axis(numbers, side, 0)[0][:, None] for numbers in strips)
+        first, extent = (jnp.take_along_axis(of_all, side, 0)[0][:, None] for of_all in strips)
         return first + (jnp.arange(length, dtype=jnp.int32)[None] - first) % jnp.maximum(extent, 1)
 
     tiles = warps.Resample(source(rows, height), source(columns, width))(x)
     tiles = jnp.where((area.max(0) > 0)[:, None, None, None], tiles, jnp.zeros((), x.dtype))
-    return jnp.where(_framed(corners, x), tiles, x)
+    return jnp.where(_inside(corners, x), tiles, x)
 
 
 def _corners(boxes: ArrayLike, x: Array) -> Int[Array, "b 4"]:
-    """Boxes within the pictures."""
+    """Boxes, validated and clipped to the images."""
     shape, dtype = np.shape(boxes), jnp.result_type(boxes)
     size, height, width = x.shape[:3]
     if shape != (size, 4) or not jnp.issubdtype(dtype, jnp.integer):
         raise ValueError(
-            f"boxes have shape {shape} and dtype {dtype}; wanted whole numbers (x0, y0, x1, y1), one box "
+            f"boxes have shape {shape} and dtype {dtype}; wanted integers (x0, y0, x1, y1), one box "
             f"for each image, [{size} 4]"
         )
     sides = np.array([width, height, width, height], np.int32)
@@ -106,7 +107,8 @@ def _corners(boxes: ArrayLike, x: Array) -> Int[Array, "b 4"]:
     return jnp.concatenate([corners[:, :2], jnp.maximum(corners[:, :2], corners[:, 2:])], 1)
 
 
-def _framed(corners: Int[Array, "b 4"], x: Array) -> Bool[Array, "b h w 1"]:
+def _inside(corners: Int[Array, "b 4"], x: Array) -> Bool[Array, "b h w 1"]:
+    """Mask of the boxes."""
     left, top, right, bottom = corners.T[:, :, None]
     rows, columns = (jnp.arange(side, dtype=jnp.int32)[None] for side in x.shape[1:3])
     tall, wide = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)

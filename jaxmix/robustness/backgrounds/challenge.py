@@ -1,15 +1,18 @@
-"""What predictions on pictures with other backgrounds come to."""
+"""Metrics of predictions on images with other backgrounds."""
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxmix import arguments
+
+__all__ = ["accuracy", "challenge_accuracy", "fooling_rates", "gap", "vulnerable"]
 
 
 def accuracy(
     predictions: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
 ) -> Float[Array, ""]:
-    """The share of right predictions, also of a network whose classes are finer than the labels.
+    """Share of right predictions, also of a network whose classes are finer than the labels.
 
         out = mean over n of [mapping[predictions[n]] = labels[n]]
 
@@ -23,7 +26,7 @@ def accuracy(
         The accuracy, in 0..1.
 
     Raises:
-        ValueError: predictions, labels or a mapping that aren't whole numbers of these shapes.
+        ValueError: predictions, labels or a mapping that aren't integers of these shapes.
 
     >>> accuracy(jnp.array([4, 1, 0, 0]), jnp.array([1, 0, 0, 1]), mapping=jnp.array([0, -1, 0, 1, 1])).item()
     0.5
@@ -35,7 +38,7 @@ def accuracy(
 def gap(
     same: Int[Array, "n"], random: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
 ) -> Float[Array, ""]:
-    """BG-Gap: how much of the accuracy is owed to backgrounds that go with the class.
+    """BG-Gap: the loss of accuracy where backgrounds no longer go with the class.
 
         out = accuracy on Mixed-Same - accuracy on Mixed-Rand
 
@@ -46,7 +49,7 @@ def gap(
         mapping: as in `accuracy`.
 
     Returns:
-        The difference, in -1..1; papers print it in points, 100 times that.
+        The difference, in -1..1; papers give it in points, 100 times that.
 
     Raises:
         ValueError: as `accuracy`.
@@ -63,7 +66,7 @@ def gap(
 def vulnerable(
     predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
 ) -> Bool[Array, "n"]:
-    """The foregrounds for which any of the backgrounds makes the prediction wrong.
+    """Foregrounds for which any of the backgrounds makes the prediction wrong.
 
     Args:
         predictions: predicted class id of each foreground before each background, [n m]; see `crossed`.
@@ -71,7 +74,7 @@ def vulnerable(
         mapping: as in `accuracy`.
 
     Returns:
-        Bool [n]. For backgrounds that come in parts, the results of the parts are joined by `|`.
+        Bool [n]. For backgrounds in groups, the results of the groups are joined by `|`.
 
     Raises:
         ValueError: as `accuracy`.
@@ -85,7 +88,7 @@ def vulnerable(
 def challenge_accuracy(
     predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
 ) -> Float[Array, ""]:
-    """The background challenge: the share of foregrounds that are right before every background.
+    """Accuracy of the background challenge: share of the foregrounds that are right before every background.
 
         out = 1 - mean over n of [any over m of predictions[n, m] != labels[n]]
 
@@ -115,7 +118,7 @@ def fooling_rates(
     *,
     mapping: Int[Array, "k"] | None = None,
 ) -> Float[Array, "k m"]:
-    """How adversarial each background is to each class: the share of its foregrounds that are wrong before it.
+    """Fooling rate of each background for each class: share of its foregrounds that are wrong before it.
 
         out[c, j] = mean over n with labels[n] = c of [predictions[n, j] != c]
 
@@ -141,19 +144,19 @@ def fooling_rates(
     wrong = ~_right(predictions, labels, mapping, across=True)
     classes = jnp.arange(arguments.count("num_classes", num_classes), dtype=jnp.int32)
     member = classes[:, None] == arguments.class_ids(labels, "n")[None, :]
-    # Counted in whole numbers, so that the order of the sum makes no difference.
+    # Counted in integers, so that the order of the sum makes no difference.
     count = (member[:, :, None] & wrong[None]).sum(1, dtype=jnp.int32)
     return count.astype(jnp.float32) / jnp.maximum(member.sum(1), 1).astype(jnp.float32)[:, None]
 
 
-def _right(predictions, labels, mapping, across=False):
-    """Which predictions [n], or [n m] across backgrounds, are right."""
-    ids, labels = (
-        arguments.class_ids(predictions, "nm" if across else "n", name="predictions"),
-        arguments.class_ids(labels, "n"),
-    )
+def _right(
+    predictions: ArrayLike, labels: ArrayLike, mapping: ArrayLike | None, across: bool = False
+) -> Bool[Array, "n"] | Bool[Array, "n m"]:
+    """Whether each prediction, [n] or [n m] across backgrounds, is right."""
+    ids = arguments.class_ids(predictions, "nm" if across else "n", name="predictions")
+    labels = arguments.class_ids(labels, "n")
     if ids.shape[0] != labels.shape[0]:
-        raise ValueError(f"predictions have shape {ids.shape} and labels {labels.shape}; wanted as many rows as labels")
+        raise ValueError(f"predictions have shape {ids.shape} and labels {labels.shape}; wanted one row per label")
     truth = labels[:, None] if across else labels
     if mapping is None:
         return ids == truth

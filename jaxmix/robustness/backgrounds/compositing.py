@@ -1,10 +1,10 @@
-"""Noise or Signal (Xiao et al., 2021): pictures with their foreground or background taken away or exchanged.
+"""Only-FG, No-FG and the mixed sets of Noise or Signal: foregrounds and backgrounds, removed or exchanged by masks.
 
-Masks say where the foreground is, boxes frame it. Only-BG-T pictures serve as the backgrounds of the mixed sets:
+Only-BG-T images serve as the backgrounds of the mixed sets:
 
     backgrounds = only_background_tiled(images, boxes)
     index, valid = next_class(key, labels, num_classes)
-    pictures = mixed(images, masks, backgrounds[index])
+    images = mixed(images, masks, backgrounds[index])
 """
 
 import jax
@@ -13,22 +13,23 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxmix import arguments
-from jaxmix.pixels import packing
+from jaxmix import arguments, dtypes
+
+__all__ = ["crossed", "mixed", "no_foreground", "only_foreground"]
 
 
 def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     """Only-FG: the foreground on black, `out = m x`.
 
     Args:
-        images: pictures [b h w c], uint8 in 0..255 or floats in 0..1; not normalized, or 0 wouldn't be black.
-        masks: [b h w], 1 or True on the foreground; soft masks from 0 to 1 will do.
+        images: [b h w c], uint8 in 0..255 or floats in 0..1; not normalized, or 0 wouldn't be black.
+        masks: [b h w], 1 or True on the foreground; soft masks from 0 to 1 are accepted.
 
     Returns:
-        Pictures of the same shape and dtype; uint8 are rounded to the nearest level.
+        Images of the same shape and dtype; uint8 are rounded to the nearest level.
 
     Raises:
-        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; masks of
+        ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; masks of
             another size or outside 0..1.
 
     Reference: Kai Xiao, Logan Engstrom, Andrew Ilyas, Aleksander Madry. Noise or Signal: The Role of Image Backgrounds
@@ -37,21 +38,21 @@ def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> only_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.5, 0.0]
     """
-    x = packing.packable(arguments.images(images))
-    return _rounded(_shares(masks, x) * x.astype(jnp.float32), x)
+    x = arguments.unit(arguments.images(images))
+    return dtypes.narrow(_shares(masks, x) * x.astype(jnp.float32), x.dtype)
 
 
 def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
-    """No-FG: the foreground blacked, `out = (1 - m) x`. The hole still shows its shape.
+    """No-FG: the foreground set to black, `out = (1 - m) x`. The shape of the hole remains visible.
 
-    With a mask of 0 and 1 this and `only_foreground` add up to the picture, exactly.
+    With a mask of 0 and 1 this and `only_foreground` add up to the image, exactly.
 
     Args:
         images: as in `only_foreground`.
         masks: as in `only_foreground`.
 
     Returns:
-        Pictures of the same shape and dtype.
+        Images of the same shape and dtype.
 
     Raises:
         ValueError: as `only_foreground`.
@@ -61,23 +62,23 @@ def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> no_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.0, 0.5]
     """
-    x = packing.packable(arguments.images(images))
-    return _rounded((1 - _shares(masks, x)) * x.astype(jnp.float32), x)
+    x = arguments.unit(arguments.images(images))
+    return dtypes.narrow((1 - _shares(masks, x)) * x.astype(jnp.float32), x.dtype)
 
 
 def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
-    """Mixed-Same, Mixed-Rand, Mixed-Next and the challenge: the foreground before another background.
+    """Mixed-Same, Mixed-Rand, Mixed-Next and the challenge: place the foreground before another background.
 
         out[b] = m[b] x[b] + (1 - m[b]) background[b]
 
     Args:
         images: as in `only_foreground`.
         masks: as in `only_foreground`.
-        backgrounds: one for each picture, of the same shape and dtype; or one for all, [1 h w c]. The authors take
-            Only-BG-T pictures: of the same class (`same_class`), any class (`random_class`) or the next (`next_class`).
+        backgrounds: one for each image, of the same shape and dtype; or one for all, [1 h w c]. The authors take
+            Only-BG-T images: of the same class (`same_class`), any class (`random_class`) or the next (`next_class`).
 
     Returns:
-        Pictures of the same shape and dtype; labels are those of the foregrounds.
+        Images of the same shape and dtype; labels are those of the foregrounds.
 
     Raises:
         ValueError: as `only_foreground`; backgrounds of another shape or dtype.
@@ -88,24 +89,24 @@ def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batc
     >>> mixed(white, jnp.array([[[1.0, 0.25]]]), black).ravel().tolist()
     [1.0, 0.25]
     """
-    x = packing.packable(arguments.images(images))
-    other = packing.packable(arguments.images(backgrounds), "backgrounds")
+    x = arguments.unit(arguments.images(images))
+    other = arguments.unit(arguments.images(backgrounds), "backgrounds")
     if other.shape not in (x.shape, (1, *x.shape[1:])) or other.dtype != x.dtype:
         raise ValueError(
             f"backgrounds have shape {other.shape} and dtype {other.dtype}, the images {x.shape} and {x.dtype}; wanted "
             f"one for each image, {x.shape}, or one for all, {(1, *x.shape[1:])}, of their dtype"
         )
     share = _shares(masks, x)
-    return _rounded(share * x.astype(jnp.float32) + (1 - share) * other.astype(jnp.float32), x)
+    return dtypes.narrow(share * x.astype(jnp.float32) + (1 - share) * other.astype(jnp.float32), x.dtype)
 
 
 def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
-    """The background challenge: every foreground before every background.
+    """The background challenge: place every foreground before every background.
 
         out[i, j] = m[i] x[i] + (1 - m[i]) background[j]
 
-    Predictions for these go to `challenge_accuracy`. The authors take all Only-BG-T pictures of the test set, those of
-    the foreground's own class and its own background too.
+    Predictions for these are the input of `challenge_accuracy`. The authors take all Only-BG-T images of the test set,
+    those of the foreground's own class and its own background too.
 
     Args:
         images: as in `only_foreground`.
@@ -113,7 +114,7 @@ def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Ba
         backgrounds: [m h w c], of the images' dtype.
 
     Returns:
-        Pictures [b m h w c] of the same dtype. They are b times as many as the backgrounds: take few at a time.
+        Images [b m h w c] of the same dtype, b times the size of the backgrounds: take few at a time.
 
     Raises:
         ValueError: as `mixed`.
@@ -123,16 +124,16 @@ def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Ba
     >>> crossed(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
     (2, 5, 4, 4, 3)
     """
-    other = packing.packable(arguments.images(backgrounds), "backgrounds")
+    other = arguments.unit(arguments.images(backgrounds), "backgrounds")
     return jax.vmap(lambda one: mixed(images, masks, one[None]), out_axes=1)(other)
 
 
 def _shares(masks: ArrayLike, x: Array) -> Float[Array, "b h w 1"]:
-    """The foreground's share of each pixel."""
+    """Share of the foreground in each pixel."""
     shape = np.shape(masks)
     if shape != x.shape[:3]:
         squeeze = ": drop the last axis with masks[..., 0]" if len(shape) == 4 and shape[3] == 1 else ""
-        raise ValueError(f"masks have shape {shape}; wanted one number for each pixel, {x.shape[:3]}{squeeze}")
+        raise ValueError(f"masks have shape {shape}; wanted one value for each pixel, {x.shape[:3]}{squeeze}")
     known = arguments.concrete(masks)
     if known is not None and not (known.min() >= 0 and known.max() <= 1):
         raise ValueError(
@@ -141,7 +142,3 @@ def _shares(masks: ArrayLike, x: Array) -> Float[Array, "b h w 1"]:
         )
     share = jnp.asarray(masks).astype(jnp.float32)
     return jax.lax.stop_gradient(jnp.where(share > 0, jnp.minimum(share, 1), 0))[..., None]
-
-
-def _rounded(values: Float[Array, "b h w c"], x: Array) -> Array:
-    return (jnp.round(values) if x.dtype == jnp.uint8 else values).astype(x.dtype)

@@ -1,20 +1,23 @@
-"""From whose picture a background comes: a member of the same class, of any, or of the next.
+"""Donors of backgrounds: samples of the same class, of a random class, or of the next class.
 
-Each function gives (index, valid): whose background each sample gets, Int[b], and whether the batch holds such a
-sample, Bool[b]; where it doesn't, the index is the sample's own.
+Each function returns (index, valid): the donor of each sample, Int[b], and whether the batch holds one, Bool[b]; where
+it doesn't, the index is the sample's own.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from jaxmix import arguments, sharding
+from jaxmix import arguments
+from jaxmix.sharding import sharded_like
 
-Members = tuple[Int[Array, "b"], Bool[Array, "b"]]
+__all__ = ["Donors", "next_class", "random_class", "same_class"]
+
+Donors = tuple[Int[Array, "b"], Bool[Array, "b"]]
 
 
-def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
-    """For Mixed-Same: a random other sample of the same class, uniformly.
+def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Donors:
+    """Sample donors for Mixed-Same: a random other sample of the same class, uniformly.
 
     Args:
         key: PRNG key.
@@ -33,11 +36,11 @@ def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     ([2, 1, 0], [True, False, True])
     """
     labels = arguments.class_ids(labels)
-    return sharding.like(labels, 1, _same, key, labels)
+    return _same(key, labels)
 
 
-def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
-    """For Mixed-Rand: a random class of those in the batch, the sample's own too, then a random member of it.
+def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Donors:
+    """Sample donors for Mixed-Rand: a random class of those in the batch, then a random sample of it.
 
     Args:
         key: PRNG key.
@@ -54,11 +57,11 @@ def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Members:
     ((3,), [True, True, True])
     """
     labels = arguments.class_ids(labels)
-    return sharding.like(labels, 1, _random, key, labels)
+    return _random(key, labels)
 
 
-def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Members:
-    """For Mixed-Next: a random member of the class that follows, `(y + 1) mod num_classes`.
+def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Donors:
+    """Sample donors for Mixed-Next: a random sample of the class that follows, `(y + 1) mod num_classes`.
 
     Args:
         key: PRNG key.
@@ -77,47 +80,53 @@ def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Mem
     """
     classes = arguments.count("num_classes", num_classes, low=2)
     labels = arguments.class_ids(labels, classes=classes)
-    return sharding.like(labels, 1, _next, key, labels, jnp.int32(classes))
+    return _next(key, labels, jnp.int32(classes))
 
 
+@sharded_like("labels", axes=1)
 @jax.jit
-def _same(key, labels):
+def _same(key: Array, labels: Int[Array, "b"]) -> Donors:
     own = jnp.arange(labels.shape[0], dtype=jnp.int32)
     order, first, count = _groups(labels, labels)
     place = jnp.zeros_like(own).at[order].set(own) - first
     valid = count > 1
-    drawn = jax.random.randint(key, own.shape, 0, jnp.maximum(count - 1, 1))
-    # The others of the class are its members but for the sample's own place.
-    other = jnp.where(drawn < place, drawn, drawn + 1)
+    sampled = jax.random.randint(key, own.shape, 0, jnp.maximum(count - 1, 1))
+    # The others of the class are its samples without the sample's own place.
+    other = jnp.where(sampled < place, sampled, sampled + 1)
     return jnp.where(valid, order[jnp.minimum(first + other, own.size - 1)], own), valid
 
 
+@sharded_like("labels", axes=1)
 @jax.jit
-def _random(key, labels):
-    which, member = jax.random.split(key)
+def _random(key: Array, labels: Int[Array, "b"]) -> Donors:
+    class_key, sample_key = jax.random.split(key)
     ranked = jnp.sort(labels)
     new = jnp.concatenate([jnp.ones(1, bool), ranked[1:] != ranked[:-1]])
     found = jnp.cumsum(new, dtype=jnp.int32)
-    drawn = jax.random.randint(which, labels.shape, 1, found[-1] + 1)
-    wanted = ranked[jnp.searchsorted(found, drawn).astype(jnp.int32)]
-    return _member(member, labels, wanted)
+    sampled = jax.random.randint(class_key, labels.shape, 1, found[-1] + 1)
+    wanted = ranked[jnp.searchsorted(found, sampled).astype(jnp.int32)]
+    return _of_class(sample_key, labels, wanted)
 
 
+@sharded_like("labels", axes=1)
 @jax.jit
-def _next(key, labels, classes):
-    return _member(key, labels, (labels + 1) % classes)
+def _next(key: Array, labels: Int[Array, "b"], classes: Int[Array, ""]) -> Donors:
+    return _of_class(key, labels, (labels + 1) % classes)
 
 
-def _member(key, labels, wanted):
+def _of_class(key: Array, labels: Int[Array, "b"], wanted: Int[Array, "b"]) -> Donors:
+    """Sample a donor of each wanted class."""
     own = jnp.arange(labels.shape[0], dtype=jnp.int32)
     order, first, count = _groups(labels, wanted)
-    drawn = jax.random.randint(key, own.shape, 0, jnp.maximum(count, 1))
+    sampled = jax.random.randint(key, own.shape, 0, jnp.maximum(count, 1))
     valid = count > 0
-    return jnp.where(valid, order[jnp.minimum(first + drawn, own.size - 1)], own), valid
+    return jnp.where(valid, order[jnp.minimum(first + sampled, own.size - 1)], own), valid
 
 
-def _groups(labels, wanted):
-    """The samples by class, and for each wanted class where it begins there and how many samples it has."""
+def _groups(
+    labels: Int[Array, "b"], wanted: Int[Array, "b"]
+) -> tuple[Int[Array, "b"], Int[Array, "b"], Int[Array, "b"]]:
+    """The samples in order of their class, and for each wanted class its first place in it and its size."""
     order = jnp.argsort(labels).astype(jnp.int32)
     first, after = (jnp.searchsorted(labels[order], wanted, side=side).astype(jnp.int32) for side in ("left", "right"))
     return order, first, after - first

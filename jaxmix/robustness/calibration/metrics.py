@@ -1,7 +1,7 @@
-"""Does a network know how often it is right? Confidence against accuracy over a whole test set.
+"""Calibration metrics: confidence against accuracy over a whole test set.
 
-The confidence of a sample is the probability of its predicted class, and correct says whether that class is right
-(`top_label` gives both). What needs the other probabilities too is defined in `probabilities`.
+The confidence of a sample is the probability of its predicted class, and correct is whether that class is right
+(`top_label` gives both). Metrics of all probabilities are in `probabilities`.
 """
 
 from typing import NamedTuple
@@ -12,21 +12,34 @@ from jax.typing import ArrayLike
 from jaxmix import arguments
 from jaxmix.robustness import metric_inputs
 
+__all__ = [
+    "Reliability",
+    "aurra",
+    "brier_of_confidence",
+    "expected_error",
+    "mad_error",
+    "max_error",
+    "maximum_error",
+    "reliability",
+    "rms_error",
+    "soft_f1",
+]
+
 
 def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
-    """Root mean square calibration error over bins of equally many samples.
+    """Root mean square calibration error over bins of equal size.
 
         sqrt(sum over bins of (n_bin / n) (mean confidence - mean correct)^2)
 
-    Samples are sorted by confidence, equals in their order, and each bin takes the next `bin_size`; what is left over
-    joins the last bin. Fewer samples than that are one bin.
+    Samples are sorted by confidence, equals in their order, and each bin takes the next `bin_size`; the remainder
+    joins the last bin. Fewer samples are one bin.
 
     Args:
         confidence: [n], in 0..1.
         correct: [n], 0 or 1, or booleans.
-        bin_size: samples of a bin.
-        drop_last_bin: leave out the last bin, the most confident samples, but not from n: what the authors' loop
-            computes, and what published figures are. Below 2 * bin_size samples that is 0.
+        bin_size: samples per bin.
+        drop_last_bin: leave out the last bin, the most confident samples, but not from n, as the authors' loop
+            does and published figures do. Below 2 * bin_size samples that is 0.
 
     Returns:
         The error, 0 to 1, in units of probability.
@@ -36,7 +49,7 @@ def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
             bin_size samples with drop_last_bin, where the authors' code fails.
 
     Differs from the authors' code: all bins count unless `drop_last_bin`. Its sort isn't stable, so on equal
-    confidences its figure depends on the sort; here it doesn't.
+    confidences its result depends on the sort; here it doesn't.
 
     Reference: Dan Hendrycks, Mantas Mazeika, Thomas Dietterich. Deep Anomaly Detection with Outlier Exposure. ICLR
     2019.
@@ -51,7 +64,7 @@ def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
 
 
 def mad_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
-    """Mean absolute calibration error over bins of equally many samples.
+    """Mean absolute calibration error over bins of equal size.
 
         sum over bins of (n_bin / n) |mean confidence - mean correct|
 
@@ -65,7 +78,7 @@ def mad_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
 
 
 def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
-    """The largest of the gaps |mean confidence - mean correct| over bins of equally many samples.
+    """The largest of the gaps |mean confidence - mean correct| over bins of equal size.
 
     Args, Returns, Raises, Reference: as `rms_error`.
 
@@ -75,14 +88,16 @@ def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
     return float(_even(confidence, correct, bin_size, drop_last_bin)[1].max(initial=0.0))
 
 
-def _even(confidence, correct, bin_size, drop_last_bin):
-    """Share of the samples and gap of each bin of equally many samples."""
+def _even(
+    confidence: ArrayLike, correct: ArrayLike, bin_size: int, drop_last_bin: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the samples and gap of each bin of `bin_size` samples."""
     sure, right = metric_inputs.predictions(confidence, correct)
     size = arguments.count("bin_size", bin_size)
     if drop_last_bin and sure.size < size:
         raise ValueError(
             f"there are {sure.size} samples, and bins of {size}; wanted {size} or more: without the last bin, the only "
-            "one, there is nothing to measure"
+            "one, no sample is left"
         )
     order = np.argsort(sure, kind="stable")
     place = np.minimum(np.arange(sure.size) // size, max(sure.size // size, 1) - 1)
@@ -93,9 +108,9 @@ def _even(confidence, correct, bin_size, drop_last_bin):
 
 
 class Reliability(NamedTuple):
-    """A reliability diagram as numbers, of m bins.
+    """Values of a reliability diagram of m bins.
 
-    edges:      [m + 1]  from 0 to 1; a bin holds what is above its lower edge, up to its upper edge
+    edges:      [m + 1]  from 0 to 1; a bin holds values above its lower edge, up to its upper edge
     number:     [m]      samples in the bin
     confidence: [m]      their mean confidence, 0 where there are none
     accuracy:   [m]      share of them that is right, 0 where there are none
@@ -108,14 +123,14 @@ class Reliability(NamedTuple):
 
 
 def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) -> Reliability:
-    """Mean confidence and accuracy in bins of equal width: what a reliability diagram shows.
+    """Mean confidence and accuracy in bins of equal width: the values of a reliability diagram.
 
     Bin i holds confidences in (i / bins, (i + 1) / bins]; a confidence of 0 is in the first.
 
     Args:
-        confidence: [n], in 0..1. In float32 some numbers are just above the edge that they are meant to be on.
+        confidence: [n], in 0..1. In float32 some values lie just above the edge that they are meant to be on.
         correct: [n], 0 or 1, or booleans.
-        bins: how many.
+        bins: number of bins.
 
     Returns:
         A `Reliability`.
@@ -146,7 +161,7 @@ def expected_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15)
     Args, Raises, Reference: as `reliability`.
 
     Returns:
-        The error, 0 to 1; bins without samples add nothing.
+        The error, 0 to 1; bins without samples add 0.
 
     >>> round(expected_error([0.3, 0.9, 0.7], [0, 1, 0], bins=2), 6)
     0.3
@@ -168,12 +183,12 @@ def maximum_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) 
 
 
 def aurra(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Area under the response rate accuracy curve: 1 where all that is right is surer than all that is wrong, nearly.
+    """Area under the response rate accuracy curve: about 1 where all right predictions are more confident than wrong.
 
-        mean over r = 1..n of (share that is right among the r most confident samples)
+        mean over r = 1..n of (accuracy of the r most confident samples)
 
     Args:
-        confidence: [n], in 0..1. Equal ones count in the order in which they come.
+        confidence: [n], in 0..1. Equal ones count in their order.
         correct: [n], 0 or 1, or booleans.
 
     Returns:
@@ -193,14 +208,14 @@ def aurra(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def soft_f1(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """F1 score of finding mistakes, with doubt 1 - confidence as the degree to which one is suspected.
+    """F1 score of detecting mistakes, with doubt 1 - confidence as the soft prediction of one.
 
         2 sum of (1 - confidence) wrong / sum of (1 - confidence + wrong),   wrong = 1 - correct
 
     Args, Raises: as `aurra`.
 
     Returns:
-        The score, 0 to 1; 0 where there is neither doubt nor mistake.
+        The score, 0 to 1; 0 where there is no doubt and no mistake.
 
     Reference: Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICLR 2019 (source code).
 

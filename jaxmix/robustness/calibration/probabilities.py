@@ -1,20 +1,22 @@
-"""From the logits or the probabilities of all classes: the top label, proper scores, and the temperature."""
+"""Metrics of the logits or probabilities of all classes: the top label, proper scores, and the temperature."""
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
 
+__all__ = ["brier", "negative_log_likelihood", "softmax", "temperature", "top_label"]
+
 
 def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence in the predicted class and whether it is right, for the metrics of `calibration` and `detection`.
+    """Compute the confidence in the predicted class and whether it is right, for the metrics of `calibration` and `detection`.
 
         confidence = max over k of softmax(logits / temperature),   correct = [argmax of logits = label]
 
     Args:
         logits: [n k], floating.
         labels: class ids [n].
-        temperature: above 0; that of `temperature` makes it calibrated.
+        temperature: above 0; `temperature` finds the calibrated one.
 
     Returns:
         Confidence, float64 [n], and correct, bool [n]. Of equal logits the first class is predicted.
@@ -28,7 +30,7 @@ def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0)
     """
     scores, ids = metric_inputs.rows("logits", logits, labels)
     if not 0 < temperature < np.inf:
-        raise ValueError(f"temperature is {temperature}; wanted a number above 0")
+        raise ValueError(f"temperature is {temperature}; wanted a value above 0")
     return softmax(scores / temperature).max(1), scores.argmax(1) == ids
 
 
@@ -36,11 +38,11 @@ def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Brier score: `mean over samples of sum over k of (p[k] - [k = label])^2`, 0 to 2, the lower the better.
 
     Args:
-        probabilities: [n k], those of a softmax; rows add up to 1.
+        probabilities: [n k], of a softmax; rows sum to 1.
         labels: class ids [n].
 
     Raises:
-        ValueError: probabilities that aren't [n k] in 0..1 with rows that add up to 1, labels that aren't class ids.
+        ValueError: probabilities that aren't [n k] in 0..1 with rows that sum to 1, labels that aren't class ids.
 
     Reference: Glenn W. Brier. Verification of Forecasts Expressed in Terms of Probability. Monthly Weather Review 1950.
 
@@ -64,19 +66,19 @@ def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> floa
 
 
 def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high: float = 5.0) -> float:
-    """The temperature t that calibrates logits of a validation set: its softmax(logits / t) has the lowest NLL.
+    """Find the temperature t that calibrates logits of a validation set: softmax(logits / t) has the lowest NLL.
 
-    The slope of the NLL in 1 / t only ever rises, so the lowest point is found by halving, to 1e-6. The predicted
-    classes stay the same. Not for the samples that are then reported on: the authors hold out a tenth.
+    The NLL is convex in 1 / t, so its minimum is found by bisection, to 1e-6. The predicted classes don't change. Not
+    for the samples that are reported on: the authors hold out a tenth.
 
     Args:
         logits: [n k], floating, of samples held out.
         labels: class ids [n].
         low: lowest temperature, above 0.
-        high: highest temperature. Where the best one lies outside, the nearer end comes back.
+        high: highest temperature. Where the best one lies outside, the nearer end is returned.
 
     Returns:
-        t; above 1 for a network that is too sure of itself. 1, or the nearest allowed, where all logits of each sample
+        t; above 1 for an overconfident network. 1, or the nearest allowed, where all logits of each sample
         are equal.
 
     Raises:
@@ -85,7 +87,7 @@ def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high:
     Reference: Chuan Guo, Geoff Pleiss, Yu Sun, Kilian Q. Weinberger. On Calibration of Modern Neural Networks. ICML
     2017. The range is that of Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICLR 2019.
 
-    >>> logits = np.array([[0.0, 2.0]] * 4)  # says 88 % where 75 % are right
+    >>> logits = np.array([[0.0, 2.0]] * 4)  # confidence 88 % where 75 % are right
     >>> round(temperature(logits, [1, 1, 1, 0]), 3)  # 2 / ln 3
     1.82
     """
@@ -97,8 +99,8 @@ def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high:
         return float(np.clip(1.0, low, high))
     while high - low > 1e-6 * low:
         middle = (low + high) / 2
-        too_sure = (softmax(scores / middle) * scores).sum() > 0
-        low, high = (middle, high) if too_sure else (low, middle)
+        overconfident = (softmax(scores / middle) * scores).sum() > 0
+        low, high = (middle, high) if overconfident else (low, middle)
     return float((low + high) / 2)
 
 
@@ -113,7 +115,7 @@ def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndar
     # Stored probabilities are often rounded, to two digits even.
     if shares.min() < 0 or abs(shares.sum(1) - 1).max() > 0.05:
         raise ValueError(
-            f"probabilities go from {shares.min():g} to {shares.max():g}, and their rows add up to "
-            f"{shares.sum(1).min():g} to {shares.sum(1).max():g}; wanted rows that add up to 1: call softmax on logits"
+            f"probabilities go from {shares.min():g} to {shares.max():g}, and their rows sum to "
+            f"{shares.sum(1).min():g} to {shares.sum(1).max():g}; wanted rows that sum to 1: call softmax on logits"
         )
     return shares, ids

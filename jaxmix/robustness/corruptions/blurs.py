@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxmix.numerics import barrier
 
+__all__ = ["Lines", "disk", "lines", "middle", "zoom", "zoomed", "zooms"]
+
 Images = Float[Array, "b h w c"]
 
 
@@ -69,7 +71,7 @@ def zoomed(x: Images, rows: Lines, columns: Lines) -> Images:
 
 @functools.cache
 def zooms(stop: float, step: float, height: int, width: int, most: int) -> tuple[np.int32, Lines, Lines]:
-    """How many factors `np.arange(1, stop, step)` has, and rows and columns of each zoom, filled up to `most`."""
+    """Number of factors `np.arange(1, stop, step)`, and rows and columns of each zoom, filled up to `most`."""
     factors = [float(factor) for factor in np.arange(1, stop, step)]
     padded = factors + [1.0] * (most - len(factors))
     rows, columns = (

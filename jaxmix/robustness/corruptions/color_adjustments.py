@@ -7,6 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+__all__ = ["brightness", "contrast", "saturate"]
+
 Images = Float[Array, "b h w 3"]
 
 

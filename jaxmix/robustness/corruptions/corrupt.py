@@ -14,6 +14,8 @@ from jaxmix.robustness.corruptions import frost, quantize
 from jaxmix.robustness.corruptions.registry import CORRUPTIONS, Case
 from jaxmix.robustness.corruptions.severities import CONSTANTS, EXTRA, LIKE, MAIN, SIDE, constant
 
+__all__ = ["corrupt"]
+
 
 def corrupt(
     key: jax.Array,

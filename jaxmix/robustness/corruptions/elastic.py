@@ -13,6 +13,8 @@ from jaxmix.numerics import barrier, materialize
 from jaxmix.pixels import separable_blur
 from jaxmix.pixels.separable_blur import Weights
 
+__all__ = ["Matrix", "elastic", "inverse", "warped", "weights"]
+
 Images = Float[Array, "b h w c"]
 
 
@@ -31,7 +33,7 @@ def elastic(
 
     Args:
         x: [b h w c].
-        corners: by how many pixels the three points move, (right, down) each.
+        corners: displacements of the three points in pixels, (right, down) each.
         fields: samples of -1..1 for dx and for dy.
         amplitude: pixels; may be traced.
         blur: weights of G along rows and columns, see `weights`; may be traced. None: only the warp.

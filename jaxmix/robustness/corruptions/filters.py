@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 from jaxmix.numerics import materialize
 from jaxmix.pixels.separable_blur import Border
 
+__all__ = ["Places", "grouped", "kernel_sum"]
+
 # The taps [n m] of a kernel by their weights: for every weight the places (row, column) that share it.
 Places = tuple[tuple[tuple[int, int], ...], ...]
 

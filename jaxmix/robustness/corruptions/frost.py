@@ -14,6 +14,8 @@ from jaxtyping import Array, Float, Int, UInt8
 from jaxmix import arguments
 from jaxmix.robustness.corruptions import motion_blur, threefry, weather
 
+__all__ = ["Photos", "crops", "frost", "photographs", "places", "stacked", "synthetic"]
+
 # The authors never sample the sixth of theirs.
 _FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 

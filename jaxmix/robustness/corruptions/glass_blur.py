@@ -12,6 +12,8 @@ from jaxmix.pixels import packing, separable_blur
 from jaxmix.pixels.separable_blur import Weights
 from jaxmix.robustness.corruptions import threefry
 
+__all__ = ["Offsets", "glass", "offsets", "shuffled"]
+
 Offsets = Int[Array, "b r n m"]
 
 

@@ -14,6 +14,8 @@ from jaxtyping import Array, Int, UInt8
 
 from jaxmix.numerics import materialize
 
+__all__ = ["Plane", "compressed"]
+
 Plane = Int[Array, "b h w"]
 
 # The standard's quantization tables for quality 50, of lightness and of color.

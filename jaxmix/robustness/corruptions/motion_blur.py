@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxmix.robustness.corruptions import quantize
 
+__all__ = ["angle", "each", "motion", "weights"]
+
 
 def weights(radius: int, sigma: float) -> np.ndarray:
     """`k[i] ~ exp(-i^2 / 2 sigma^2)` of sum 1, i = 0, ..., 2 radius, float32."""
@@ -31,18 +33,18 @@ def motion(
         kernel: k, of `weights`; may be traced.
     """
     size, height, width, channels = images.shape
-    number = kernel.shape[0]
+    taps = kernel.shape[0]
     angle = jnp.deg2rad(degrees.astype(jnp.float32))[:, None]
-    steps = np.arange(number, dtype=np.float32)[None]
+    steps = np.arange(taps, dtype=np.float32)[None]
     shifts = jnp.stack([jnp.ceil(steps * of(angle) - 0.5) for of in (jnp.sin, jnp.cos)], -1)
-    reach = number - 1
+    reach = taps - 1
     planes = images.transpose(0, 3, 1, 2).astype(jnp.float32)
     padded = jnp.pad(planes, ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="edge")
 
     def one(item: tuple[Array, Array]) -> Array:
         plane, shift = item
         total = jnp.zeros((channels, height, width), jnp.float32)
-        for i in range(number):
+        for i in range(taps):
             start = (np.int32(0), shift[i, 0] + reach, shift[i, 1] + reach)
             total += kernel[i] * jax.lax.dynamic_slice(plane, start, total.shape)
         return quantize.quantum(total).astype(jnp.uint8)

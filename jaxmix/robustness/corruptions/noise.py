@@ -12,6 +12,19 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxmix.robustness.corruptions import threefry
 
+__all__ = [
+    "Poisson",
+    "alias_table",
+    "columns_of",
+    "flips",
+    "gaussian",
+    "impulse",
+    "poisson",
+    "shot",
+    "speckle",
+    "terms_of",
+]
+
 Images = Float[Array, "b h w c"]
 
 

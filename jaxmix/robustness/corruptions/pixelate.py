@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
+__all__ = ["pixelate"]
+
 # Pillow's weights are multiples of 2^-22.
 _BITS = 22
 

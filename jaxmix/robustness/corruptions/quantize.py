@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
+__all__ = ["quantum", "truncated"]
+
 # A level that is an integer in exact arithmetic must not become the one below by a rounding in float32.
 _ROUNDING = np.float32(2**-14)
 

@@ -29,6 +29,8 @@ from jaxmix.robustness.corruptions import (
 )
 from jaxmix.robustness.corruptions.severities import CONSTANTS
 
+__all__ = ["CORRUPTIONS", "Case", "Corruption", "Split"]
+
 
 class Case(NamedTuple):
     """One batch to corrupt: its key, the images as given, photographs of frost, and the constants."""

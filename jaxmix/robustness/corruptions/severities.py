@@ -6,6 +6,8 @@ Perturbations. ICLR 2019. CIFAR-C's constants are for images of 32 x 32, ImageNe
 
 from typing import Any
 
+__all__ = ["CONSTANTS", "EXTRA", "LIKE", "MAIN", "SIDE", "constant"]
+
 MAIN = (
     "gaussian_noise",
     "shot_noise",

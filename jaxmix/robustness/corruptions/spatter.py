@@ -12,6 +12,8 @@ from jaxmix.pixels import separable_blur
 from jaxmix.pixels.separable_blur import Weights
 from jaxmix.robustness.corruptions import filters
 
+__all__ = ["Liquid", "liquid", "mud", "water_like"]
+
 Images = Float[Array, "b h w 3"]
 
 _MUD = np.array([63, 42, 20], np.float32).reshape(1, 1, 1, 3) / 255

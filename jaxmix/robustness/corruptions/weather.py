@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 from jaxmix.numerics import barrier, materialize
 from jaxmix.robustness.corruptions import blurs, motion_blur, quantize
 
+__all__ = ["Snow", "amplitudes", "cloud_side", "fog", "plasma", "snow"]
+
 Images = Float[Array, "b h w 3"]
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)

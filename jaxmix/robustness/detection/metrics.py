@@ -1,13 +1,15 @@
-"""Does a network notice pictures of no class that it knows? Scores of pictures inside the distribution, and outside.
+"""Metrics of out-of-distribution detection, from scores of images inside and outside the distribution.
 
-A score is higher the more a picture looks like one of the classes: the softmax's highest probability (`top_label` of
-`calibration`), or minus an energy. Pictures inside are the positive class, except where it says otherwise.
+A score is higher inside: the highest probability of the softmax (`top_label` of `calibration`), or minus an energy.
+Images inside are the positive class unless stated otherwise.
 """
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
+
+__all__ = ["accuracy", "aupr_inside", "aupr_outside", "auroc", "fpr_at_recall", "threshold_at_tpr", "tnr_at_tpr"]
 
 
 def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -16,11 +18,11 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
         P(inside score > outside score) + P(equal) / 2
 
     Args:
-        inside: scores [n] of pictures of the known classes.
-        outside: scores [m] of other pictures.
+        inside: scores [n] of images of the known classes.
+        outside: scores [m] of out-of-distribution images.
 
     Returns:
-        0 to 1; 0.5 for scores that tell nothing, the same for every rising function of the scores.
+        0 to 1; 0.5 for uninformative scores; invariant under increasing functions of the scores.
 
     Raises:
         ValueError: no scores inside or outside, scores that aren't [n] or aren't finite.
@@ -38,16 +40,16 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
 
 
 def aupr_inside(inside: ArrayLike, outside: ArrayLike) -> float:
-    """Area under the precision-recall curve as average precision, pictures inside being the positive class.
+    """Area under the precision-recall curve as average precision, images inside being the positive class.
 
         sum over thresholds of (recall - recall at the threshold above) * precision
 
-    It depends on how many pictures there are inside and outside: only compare it for the same numbers.
+    It depends on the ratio of n and m: only compare it for the same n and m.
 
     Args, Raises, Reference: as `auroc`.
 
     Returns:
-        Above 0, at most 1, the higher the better; n / (n + m) for scores that tell nothing.
+        Above 0, at most 1, the higher the better; n / (n + m) for uninformative scores.
 
     >>> round(aupr_inside([0.9, 0.4], [0.6, 0.1]), 6)
     0.833333
@@ -59,7 +61,7 @@ def aupr_inside(inside: ArrayLike, outside: ArrayLike) -> float:
 
 
 def aupr_outside(inside: ArrayLike, outside: ArrayLike) -> float:
-    """`aupr_inside` with pictures outside as the positive class, and minus the score: that of outlier exposure.
+    """`aupr_inside` with images outside as the positive class, and minus the score: that of outlier exposure.
 
     Args, Raises: as `auroc`.
 
@@ -73,7 +75,7 @@ def aupr_outside(inside: ArrayLike, outside: ArrayLike) -> float:
 
 
 def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
-    """The highest threshold t that lets in this share of the pictures inside: `P(inside >= t) >= tpr`.
+    """The highest threshold t that accepts this share of the images inside: `P(inside >= t) >= tpr`.
 
     Args:
         inside: scores [n].
@@ -93,15 +95,15 @@ def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
 
 
 def tnr_at_tpr(inside: ArrayLike, outside: ArrayLike, *, tpr: float = 0.95) -> float:
-    """Share of the pictures outside that is turned away where `tpr` of those inside are let in.
+    """Share of the images outside that is rejected where `tpr` of those inside are accepted.
 
         P(outside < t),   t = the highest threshold with P(inside >= t) >= tpr
 
-    1 minus it is the FPR at that TPR, with pictures inside as the positive class; `fpr_at_recall` is another number.
+    1 minus it is the FPR at that TPR, with images inside as the positive class; `fpr_at_recall` is another metric.
 
     Args:
-        inside: scores [n] of pictures of the known classes.
-        outside: scores [m] of other pictures.
+        inside: scores [n] of images of the known classes.
+        outside: scores [m] of out-of-distribution images.
         tpr: true positive rate, above 0, at most 1.
 
     Returns:
@@ -121,7 +123,7 @@ def tnr_at_tpr(inside: ArrayLike, outside: ArrayLike, *, tpr: float = 0.95) -> f
 
 
 def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
-    """Detection accuracy: the best share that one threshold tells apart, were half of the pictures outside.
+    """Detection accuracy: the best of one threshold, with inside and outside weighted equally.
 
         max over t of P(inside >= t) / 2 + P(outside < t) / 2
 
@@ -139,16 +141,16 @@ def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
 
 
 def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95) -> float:
-    """FPR95 of outlier exposure: share of the pictures inside that is turned away where 95 % of those outside are.
+    """FPR95 of outlier exposure: share of the images inside that is rejected where 95 % of those outside are.
 
-    Pictures outside are the positive class, and minus the score is theirs. As in the authors' code that threshold is
-    taken whose recall is nearest to `recall` (the higher of two as near), so it may be a little below; of thresholds
-    with the same recall the one that turns away the most pictures inside, but at a recall of 1 the fewest.
+    Images outside are the positive class, with minus the score. As in the authors' code that threshold is
+    taken whose recall is nearest to `recall` (the higher of two equally near), so it may be a little below; of thresholds
+    with the same recall the one that rejects the most images inside, but at a recall of 1 the fewest.
 
     Args:
-        inside: scores [n] of pictures of the known classes.
-        outside: scores [m] of other pictures.
-        recall: share of the pictures outside that is found, above 0, at most 1.
+        inside: scores [n] of images of the known classes.
+        outside: scores [m] of out-of-distribution images.
+        recall: share of the images outside that is detected, above 0, at most 1.
 
     Returns:
         0 to 1, the lower the better.
@@ -175,7 +177,7 @@ def _scores(inside: ArrayLike, outside: ArrayLike) -> tuple[np.ndarray, np.ndarr
 
 
 def _counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many of each are at or above a threshold, for each score that occurs, the highest first."""
+    """Number of each at or above a threshold, for each distinct score, the highest first."""
     thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
     hits, misses = (x.size - np.searchsorted(np.sort(x), thresholds, side="left") for x in (positive, negative))
     return hits, misses

@@ -1,4 +1,4 @@
-"""The figures of ODIN's script (Liang et al., 2018), on a grid of thresholds: to compare with published tables only."""
+"""Metrics of ODIN's script (Liang et al., 2018), on a grid of thresholds, for comparison with published tables."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,11 @@ from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
 
+__all__ = ["Odin", "odin"]
+
 
 class Odin(NamedTuple):
-    """fpr95: the FPR at a TPR of 95 %; error: the lowest detection error; auroc: its equal scores count nothing."""
+    """fpr95: the FPR at a TPR of 95 %; error: the lowest detection error; auroc: equal scores count 0."""
 
     fpr95: float
     error: float
@@ -17,18 +19,18 @@ class Odin(NamedTuple):
 
 
 def odin(inside: ArrayLike, outside: ArrayLike, *, low: float = 0.1, high: float = 1.0) -> Odin:
-    """The figures that ODIN's script prints, at 100,000 thresholds from `low` to `high`.
+    """Compute the metrics that ODIN's script prints, at 100,000 thresholds from `low` to `high`.
 
         TPR(t) = P(inside >= t),   FPR(t) = P(outside > t)
         fpr95 = mean FPR where 0.9495 <= TPR <= 0.9505,   error = min of (1 - TPR + FPR) / 2,   auroc = sum of TPR dFPR
 
-    `detection` has the exact definitions, which need no grid and know of equal scores.
+    `detection` has the exact definitions, without a grid and with equal scores.
 
     Args:
-        inside: scores [n] of pictures of the known classes, highest softmax probabilities.
-        outside: scores [m] of other pictures.
+        inside: scores [n] of images of the known classes, highest softmax probabilities.
+        outside: scores [m] of out-of-distribution images.
         low: lowest threshold, 1 / k for k classes.
-        high: where the thresholds end.
+        high: end of the thresholds.
 
     Returns:
         An `Odin`; fpr95 is NaN where no threshold has such a TPR, as with few samples.

@@ -1,4 +1,4 @@
-"""Synthetic out-of-distribution images, to be told from those of a test set.
+"""Synthetic out-of-distribution images, to be distinguished from those of a test set.
 
 `uniform` and `gaussian` are pixels in 0..1, normalized like the test set before they reach the network. The others are
 from outlier exposure, whose authors pass them to the network as they are, from -1 to 1, in place of normalized images:
@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments
 from jaxmix.pixels import separable_blur
+
+__all__ = ["blobs", "blurred", "gaussian", "normalized_gaussian", "rademacher", "uniform"]
 
 
 def uniform(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:

@@ -1,18 +1,22 @@
-"""Boxes of the connected regions of a mask, on the host: those that OpenCV's contours give, to the pixel.
+"""Bounding boxes of the connected components of a mask, on the host, equal to those of OpenCV's contours.
 
-A region is made of pixels that touch by a side or a corner. A hole in it is made of other pixels that touch by a side,
-and has a contour of its own. A box is (x0, y0, x1, y1): the first column and row, and the column and row one beyond the
-last, but at most the last of the picture.
+A region consists of pixels that touch by a side or a corner. A hole in it consists of other pixels that touch by a
+side, and has a contour of its own. A box is (x0, y0, x1, y1): the first column and row, and the column and row one beyond the
+last, but at most the last of the image.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+
+__all__ = ["every", "largest"]
 
 _TOUCHING = np.ones((3, 3), bool)
 _SIDES = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
 def every(mask: np.ndarray) -> np.ndarray:
-    """Boxes of all regions of a mask, and of all holes with the pixels that bound them: MaxBoxAccV2's choice.
+    """Boxes of all regions of a mask, and of all holes with their boundary pixels: the choice of MaxBoxAccV2.
 
     Args:
         mask: bool [h w], on the host.
@@ -31,10 +35,10 @@ def every(mask: np.ndarray) -> np.ndarray:
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
-    """The box of the region whose contour encloses most, its holes included: MaxBoxAcc's choice, and that of CAM.
+    """Box of the region whose contour encloses the largest area, holes included: the choice of MaxBoxAcc and of CAM.
 
-    The contour runs through the centers of the outermost pixels, so that a region one pixel thin encloses nothing. Of
-    equals the last one is taken, in the order of their first pixels, row by row.
+    The contour runs through the centers of the outermost pixels, so that a region one pixel thin has area 0. Of equals
+    the last one is taken, in the order of their first pixels, row by row.
 
     Args:
         mask: bool [h w], on the host.
@@ -51,35 +55,35 @@ def largest(mask: np.ndarray) -> np.ndarray:
     return _boxes(mask, _largest)
 
 
-def _boxes(mask, find):
+def _boxes(mask: np.ndarray, find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:
         raise ValueError(f"mask has shape {mask.shape} and dtype {mask.dtype}; wanted bool [h w]: call map > threshold")
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if rows.size == 0:
         return np.zeros((1, 4), int)
-    # Nothing is cut off by looking only where the mask is, and regions high up in a map are small.
+    # Cropping to the mask changes nothing, and regions above a high threshold are small.
     top, left = rows[0], columns[0]
     found = find(mask[top : rows[-1] + 1, left : columns[-1] + 1]) + np.array([left, top, left, top])
     height, width = mask.shape
     return np.minimum(found + np.array([0, 0, 1, 1]), np.array([width, height, width, height]) - 1)
 
 
-def _every(mask):
+def _every(mask: np.ndarray) -> np.ndarray:
     height, width = mask.shape
-    outside, _ = _labelled(~mask, _SIDES)
+    outside, _ = _labeled(~mask, _SIDES)
     others = _extents(outside)
     inner = (others[:, :2] > 0).all(1) & (others[:, 2] < width - 1) & (others[:, 3] < height - 1)
-    regions, _ = _labelled(mask, _TOUCHING)
+    regions, _ = _labeled(mask, _TOUCHING)
     return np.concatenate([_extents(regions), others[inner] + np.array([-1, -1, 1, 1])])
 
 
-def _largest(mask):
-    regions, count = _labelled(mask, _TOUCHING)
+def _largest(mask: np.ndarray) -> np.ndarray:
+    regions, count = _labeled(mask, _TOUCHING)
     if count == 1:
         return _extents(regions)
-    outside, _ = _labelled(np.pad(~mask, 1, constant_values=True), _SIDES)
-    regions, count = _labelled(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
+    outside, _ = _labeled(np.pad(~mask, 1, constant_values=True), _SIDES)
+    regions, count = _labeled(outside[1:-1, 1:-1] != outside[0, 0], _TOUCHING)
     # The contour encloses a unit square between four centers, and half of one between three.
     corners = np.stack([regions[:-1, :-1], regions[:-1, 1:], regions[1:, :-1], regions[1:, 1:]]).reshape(4, -1)
     enclosed = np.array([0, 0, 0, 0.5, 1])[(corners > 0).sum(0)]
@@ -88,16 +92,16 @@ def _largest(mask):
     return _extents(regions)[last : last + 1]
 
 
-def _extents(regions):
-    """First and last column and row of each of the numbered regions, as [r 4]."""
+def _extents(regions: np.ndarray) -> np.ndarray:
+    """First and last column and row of each labeled region, as [r 4]."""
     found = _slices(regions)
     corners = [(across.start, down.start, across.stop - 1, down.stop - 1) for down, across in found]
     return np.array(corners, int).reshape(-1, 4)
 
 
-def _labelled(mask: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarray, int]:
-    """The number of each pixel's region, 0 outside, and how many there are."""
-    from scipy import ndimage  # here, since it takes a third of a second and most never need it
+def _labeled(mask: np.ndarray, neighbors: np.ndarray) -> tuple[np.ndarray, int]:
+    """Label of each pixel's region, 0 outside, and the number of regions."""
+    from scipy import ndimage  # here, since it takes a third of a second and is rarely needed
 
     return ndimage.label(mask, neighbors)
 

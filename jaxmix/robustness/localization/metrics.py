@@ -1,6 +1,6 @@
-"""Does a network look where the object is? Boxes and pixels of its score maps, against those that people marked.
+"""Localization metrics: boxes and pixels of score maps against annotated ones.
 
-Score maps are made on the device (`score_maps` of `jaxmix.saliency.cam`); regions and boxes are found on the host.
+Score maps are computed on the device (`score_maps` of `jaxmix.saliency.cam`), regions and boxes on the host.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,16 +10,26 @@ from jax.typing import ArrayLike
 
 from jaxmix import arguments
 from jaxmix.robustness.localization import heatmaps
-from jaxmix.robustness.localization.boxes import listed, overlap
+from jaxmix.robustness.localization.boxes import overlap, validated
 from jaxmix.robustness.localization.connected_components import every, largest
 from jaxmix.robustness.localization.heatmaps import levels
+
+__all__ = [
+    "Boxes",
+    "Regions",
+    "best_overlap",
+    "max_box_accuracy",
+    "pixel_average_precision",
+    "region_boxes",
+    "top_1_accuracy",
+]
 
 Boxes = ArrayLike | Sequence[ArrayLike]
 Regions = Callable[[np.ndarray], np.ndarray]
 
 
 def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions = largest) -> list[np.ndarray]:
-    """Boxes of what lies above a threshold in each map, on the host: what a picture of a localization shows.
+    """Boxes of the regions above a threshold in each map, on the host.
 
         mask = q > floor(threshold * max q),   q = levels(maps)
 
@@ -29,7 +39,7 @@ def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions =
         regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
 
     Returns:
-        For each map Int [r 4], (x0, y0, x1, y1); (0, 0, 0, 0) where a map is constant or holds a number that isn't
+        For each map Int [r 4], (x0, y0, x1, y1); (0, 0, 0, 0) where a map is constant or holds a value that isn't
         finite.
 
     Raises:
@@ -44,16 +54,16 @@ def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions =
 
 
 def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions: Regions = every) -> np.ndarray:
-    """The best intersection over union of any region's box with any box of the picture, at every threshold.
+    """The best intersection over union of any region's box with any box of the image, at every threshold.
 
         out[n, t] = max over regions r of maps[n] above t, boxes k of overlap(r, boxes[n][k]),   t = 0, step, 2 step ..
 
-    A map has at most 256 levels, so regions are looked for at most 255 times however small the step: about 0.1 s on
+    A map has at most 256 levels, so regions are found at most 255 times however small the step: about 0.1 s on
     the host for a map of 224 x 224, 0.03 s for one of 64 x 64.
 
     Args:
-        maps: [n h w], floating of any range, or uint8 levels, of the size of the pictures.
-        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps,
+        maps: [n h w], floating of any range, or uint8 levels, of the size of the images.
+        boxes: Int [n 4], or for several boxes in an image a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps,
             x1 at most w and y1 at most h.
         step: between thresholds, above 0 and at most 1.
         regions: from a mask [h w] to boxes [r 4]: `every` or `largest`.
@@ -62,7 +72,7 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
         float64 [n t], in 0..1, on the host.
 
     Raises:
-        ValueError: maps that aren't floating or uint8 [n h w]; boxes that aren't whole numbers, one or more for every
+        ValueError: maps that aren't floating or uint8 [n h w]; boxes that aren't integers, one or more for every
             map, that have their corners in the wrong order or lie outside; a step out of range.
 
     >>> maps = np.zeros((1, 8, 8), np.float32)
@@ -72,7 +82,7 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
     """
     thresholds = np.arange(0, 1, _share("step", step))
     found = np.asarray(levels(maps))
-    truths = listed(boxes, *found.shape)
+    truths = validated(boxes, *found.shape)
     return np.stack([_best(one, truth, thresholds, regions) for one, truth in zip(found, truths, strict=True)])
 
 
@@ -84,16 +94,16 @@ def max_box_accuracy(
     step: float = 0.001,
     regions: Regions = every,
 ) -> np.ndarray:
-    """The share of pictures whose object is found, at the threshold that is best for the whole set.
+    """Share of the images whose object is found, at the threshold that is best for the whole set.
 
         out[d] = max over t of mean over n of [best_overlap[n, t] >= iou[d]]
 
-    MaxBoxAccV2 is the mean of what comes back. MaxBoxAcc, its first form, is `iou=(0.5,), regions=largest`.
+    MaxBoxAccV2 is the mean of the result. MaxBoxAcc, its first form, is `iou=(0.5,), regions=largest`.
 
     Args:
         maps: score maps for the true labels, [n h w]: floating of any range, or uint8 levels, of the size of the
-            pictures. `score_maps(cam(features, kernel, labels), 224, 224)` makes them as the authors do.
-        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps. See
+            images. `score_maps(cam(features, kernel, labels), 224, 224)` computes them as the authors do.
+        boxes: Int [n 4], or for several boxes in an image a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps. See
             `resize_boxes`.
         iou: overlaps from which on an object counts as found, each above 0 and at most 1.
         step: between thresholds, above 0 and at most 1.
@@ -103,7 +113,7 @@ def max_box_accuracy(
         float64 [d], the accuracy for each of `iou`, in 0..1, on the host.
 
     Raises:
-        ValueError: as `best_overlap`; `iou` that isn't a sequence of numbers above 0, at most 1.
+        ValueError: as `best_overlap`; `iou` that isn't a sequence of values above 0, at most 1.
 
     Differs from the authors' code: none.
 
@@ -129,17 +139,17 @@ def top_1_accuracy(
     iou: float = 0.5,
     regions: Regions = largest,
 ) -> float:
-    """Top-1 Loc: the share of pictures that get the right class and whose object is found, at one fixed threshold.
+    """Top-1 Loc: share of the images with the right class and a found object, at one fixed threshold.
 
         out = mean over n of correct[n] [max over r, k of overlap(region r of maps[n], boxes[n][k]) >= iou]
 
     With `correct` all true it is GT-known Loc, with `correct` that of the five best classes Top-5 Loc.
 
     Args:
-        maps: score maps [n h w], floating of any range, or uint8 levels, of the size of the pictures.
-        boxes: Int [n 4], or for several boxes in a picture a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps.
+        maps: score maps [n h w], floating of any range, or uint8 levels, of the size of the images.
+        boxes: Int [n 4], or for several boxes in an image a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps.
         correct: bool [n], whether the predicted class is right.
-        threshold: share of a map's highest level, in 0..1. It decides the result: state it.
+        threshold: share of a map's highest level, in 0..1. It affects the result: state it.
         iou: overlap from which on an object counts as found, above 0 and at most 1.
         regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
 
@@ -166,7 +176,7 @@ def top_1_accuracy(
             f"correct has shape {right.shape} and dtype {right.dtype}; wanted bool [{len(found)}], one for each map: "
             "call logits.argmax(-1) == labels"
         )
-    truths = listed(boxes, *np.shape(maps))
+    truths = validated(boxes, *np.shape(maps))
     hits = [overlap(one, truth).max() >= least for one, truth in zip(found, truths, strict=True)]
     return float((right & np.array(hits)).mean())
 
@@ -176,18 +186,18 @@ def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 
 
         out = sum over t of precision[t] (recall[t] - recall[t before]),   t = 1, .., 2 step, step, 0
 
-    A pixel counts as found at t where its score is t or more; neither pictures nor objects are weighted.
+    A pixel counts as found at t where its score is t or more; neither images nor objects are weighted.
 
     Args:
-        maps: scores [n h w] in 0..1, floating, of the size of the masks: `score_maps` makes them.
-        masks: whole numbers [n h w]: 1 the object, 0 the background, 255 left out.
+        maps: scores [n h w] in 0..1, floating, of the size of the masks: of `score_maps`.
+        masks: integers [n h w]: 1 the object, 0 the background, 255 left out.
         step: between thresholds, above 0 and at most 1.
 
     Returns:
         The area, in 0..1, on the host.
 
     Raises:
-        ValueError: maps that aren't floating [n h w] within 0..1; masks of another shape, with other numbers, or
+        ValueError: maps that aren't floating [n h w] within 0..1; masks of another shape, with other values, or
             without a pixel of an object; a step out of range.
 
     Differs from the authors' code: none.
@@ -207,29 +217,30 @@ def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 
             "call score_maps(maps, height, width) first"
         )
     if truth.shape != scores.shape or truth.dtype.kind not in "biu":
-        raise ValueError(f"masks have shape {truth.shape} and dtype {truth.dtype}; wanted whole numbers {scores.shape}")
+        raise ValueError(f"masks have shape {truth.shape} and dtype {truth.dtype}; wanted integers {scores.shape}")
     if not np.isin(truth, (0, 1, 255)).all() or not (truth == 1).any():
-        raise ValueError("masks have other numbers than 0, 1 and 255, or nowhere 1: 1 is the object, 255 is left out")
-    # How many pixels lie between a threshold and the next, then how many above it, from the highest threshold down.
+        raise ValueError("masks have other values than 0, 1 and 255, or nowhere 1: 1 is the object, 255 is left out")
+    # The number of pixels between a threshold and the next, then above it, from the highest threshold down.
     place = np.searchsorted(thresholds, scores.astype(np.float64), "right") - 1
     hits, false = (np.bincount(place[truth == kind], minlength=len(thresholds))[::-1].cumsum() for kind in (1, 0))
     precision = hits / np.maximum(hits + false, 1)
     return float((precision * np.diff(hits, prepend=0)).sum() / hits[-1])
 
 
-def _best(one, truth, thresholds, regions):
+def _best(one: np.ndarray, truth: np.ndarray, thresholds: np.ndarray, regions: Regions) -> np.ndarray:
+    """Row of `best_overlap` for one map of levels."""
     cuts, which = np.unique((thresholds * one.max()).astype(int), return_inverse=True)
     found = [regions(one > cut) for cut in cuts]
     starts = np.cumsum([0, *(len(boxes) for boxes in found[:-1])])
     return np.maximum.reduceat(overlap(np.concatenate(found), truth).max(1), starts)[which]
 
 
-def _share(name, value, *, zero=False):
+def _share(name: str, value: float, *, zero: bool = False) -> float:
     arguments.number(name, value, high=1.0)
     if value == 0 and not zero:
-        raise ValueError(f"{name} is 0; wanted a number above 0, at most 1")
-    return float(value)  # itself: in float32 it would be another number
+        raise ValueError(f"{name} is 0; wanted a value above 0, at most 1")
+    return float(value)  # not from float32, which would round it
 
 
-def _overlaps(iou):
+def _overlaps(iou: Sequence[float]) -> list[float]:
     return [_share(f"iou[{place}]", least) for place, least in enumerate(arguments.some("iou", iou))]
