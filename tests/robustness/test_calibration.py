@@ -216,10 +216,10 @@ def test_top_labels_of_float32_bfloat16_and_huge_logits():
 
 HALF = np.full(3, 0.5)
 BAD = {
-    r"confidence has shape \(0,\).*a sample at least": ([], []),
+    r"confidence has shape \(0,\).*n 1 or more": ([], []),
     r"confidence has shape \(3, 1\)": (HALF[:, None], HALF),
-    r"confidence has 1 of 3 numbers that are NaN": ([0.5, np.nan, 0.5], [0, 1, 1]),
-    r"confidence goes from 0.5 to 90; wanted numbers from 0 to 1": ([0.5, 90, 0.5], [0, 1, 1]),
+    r"confidence has 1 of 3 values that are NaN": ([0.5, np.nan, 0.5], [0, 1, 1]),
+    r"confidence goes from 0.5 to 90; wanted values from 0 to 1": ([0.5, 90, 0.5], [0, 1, 1]),
     r"there are 3 samples in confidence, but 2 in correct": (HALF, [0, 1]),
     r"correct has other values than 0 and 1": (HALF, [0, 1, 2]),
 }
@@ -241,7 +241,7 @@ def test_what_is_no_test_set_says_so(metric):
     for message, arguments in BAD.items():
         with pytest.raises(ValueError, match=message):
             metric(*arguments)
-    with pytest.raises(ValueError, match="confidence is traced; wanted known numbers.*outside jit"):
+    with pytest.raises(ValueError, match="confidence is traced; wanted concrete values.*outside jit"):
         jax.jit(metric)(HALF, HALF)
     assert np.isfinite(metric([0.5], [True])).all() if metric is not calibration.reliability else True
 
@@ -261,7 +261,7 @@ def test_wrong_rows_say_so(metric):
         metric(rows, [0.0, 1.0])
     with pytest.raises(ValueError, match=r"have shape \(2,\).*wanted floating \[n k\]"):
         metric(rows[0], [0, 1])
-    with pytest.raises(ValueError, match=r"1 of 4 numbers that are NaN or infinite"):
+    with pytest.raises(ValueError, match=r"1 of 4 values that are NaN or infinite"):
         metric([[0.5, 0.5], [0.0, np.inf]], [0, 1])
 
 
@@ -273,5 +273,5 @@ def test_other_mistakes_say_what_was_wanted():
     with pytest.raises(ValueError, match="bin_size is 0.5; wanted a Python int"):
         calibration.rms_error(HALF, [0, 1, 1], bin_size=0.5)
     for temperature in (0, -1, np.nan):
-        with pytest.raises(ValueError, match="temperature is .*; wanted a number above 0"):
+        with pytest.raises(ValueError, match="temperature is .*; wanted a value above 0"):
             calibration.top_label([[0.0, 1.0]], [0], temperature=temperature)

@@ -144,10 +144,10 @@ def test_what_are_no_scores_says_so(metric):
     fine = np.array([0.5, 0.6])
     for side, order in (("inside", lambda bad: (bad, fine)), ("outside", lambda bad: (fine, bad))):
         for message, bad in {
-            r"has shape \(0,\).*a sample at least": [],
+            r"has shape \(0,\).*n 1 or more": [],
             r"has shape \(2, 1\)": fine[:, None],
-            r"has 1 of 2 numbers that are NaN or infinite": [0.5, np.nan],
-            r"has 2 of 2 numbers that are NaN or infinite": [np.inf, -np.inf],
+            r"has 1 of 2 values that are NaN or infinite": [0.5, np.nan],
+            r"has 2 of 2 values that are NaN or infinite": [np.inf, -np.inf],
         }.items():
             with pytest.raises(ValueError, match=f"{side} {message}"):
                 metric(*order(bad))

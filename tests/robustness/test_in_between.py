@@ -1,4 +1,4 @@
-"""Pictures between two classes: what they are made of, which partner, which prediction counts."""
+"""In-between class images: their pixels, partners, and the predictions that count."""
 
 import jax
 import jax.numpy as jnp
@@ -10,49 +10,51 @@ from hypothesis import strategies as st
 import jaxmix
 from jaxmix.robustness import in_between
 
-mixup, cutmix = jax.jit(in_between.mixup), jax.jit(in_between.cutmix)
+mixup, cutmix, other_class = map(jax.jit, (in_between.mixup, in_between.cutmix, in_between.other_class))
 METHODS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = np.linspace(0, 1, 11)
 
 
-def pictures(shape=(3, 9, 12, 2), dtype=jnp.float32):
+def samples(shape=(3, 9, 12, 2), dtype=np.float32):
     x = np.random.default_rng(0).uniform(0.1, 1, shape)
-    return jnp.asarray(np.rint(x * 255) if dtype == jnp.uint8 else x).astype(dtype)
+    return (np.rint(x * 255) if dtype == jnp.uint8 else x).astype(dtype)
 
 
 def test_a_blend_is_of_the_given_share():
-    x = pictures()
+    x = samples()
     for share in SHARES:
-        images, mix = mixup(x, share)
-        np.testing.assert_allclose(images, (1 - share) * x + share * jnp.roll(x, -1, 0), atol=2e-7)
+        images, mix = mixup(x, np.float32(share))
+        np.testing.assert_allclose(images, (1 - share) * x + share * np.roll(x, -1, 0), atol=2e-7)
         np.testing.assert_allclose(mix.weight, np.tile([1 - share, share], (3, 1)), atol=1e-7)
 
 
 @pytest.mark.parametrize("shape", [(3, 9, 12, 2), (2, 32, 32, 1), (2, 7, 7, 3)], ids=str)
 def test_a_box_lies_in_the_middle_and_has_the_nearest_area_that_can(shape):
-    x, (height, width) = pictures(shape), shape[1:3]
+    x, (height, width) = samples(shape), shape[1:3]
     for share in SHARES:
-        images, mix = cutmix(x, share)
+        images, mix = cutmix(x, np.float32(share))
         mask = np.asarray(mix.mask[0, 1])
         np.testing.assert_array_equal(mask, mask[::-1, ::-1])
-        for drawn, side in zip((mask.max(1).sum(), mask.max(0).sum()), (height, width), strict=True):
+        for marked, side in zip((mask.max(1).sum(), mask.max(0).sum()), (height, width), strict=True):
             # Sides differ by 2 pixels, so none is off by more than 1; on odd sides no box but at 0 is below 1 pixel.
-            assert abs(drawn - side * np.sqrt(share)) <= 1 + 1e-5
+            assert abs(marked - side * np.sqrt(share)) <= 1 + 1e-5
         np.testing.assert_array_equal(mix.weight[:, 1], np.float32(mask.mean()))
-        np.testing.assert_array_equal(images, np.where(mask[:, :, None] > 0, jnp.roll(x, -1, 0), x))
+        np.testing.assert_array_equal(images, np.where(mask[:, :, None] > 0, np.roll(x, -1, 0), x))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_shares_0_and_1_are_the_picture_and_its_partner(method):
-    x, partner = pictures(), jnp.array([2, 0, 1])
-    np.testing.assert_array_equal(METHODS[method](x, 0, partner=partner)[0], x)
-    np.testing.assert_array_equal(METHODS[method](x, 1, partner=partner)[0], x[partner])
+def test_shares_0_and_1_are_the_image_and_its_partner(method):
+    x, partner, call = samples(), np.array([2, 0, 1], np.int32), jax.jit(METHODS[method])
+    np.testing.assert_array_equal(call(x, np.float32(0), partner=partner)[0], x)
+    np.testing.assert_array_equal(call(x, np.float32(1), partner=partner)[0], x[partner])
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.uint8], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(jnp.bfloat16, marks=pytest.mark.slow), jnp.uint8], ids=["bfloat16", "uint8"]
+)
 def test_dtype_is_kept_eager_is_jitted_and_it_lowers_for_every_platform(method, dtype):
-    x, call = pictures(dtype=dtype), METHODS[method]
+    x, call = samples(dtype=dtype), METHODS[method]
     images, mix = call(x, 0.3)
     assert images.dtype == dtype
     same, other = jax.jit(call)({"image": x}, 0.3)
@@ -70,33 +72,38 @@ def test_dtype_is_kept_eager_is_jitted_and_it_lowers_for_every_platform(method, 
 @given(st.lists(st.integers(0, 3), min_size=7, max_size=7).filter(lambda labels: len(set(labels)) > 1))
 def test_the_partner_is_the_next_of_another_class(labels):
     size = len(labels)
-    found = np.asarray(in_between.other_class(np.array(labels)))
+    found = np.asarray(other_class(np.array(labels, np.int32)))
     for i, partner in enumerate(found):
         ahead = next(d for d in range(1, size) if labels[(i + d) % size] != labels[i])
         assert partner == (i + ahead) % size
 
 
 def test_traced_labels_of_one_class_are_their_own_partners():
-    np.testing.assert_array_equal(jax.jit(in_between.other_class)(jnp.array([4, 4, 4])), [0, 1, 2])
-    np.testing.assert_array_equal(jax.jit(in_between.other_class)(jnp.array([4, 5, 4])), [1, 2, 1])
+    np.testing.assert_array_equal(other_class(np.array([4, 4, 4], np.int32)), [0, 1, 2])
+    np.testing.assert_array_equal(other_class(np.array([4, 5, 4], np.int32)), [1, 2, 1])
+    np.testing.assert_array_equal(in_between.other_class(np.array([4, 5, 4])), [1, 2, 1])
 
 
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.0, [1, 0, 0]), (0.01, [1, 1, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 0])]
 )
-def test_both_classes_in_the_picture_count_and_no_other(share, expected):
-    labels = jnp.array([0, 3, 0])  # each has class 0 and 3, but the last, whose partner is of its class
-    _, mix = mixup(pictures(), share, partner=jnp.array([1, 0, 0]))
-    logits = jax.nn.one_hot(jnp.array([0, 0, 2]), 4)
-    np.testing.assert_array_equal(in_between.hit(logits, labels, mix), expected)
-    np.testing.assert_array_equal(jax.jit(in_between.hit)(logits, labels, mix), expected)
+def test_both_classes_in_the_image_count_and_no_other(share, expected):
+    labels = np.array([0, 3, 0], np.int32)  # each has class 0 and 3, but the last, whose partner is of its class
+    partners, logits = np.array([1, 0, 0], np.int32), np.eye(4, dtype=np.float32)[[0, 0, 2]]
+    np.testing.assert_array_equal(hits(samples(), np.float32(share), partners, logits, labels), expected)
+
+
+@jax.jit
+def hits(x, share, partners, logits, labels):
+    _, mix = in_between.mixup(x, share, partner=partners)
+    return in_between.hit(logits, labels, mix)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_mistakes_say_what_was_wanted(method):
-    x, call = pictures(), METHODS[method]
+    x, call = samples(), METHODS[method]
     for share in (-0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match=r"share is .*; wanted a number from 0 to 1"):
+        with pytest.raises(ValueError, match=r"share is .*; wanted .* from 0 to 1"):
             call(x, share)
     with pytest.raises(ValueError, match=r"one sample, and mixing needs a partner"):
         call(x[:1], 0.5)

@@ -93,8 +93,7 @@ def pgd(
         level add up, but a change of less than a level is none.
 
     Raises:
-        ValueError: as `fgsm`; step out of range, steps or restarts below 1, another norm, restarts without
-            random_start.
+        ValueError: as `fgsm`; step out of range, steps or restarts below 1, another norm, restarts at the image.
 
     Differs from the authors' code: it takes the last point; that is `keep_best=False`.
 
@@ -109,22 +108,7 @@ def pgd(
     if arguments.count("restarts", restarts) > 1 and not random_start:
         raise ValueError(f"restarts is {restarts} without random_start; wanted 1: they would all be the same")
     length, evaluations = model.distance("step", step), arguments.count("steps", steps) + 1
-
-    def run(best: _Best, plan: tuple[Array, Array, Array, Array]) -> tuple[_Best, None]:
-        key, at_image, length, evaluations = plan
-        start = jnp.where(at_image, model.clean, model.start(key)) if random_start else model.clean
-        return _ascent(loss, model, start, length, evaluations, best, keep_best)[1], None
-
-    # The first run is the step of length epsilon, in the same loop, so that the network is compiled only once.
-    first = int(keep_best)
-    plans = (
-        jax.random.split(key, first + restarts),
-        jnp.arange(first + restarts) < first,
-        jnp.stack([model.epsilon] * first + [length] * restarts),
-        jnp.array([2] * first + [evaluations] * restarts, jnp.int32),
-    )
-    best, _ = jax.lax.scan(run, _start_of(model), plans)
-    return model.images(best[0])
+    return _restarted(key, loss, model, length, evaluations, restarts, random_start, keep_best)
 
 
 def ascend(
@@ -160,7 +144,7 @@ def ascend(
         raise ValueError(f"start has shape {jnp.shape(start)}; wanted that of the images, {model.clean.shape}")
     first = model.inside(jnp.asarray(start).astype(model.clean.dtype))
     length = model.distance("step", step)
-    last, _ = _ascent(loss, model, first, length, arguments.count("steps", steps), _start_of(model), False)
+    last, _ = _ascent(loss, model, first, length, arguments.count("steps", steps), _unattacked(model), False)
     return model.images(last)
 
 
@@ -168,7 +152,36 @@ def ascend(
 _Best = tuple[Float[Array, "b h w c"], Float[Array, "b"]]
 
 
-def _start_of(model: ThreatModel) -> _Best:
+def _restarted(
+    key: Array,
+    loss: Loss,
+    model: ThreatModel,
+    length: Array,
+    evaluations: int,
+    restarts: int,
+    random_start: bool,
+    keep_best: bool,
+) -> Array:
+    """The best of FGSM's step, with keep_best, and of the ascents from all starts."""
+
+    def run(best: _Best, plan: tuple[Array, Array, Array, Array]) -> tuple[_Best, None]:
+        key, at_image, length, evaluations = plan
+        start = jnp.where(at_image, model.clean, model.start(key)) if random_start else model.clean
+        return _ascent(loss, model, start, length, evaluations, best, keep_best)[1], None
+
+    # The first run is the step of length epsilon, in the same loop, so that the network is compiled only once.
+    first = int(keep_best)
+    plans = (
+        jax.random.split(key, first + restarts),
+        jnp.arange(first + restarts) < first,
+        jnp.stack([model.epsilon] * first + [length] * restarts),
+        jnp.array([2] * first + [evaluations] * restarts, jnp.int32),
+    )
+    best, _ = jax.lax.scan(run, _unattacked(model), plans)
+    return model.images(best[0])
+
+
+def _unattacked(model: ThreatModel) -> _Best:
     """The images with a loss below every other."""
     return model.clean, jnp.full_like(model.clean[:, 0, 0, 0], -jnp.inf, jnp.float32)
 

@@ -55,7 +55,7 @@ def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     Raises:
         ValueError: as `only_background_black`.
 
-    Differs from the authors' code: it was not released. The origin of the tiles and the choice among equal strips are ours.
+    Differs from the authors' code: it was not released. Origin of the tiles and choice among equal strips are ours.
 
     Reference: Xiao et al., Noise or Signal, ICLR 2021.
 

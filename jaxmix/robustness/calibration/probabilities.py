@@ -9,7 +9,7 @@ __all__ = ["brier", "negative_log_likelihood", "softmax", "temperature", "top_la
 
 
 def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the confidence in the predicted class and whether it is right, for the metrics of `calibration` and `detection`.
+    """Compute the confidence in the predicted class and whether it is right, for calibration and detection metrics.
 
         confidence = max over k of softmax(logits / temperature),   correct = [argmax of logits = label]
 

@@ -2,16 +2,14 @@
 
 import functools
 import math
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxmix.numerics import barrier
 
-__all__ = ["Lines", "disk", "lines", "middle", "zoom", "zoomed", "zooms"]
+__all__ = ["disk", "middle", "zoom", "zoomed"]
 
 Images = Float[Array, "b h w c"]
 
@@ -33,60 +31,33 @@ def disk(radius: float, rim: float) -> np.ndarray:
     return kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1]
 
 
-class Lines(NamedTuple):
-    """Rows or columns of a zoomed image: the first of the two that are read, the second, and the second's share."""
+def zoom(x: Images, stop: float, step: float) -> Images:
+    """The mean of the image and its n zooms, by each value of `np.arange(1, stop, step)`: of n + 1 images."""
+    factors = np.arange(1, stop, step)
+    total = x
+    for factor in factors:
+        total = barrier(total + zoomed(x, float(factor)))
+    return total / np.float32(len(factors) + 1)
 
-    first: Int[Array, "... n"] | np.ndarray
-    second: Int[Array, "... n"] | np.ndarray
-    share: Float[Array, "... n"] | np.ndarray
 
+def zoomed(x: Images, factor: float) -> Images:
+    """The middle of the image, zoomed to its size: bilinear between the centers of the outermost pixels.
 
-def lines(side: int, factor: float) -> Lines:
-    """What the rows of an image of that height become at a zoom by `factor`; columns likewise.
-
-    ceil(h / factor) rows become round(ceil(h / factor) factor), of which the middle h are kept.
+    ceil(h / factor) rows become round(ceil(h / factor) factor), of which the middle h are kept; columns likewise.
     """
-    start, kept = middle(side, factor)
-    made = round(kept * factor)
-    place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
-    first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int32)
-    second = np.minimum(first + 1, kept - 1)
-    return Lines(start + first, start + second, (place - first).astype(np.float32))
+    for axis, side in zip((1, 2), x.shape[1:3], strict=True):
+        start, kept = middle(side, factor)
+        made = round(kept * factor)
+        place = (np.arange(side) + (made - side) // 2) * ((kept - 1) / max(made - 1, 1))
+        first = np.clip(np.floor(place), 0, max(kept - 2, 0)).astype(np.int32)
+        second = np.minimum(first + 1, kept - 1)
+        share = (place - first).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(4)])
+        near, far = (jnp.take(x, start + row, axis, mode="clip") for row in (first, second))
+        x = barrier(near * (1 - share) + far * share)
+    return x
 
 
 def middle(side: int, factor: float) -> tuple[int, int]:
     """The first row or column that a zoom reads, and the number of them."""
     kept = math.ceil(side / factor)
     return (side - kept) // 2, kept
-
-
-def zoomed(x: Images, rows: Lines, columns: Lines) -> Images:
-    """The middle of the image, zoomed to its size: bilinear between the centers of the outermost pixels."""
-    for axis, (first, second, share) in ((1, rows), (2, columns)):
-        share = jnp.asarray(share).reshape([-1 if a == axis else 1 for a in range(4)])
-        near, far = (x.at[(slice(None),) * axis + (place,)].get(mode="promise_in_bounds") for place in (first, second))
-        x = barrier(near * (1 - share) + far * share)
-    return x
-
-
-@functools.cache
-def zooms(stop: float, step: float, height: int, width: int, most: int) -> tuple[np.int32, Lines, Lines]:
-    """Number of factors `np.arange(1, stop, step)`, and rows and columns of each zoom, filled up to `most`."""
-    factors = [float(factor) for factor in np.arange(1, stop, step)]
-    padded = factors + [1.0] * (most - len(factors))
-    rows, columns = (
-        Lines(*map(np.stack, zip(*(lines(side, factor) for factor in padded), strict=True)))
-        for side in (height, width)
-    )  # fmt: skip
-    return np.int32(len(factors)), rows, columns
-
-
-def zoom(x: Images, number: Int[Array, ""] | np.int32, rows: Lines, columns: Lines) -> Images:
-    """The mean of the image and its zooms, of number + 1 images; `zooms` gives the arguments, all may be traced."""
-    rows, columns = jax.tree.map(jnp.asarray, (rows, columns))
-
-    def add(i: Array, total: Images) -> Images:
-        own = jax.tree.map(lambda of_all: of_all[i], (rows, columns))
-        return total + zoomed(x, *own)
-
-    return jax.lax.fori_loop(0, number, add, x) / (number + 1).astype(jnp.float32)

@@ -1,6 +1,5 @@
 """Registry: for each corruption its constants, static or traced, the samples it takes, and the function of both."""
 
-import functools
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -118,11 +117,6 @@ def _motion(case: Case) -> Array:
     return motion_blur.motion(case.levels, angle, case.traced)
 
 
-@functools.cache
-def _most_zooms() -> int:
-    return max(len(np.arange(1, *values)) for table in CONSTANTS.values() for values in table["zoom_blur"])
-
-
 def _snow_constants(values: Any, side: int, images: Array) -> Split:
     mean, deviation, zoom, threshold, radius, sigma, share = values
     flakes = weather.Snow(*map(np.float32, (mean, deviation, threshold, share)))
@@ -202,8 +196,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "glass_blur": Corruption(_glass, _glass_constants),
     "motion_blur": Corruption(_motion, lambda values, side, images: Split(motion_blur.weights(*values))),
     "zoom_blur": Corruption(
-        lambda case: blurs.zoom(case.x, *case.traced),
-        lambda values, side, images: Split(blurs.zooms(*values, *images.shape[1:3], _most_zooms())),
+        lambda case: blurs.zoom(case.x, *case.static), lambda values, side, images: Split(static=values)
     ),
     "snow": Corruption(_snow, _snow_constants),
     "frost": Corruption(_frost, _frost_constants),
@@ -212,7 +205,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "contrast": Corruption(lambda case: color_adjustments.contrast(case.x, *case.traced), _scalars),
     "elastic_transform": Corruption(_elastic, _elastic_constants),
     "pixelate": Corruption(
-        lambda case: pixelate.pixelate(case.levels, case.static), lambda values, side, images: Split((), values)
+        lambda case: pixelate.pixelate(case.levels, case.static), lambda values, side, images: Split(static=values)
     ),
     "jpeg_compression": Corruption(
         lambda case: jpeg.compressed(case.levels, case.traced), lambda values, side, images: Split(np.int32(values))

@@ -49,8 +49,7 @@ def snow(
         zoom: of the flakes, static.
     """
     mean, deviation, threshold, share = (jnp.asarray(value, jnp.float32) for value in flakes)
-    rows, columns = (blurs.lines(side, zoom) for side in x.shape[1:3])
-    field = blurs.zoomed((mean + deviation * normals)[..., None], rows, columns)
+    field = blurs.zoomed((mean + deviation * normals)[..., None], zoom)
     layer = quantize.truncated(jnp.where(field < threshold, 0, field))
     fallen = motion_blur.motion(layer, degrees, kernel).astype(jnp.float32) / 255
     # One value per pixel, computed once and not again for every channel.

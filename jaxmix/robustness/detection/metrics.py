@@ -143,9 +143,9 @@ def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
 def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95) -> float:
     """FPR95 of outlier exposure: share of the images inside that is rejected where 95 % of those outside are.
 
-    Images outside are the positive class, with minus the score. As in the authors' code that threshold is
-    taken whose recall is nearest to `recall` (the higher of two equally near), so it may be a little below; of thresholds
-    with the same recall the one that rejects the most images inside, but at a recall of 1 the fewest.
+    Images outside are the positive class, with minus the score. As in the authors' code the
+    threshold is that whose recall is nearest to `recall` (the higher of two equally near), so it may be a little below;
+    of thresholds with the same recall that which rejects the most images inside, but at a recall of 1 the fewest.
 
     Args:
         inside: scores [n] of images of the known classes.

@@ -1,8 +1,8 @@
 """Bounding boxes of the connected components of a mask, on the host, equal to those of OpenCV's contours.
 
 A region consists of pixels that touch by a side or a corner. A hole in it consists of other pixels that touch by a
-side, and has a contour of its own. A box is (x0, y0, x1, y1): the first column and row, and the column and row one beyond the
-last, but at most the last of the image.
+side, and has a contour of its own. A box is (x0, y0, x1, y1): the first column and row, and the column and row one
+beyond the last, but at most the last of the image.
 """
 
 from collections.abc import Callable
