@@ -1,4 +1,4 @@
-"""Localization: the authors' evaluator to the last count, slow loops, maps and boxes that say nothing."""
+"""Localization: the authors' evaluator to the last count, slow loops, uniform maps, error messages."""
 
 import pathlib
 import sys
@@ -38,7 +38,7 @@ def boxes_of(numbers):
 @pytest.mark.parametrize(
     ("kind", "regions"), [("single", localization.largest), ("multi", localization.every)], ids=["first", "second"]
 )
-def test_as_many_pictures_are_right_at_every_threshold_as_in_the_authors_evaluator(golden, kind, regions):
+def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_evaluator(golden, kind, regions):
     numbers = golden("robustness/wsol_box")
     maps = golden("robustness/wsol_scoremap_u8")["scoremap_u8"]
     found = localization.best_overlap(maps, boxes_of(numbers), regions=regions)
@@ -65,7 +65,7 @@ def test_from_features_to_max_box_accuracy_as_in_the_authors_evaluator(golden):
 
 
 def test_the_second_accuracy_counts_holes_and_the_first_does_not(golden):
-    # Picture 1 is a ring, and its object the hole.
+    # Image 1 is a ring, and its object the hole.
     numbers = golden("robustness/wsol_box")
     ring = golden("robustness/wsol_scoremap_u8")["scoremap_u8"][1:2]
     box = boxes_of(numbers)[1:2]
@@ -148,7 +148,7 @@ def test_resizing_is_cubic_convolution_pixel_by_pixel(old, new):
                 expected[y, x] += weight(abs(v - row)) * weight(abs(u - column)) * value
     expected = (expected - expected.min()) / (expected.max() - expected.min())
     made = localization.score_maps(source[None].astype(np.float32), *new)[0]
-    np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6)  # float32 sums of 16 numbers
+    np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6)  # float32 sums of 16 values
 
 
 def test_average_precision_of_pixels_agrees_with_counting_at_every_threshold():
@@ -169,7 +169,7 @@ def test_average_precision_of_pixels_agrees_with_counting_at_every_threshold():
 
 
 def test_a_map_that_is_its_box_is_found_and_its_overlap_is_one_row_and_one_column_short_of_1():
-    # The box ends one column and row beyond the region, 4 x 4 next to 3 x 3; at the picture's border it doesn't.
+    # The box ends one column and row beyond the region, 4 x 4 next to 3 x 3; at the image's border it doesn't.
     assert localization.best_overlap(blob(), [[3, 2, 5, 4]], step=0.5).tolist() == [[9 / 16] * 2]
     border = blob(box=(3, 2, 8, 7))
     assert localization.max_box_accuracy(border, [[3, 2, 8, 7]], iou=(1.0,), step=0.5).tolist() == [1]
@@ -207,19 +207,19 @@ def test_top_1_needs_the_class_and_the_box():
     assert [b.tolist() for b in localization.region_boxes(weak, threshold=0.6)] == [[[3, 2, 6, 5]]]
 
 
-# Maps that say nothing.
+# Uniform maps.
 
 
-@pytest.mark.parametrize("number", [0.0, -3.0, 0.1, np.nan, np.inf, -np.inf, 3e38])
-def test_a_constant_map_or_one_that_is_not_finite_finds_only_the_first_pixel(number):
-    maps = np.full((1, 5, 7), number, np.float32)
+@pytest.mark.parametrize("value", [0.0, -3.0, 0.1, np.nan, np.inf, -np.inf, 3e38])
+def test_a_constant_map_or_one_that_is_not_finite_finds_only_the_first_pixel(value):
+    maps = np.full((1, 5, 7), value, np.float32)
     # Of these sizes the weights of resizing don't sum to 1 to the bit.
     assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(levels(maps)).any()
     assert localization.region_boxes(maps)[0].tolist() == [[0, 0, 0, 0]]
     np.testing.assert_array_equal(localization.best_overlap(maps, [[0, 0, 1, 0]], step=0.25), 0.5)
     assert localization.max_box_accuracy(maps, [[1, 1, 3, 3]]).tolist() == [0, 0, 0]
     maps[0, :2] = [[1], [2]]
-    if not np.isfinite(number):
+    if not np.isfinite(value):
         assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(levels(maps)).any()
 
 
@@ -245,13 +245,13 @@ def test_making_maps_is_the_same_eager_and_jitted_and_lowers_for_cpu_cuda_and_tp
     assert exported.platforms == ("cpu", "cuda", "tpu") and "callback" not in exported.mlir_module()
 
 
-# What is wrong says so.
+# Mistakes.
 
 
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
-        (np.zeros((8, 9)), r"maps have shape \(8, 9\); wanted one map for each picture, \[n h w\]"),
+        (np.zeros((8, 9)), r"maps have shape \(8, 9\); wanted one map for each image, \[n h w\]"),
         (np.zeros((1, 8, 9, 1)), r"drop the last axis with maps\[..., 0\]"),
         (np.zeros((0, 8, 9)), r"maps have shape \(0, 8, 9\)"),
         (np.zeros((1, 8, 9), int), r"maps have dtype int64; wanted a floating dtype, or uint8 for levels"),
@@ -268,7 +268,7 @@ def test_maps_of_another_rank_or_dtype_say_what_was_wanted(maps, message):
 
 
 @pytest.mark.parametrize("regions", [localization.every, localization.largest])
-def test_a_mask_of_numbers_or_of_another_rank_says_so(regions):
+def test_a_mask_of_integers_or_of_another_rank_says_so(regions):
     for mask in (np.ones((3, 3), np.uint8), np.ones((1, 3, 3), bool)):
         with pytest.raises(ValueError, match=r"mask has shape .*wanted bool \[h w\]: call map > threshold"):
             regions(mask)
@@ -277,12 +277,12 @@ def test_a_mask_of_numbers_or_of_another_rank_says_so(regions):
 @pytest.mark.parametrize(
     ("boxes", "message"),
     [
-        ([[3, 2, 6, 5]] * 2, r"boxes are those of 2 pictures, but there are 1 maps; wanted boxes \[1 4\], or a list"),
+        ([[3, 2, 6, 5]] * 2, r"boxes are those of 2 images, but there are 1 maps; wanted boxes \[1 4\], or a list"),
         ([[6, 2, 3, 5]], r"boxes\[0\] holds \[6, 2, 3, 5\]; wanted x0 <= x1 and y0 <= y1"),
-        ([[3, 2, 10, 5]], r"boxes\[0\] holds \[3, 2, 10, 5\], outside its picture of width and height \[9, 8\]"),
-        ([[3, 2, 6, 9]], r"outside its picture.*call resize_boxes"),
-        ([[-1, 2, 6, 5]], r"outside its picture"),
-        ([[3.0, 2.0, 6.0, 5.0]], r"boxes\[0\] has dtype float; wanted whole pixels: call np.floor"),
+        ([[3, 2, 10, 5]], r"boxes\[0\] holds \[3, 2, 10, 5\], outside its image of width and height \[9, 8\]"),
+        ([[3, 2, 6, 9]], r"outside its image.*call resize_boxes"),
+        ([[-1, 2, 6, 5]], r"outside its image"),
+        ([[3.0, 2.0, 6.0, 5.0]], r"boxes\[0\] has dtype float; wanted integer pixels: call np.floor"),
         ([[3, 2, 6]], r"boxes\[0\] has shape \(1, 3\).*wanted one or more boxes \(x0, y0, x1, y1\)"),
         ([np.zeros((0, 4), int)], r"boxes\[0\] has shape \(0, 4\)"),
         ([[np.nan, 2, 6, 5]], r"wanted x0 <= x1"),
@@ -294,13 +294,13 @@ def test_boxes_that_do_not_fit_say_so(boxes, message):
             call(blob(), boxes)
 
 
-def test_numbers_out_of_range_say_so():
+def test_values_out_of_range_say_so():
     box = [[3, 2, 6, 5]]
     for iou, message in [
         (0.5, r"iou is 0.5; wanted a sequence"),
         ((), r"iou is \(\); wanted a sequence of one or more"),
-        ((0.5, 50), r"iou\[1\] is 50.* wanted a number from 0 to 1"),
-        ((0.0,), r"iou\[0\] is 0; wanted a number above 0, at most 1"),
+        ((0.5, 50), r"iou\[1\] is 50.* wanted .* from 0 to 1"),
+        ((0.0,), r"iou\[0\] is 0; wanted a value above 0, at most 1"),
         ((np.nan,), r"iou\[0\] is nan"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -321,9 +321,7 @@ def test_numbers_out_of_range_say_so():
         localization.resize_boxes(box, (0, 4), (8, 8))
     with pytest.raises(ValueError, match=r"sizes are 2 and 1 for 1 boxes"):
         localization.resize_boxes(box, [(8, 9), (8, 9)], (8, 8))
-    with pytest.raises(
-        ValueError, match=r"boxes holds \[3, 2, 6, 5\], outside its picture of width and height \[5, 4\]"
-    ):
+    with pytest.raises(ValueError, match=r"boxes holds \[3, 2, 6, 5\], outside its image of width and height \[5, 4\]"):
         localization.resize_boxes(box, (4, 5), (8, 8))
 
 
@@ -331,19 +329,19 @@ def test_average_precision_wants_scores_within_0_and_1_and_marks_of_three_kinds(
     for maps in (2 * blob(), blob() - 1, blob().astype(np.uint8), blob() * np.float32(np.nan)):
         with pytest.raises(ValueError, match=r"wanted scores in 0..1: call score_maps"):
             localization.pixel_average_precision(maps, np.ones((1, 8, 9), int))
-    with pytest.raises(ValueError, match=r"masks have shape \(8, 9\).*wanted whole numbers \(1, 8, 9\)"):
+    with pytest.raises(ValueError, match=r"masks have shape \(8, 9\).*wanted integers \(1, 8, 9\)"):
         localization.pixel_average_precision(blob(), np.ones((8, 9), int))
-    for number in (0, 2, 255):
-        with pytest.raises(ValueError, match=r"other numbers than 0, 1 and 255, or nowhere 1"):
-            localization.pixel_average_precision(blob(), np.full((1, 8, 9), number))
+    for value in (0, 2, 255):
+        with pytest.raises(ValueError, match=r"other values than 0, 1 and 255, or nowhere 1"):
+            localization.pixel_average_precision(blob(), np.full((1, 8, 9), value))
 
 
-# Boxes that people drew: Tiny-ImageNet.
+# Annotated boxes: Tiny-ImageNet.
 
 
 def test_maps_made_of_the_boxes_of_tiny_imagenet_find_every_object():
     if not (DATA / "load_data.py").exists():
-        pytest.skip(f"no pictures at {DATA}")
+        pytest.skip(f"no images at {DATA}")
     sys.path.insert(0, str(DATA))
     try:
         import load_data
@@ -354,11 +352,11 @@ def test_maps_made_of_the_boxes_of_tiny_imagenet_find_every_object():
     x0, y0, x1, y1 = (corner[:, None, None] for corner in boxes.T)
     maps = ((columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)).astype(np.float32)
     large = (boxes[:, 2:] - boxes[:, :2]).min(1) >= 6  # one more column and row then leave 7^2 / 8^2, above 0.7
-    whole = (maps == 1).all((1, 2))  # a constant map says nothing
+    whole = (maps == 1).all((1, 2))  # a constant map has no region
     assert large.mean() > 0.9 and whole.mean() < 0.2
     chosen = large & ~whole
     accuracy = localization.max_box_accuracy(maps[chosen], boxes[chosen], step=0.5)
     assert accuracy.tolist() == [1, 1, 1]
     assert localization.top_1_accuracy(maps[chosen], boxes[chosen], labels[chosen] >= 0) == 1
-    # The next picture's box is seldom this one's.
+    # The next image's box is seldom this one's.
     assert localization.max_box_accuracy(maps[chosen], np.roll(boxes[chosen], 1, 0), step=0.5).mean() < 0.6

@@ -48,11 +48,7 @@ def score_maps(maps: ArrayLike, height: int, width: int) -> Float[Array, "n h w"
     if maps.dtype == jnp.uint8:
         raise ValueError("maps have dtype uint8; wanted floating ones: levels 0..255 are made after the resizing")
     sides = arguments.count("height", height), arguments.count("width", width)
-    maps = flat_unless_finite(maps.astype(jnp.float32))
-    # The minimum is subtracted first, so that a constant map is exactly 0 whatever the rounding of the resizing.
-    maps = maps - maps.min((1, 2), keepdims=True)
-    rows, columns = (jnp.asarray(_cubic(old, new)) for old, new in zip(maps.shape[1:], sides, strict=True))
-    return _scaled(jnp.einsum("ya,nab,xb->nyx", rows, maps, columns, precision="highest"))
+    return _resized(maps, *(_cubic(old, new) for old, new in zip(maps.shape[1:], sides, strict=True)))
 
 
 def levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
@@ -73,7 +69,7 @@ def levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
     maps = scores(maps)
     if maps.dtype == jnp.uint8:
         return maps
-    return (255 * _scaled(maps.astype(jnp.float32))).astype(jnp.uint8)
+    return _to_levels(maps)
 
 
 def scores(maps: ArrayLike) -> jax.Array:
@@ -85,6 +81,21 @@ def scores(maps: ArrayLike) -> jax.Array:
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"maps have dtype {dtype}; wanted a floating dtype, or uint8 for levels 0..255")
     return jax.lax.stop_gradient(jnp.asarray(maps))
+
+
+@jax.jit
+def _resized(
+    maps: Float[Array, "n a b"], rows: Float[Array, "h a"], columns: Float[Array, "w b"]
+) -> Float[Array, "n h w"]:
+    maps = flat_unless_finite(maps.astype(jnp.float32))
+    # The minimum is subtracted first, so that a constant map is exactly 0 whatever the rounding of the resizing.
+    maps = maps - maps.min((1, 2), keepdims=True)
+    return _scaled(jnp.einsum("ya,nab,xb->nyx", rows, maps, columns, precision="highest"))
+
+
+@jax.jit
+def _to_levels(maps: Float[Array, "n h w"]) -> UInt8[Array, "n h w"]:
+    return (255 * _scaled(maps.astype(jnp.float32))).astype(jnp.uint8)
 
 
 def _scaled(maps: Float[Array, "n h w"]) -> Float[Array, "n h w"]:
