@@ -1,4 +1,4 @@
-"""Detection of pictures of no class: the authors' and scikit-learn's numbers, slow loops, ties, bounds, mistakes."""
+"""Out-of-distribution detection: values of the authors and scikit-learn, slow loops, ties, bounds, mistakes."""
 
 import jax
 import numpy as np
@@ -87,7 +87,7 @@ def test_the_worked_example():
 
 @pytest.mark.parametrize("n", [20, 40, 60, 100, 1000])
 def test_19_of_20_let_in_are_95_percent(n):
-    # 0.95 n is a whole number here, which rounding mustn't turn into the next.
+    # 0.95 n is an integer here, which rounding mustn't turn into the next.
     assert detection.threshold_at_tpr(np.arange(n) / n) == (n // 20) / n
 
 

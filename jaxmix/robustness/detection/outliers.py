@@ -82,6 +82,7 @@ def blobs(key: Array, shape: Sequence[int]) -> Float[Array, "b h w c"]:
     return 2 * blurred(jax.random.bernoulli(key, 0.7, _shape(shape)).astype(jnp.float32)) - 1
 
 
+@jax.jit
 def blurred(coins: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """Gaussian blur of 1.5 pixels over rows, columns and channels, then 0 where it is below 0.75.
 
