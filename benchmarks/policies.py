@@ -104,7 +104,7 @@ def measured(number: int, side: int) -> dict[str, dict]:
 def forms(number: int, side: int) -> dict[str, float]:
     """Milliseconds of AugMix's chains in either form, on this device."""
     levels = jax.device_put(pictures(number, side))
-    drawn = augmix.draw(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
+    drawn = augmix.sample(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
     calls = {}
     for name in ("one_by_one", "together"):
         form = getattr(operation_chains, name)

@@ -226,6 +226,14 @@ def some(name: str, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
+def ranked(name: str, values: ArrayLike, rank: int) -> jax.Array:
+    """Return the values as an array if they have the rank and no empty axis."""
+    array = jnp.asarray(values)
+    if array.ndim != rank or 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}; wanted [{'b h w c'[: 2 * rank - 1]}], none of them 0")
+    return array
+
+
 def concrete(value: ArrayLike) -> np.ndarray | None:
     """The value where it is known at trace time, None where it is traced."""
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)

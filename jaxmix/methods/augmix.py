@@ -1,21 +1,24 @@
-"""AugMix (Hendrycks et al., 2020): chains of simple operations, mixed with each other and with the picture."""
+"""AugMix (Hendrycks et al., 2020): chains of simple operations, mixed with each other and with the image."""
 
-import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
-from jaxmix import arguments, dtypes, sampling, sharding
+from jaxmix import arguments, dtypes, sampling
 from jaxmix.mix import Mix, identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
 from jaxmix.pixels.random_operations import RangedOperation, Sampled, chained
+from jaxmix.sharding import sharded_like
+
+__all__ = ["NINE", "THIRTEEN", "augmix", "augmix_views"]
 
 
-def _part(level: Array, most: float) -> Array:
+def _steps(level: Array, most: float) -> Array:
+    """Whole steps of a level, `most` at level 10."""
     return jnp.trunc(level * most / 10)
 
 
@@ -28,15 +31,15 @@ def _slope(level: Array, side: int) -> Array:
 
 
 def _shift(level: Array, side: int) -> Array:
-    return _part(level, side / 3)
+    return _steps(level, side / 3)
 
 
 NINE = (
     RangedOperation(ops.AUTOCONTRAST),
     RangedOperation(ops.EQUALIZE),
-    RangedOperation(ops.POSTERIZE, lambda level, side: 4 - _part(level, 4)),
-    RangedOperation(ops.ROTATE, lambda level, side: _part(level, 30), signed=True),
-    RangedOperation(ops.SOLARIZE, lambda level, side: 256 - _part(level, 256)),
+    RangedOperation(ops.POSTERIZE, lambda level, side: 4 - _steps(level, 4)),
+    RangedOperation(ops.ROTATE, lambda level, side: _steps(level, 30), signed=True),
+    RangedOperation(ops.SOLARIZE, lambda level, side: 256 - _steps(level, 256)),
     RangedOperation(ops.SHEAR_X, _slope, signed=True),
     RangedOperation(ops.SHEAR_Y, _slope, signed=True),
     RangedOperation(ops.SHIFT_X, _shift, signed=True),
@@ -61,31 +64,31 @@ def augmix(
     alpha: ArrayLike = 1.0,
     operations: Sequence[RangedOperation] = NINE,
 ) -> tuple[jax.Array, Mix]:
-    """Mix each picture with chains of operations on it; labels stay.
+    """Mix each image with chains of operations on it; labels stay.
 
         x' = (1 - m) x + m * sum over i of w_i chain_i(x),   w ~ Dirichlet(alpha, ..., alpha),   m ~ Beta(alpha, alpha)
 
     Each chain is `depth` operations one after another on 8-bit levels, with Pillow's arithmetic, drawn with repetition;
-    each has a level L ~ U(0.1, severity) of its own. Every draw is per picture.
+    each has a level L ~ U(0.1, severity) of its own. Every draw is per image.
 
     Args:
         key: PRNG key.
-        batch: pictures [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
+        batch: images [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
             normalized: that comes after.
         severity: highest level, from 0.1 to 10; may be traced. CIFAR: 3, ImageNet: 1.
         width: number of chains, static.
         depth: operations in each chain, static; by default 1, 2 or 3, drawn for each chain.
         alpha: Dirichlet and Beta parameter, above 0; may be traced.
-        operations: `Move`s to draw from, `NINE` or `THIRTEEN` of `jaxmix.methods.augmix`. THIRTEEN adds color,
+        operations: what to draw from, `NINE` or `THIRTEEN` of `jaxmix.methods.augmix`. THIRTEEN adds color,
             contrast, brightness and sharpness, which overlap the corruptions of CIFAR-C and ImageNet-C: report no
             results on those with it.
 
     Returns:
-        Pictures of the same shape and dtype (floats aren't rounded to levels again after the mixing), and a `Mix` of
-        one slot with weight 1, which leaves alone what it is applied to.
+        Images of the same shape and dtype (floats aren't rounded to levels again after the mixing), and the identity
+        `Mix`, of one slot with weight 1.
 
     Raises:
-        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; another number
+        ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; another number
             of channels; severity, width, depth or alpha out of range; no operations.
 
     Differs from the authors' code: none in what is drawn and computed.
@@ -93,9 +96,9 @@ def augmix(
     Reference: Dan Hendrycks, Norman Mu, Ekin D. Cubuk, Barret Zoph, Justin Gilmer, Balaji Lakshminarayanan. AugMix: A
     Simple Data Processing Method to Improve Robustness and Uncertainty. ICLR 2020.
 
-    >>> images, mix = jax.jit(augmix)(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5))
+    >>> images, mix = jax.eval_shape(augmix, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
     >>> images.shape, mix.weight.shape
-    ((4, 32, 32, 3), (4, 1))
+    ((4, 8, 8, 3), (4, 1))
     """
     x = arguments.images(batch)
     return _views(key, x, 1, severity, width, depth, alpha, operations)[0], identity(x.shape[0])
@@ -112,12 +115,12 @@ def augmix_views(
     alpha: ArrayLike = 1.0,
     operations: Sequence[RangedOperation] = NINE,
 ) -> Float[Array, "v b h w c"]:
-    """The pictures as they are, then independent AugMix views of each: what `jaxmix.jsd` compares.
+    """Stack the clean images and independent AugMix views of each, for `jaxmix.jsd`.
 
     Args:
         key: PRNG key.
-        batch: cropped and mirrored pictures, as in `augmix`; all views share that.
-        views: how many besides the clean one, static.
+        batch: images as in `augmix`, cropped and mirrored alike for all views.
+        views: the number of views besides the clean one, static.
         severity: as in `augmix`.
         width: as in `augmix`.
         depth: as in `augmix`.
@@ -130,52 +133,62 @@ def augmix_views(
     Raises:
         ValueError: as `augmix`, and fewer than 1 views.
 
-    >>> augmix_views(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5)).shape
-    (3, 4, 32, 32, 3)
+    >>> jax.eval_shape(augmix_views, jax.random.key(0), jnp.zeros((4, 8, 8, 3))).shape
+    (3, 4, 8, 8, 3)
     """
     x = arguments.images(batch)
     made = _views(key, x, arguments.count("views", views), severity, width, depth, alpha, operations)
     return jnp.concatenate([x[None], made])
 
 
-def _views(key, x, views, severity, width, depth, alpha, moves):
+def _views(
+    key: Array,
+    x: Array,
+    views: int,
+    severity: ArrayLike,
+    width: int,
+    depth: int | None,
+    alpha: ArrayLike,
+    operations: Sequence[RangedOperation],
+) -> Float[Array, "v b h w c"]:
+    """Make AugMix views of every image."""
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
     levels = dtypes.to_uint8(packing.packable(x))
     size, number = x.shape[0], views * arguments.count("width", width)
-    drawn = draw(chains_key, size, number, severity, depth, len(arguments.some("operations", moves)))
+    sampled = sample(chains_key, size, number, severity, depth, len(arguments.some("operations", operations)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = sampling.beta(skip_key, alpha, size * views).reshape(size, views)
-    made = sharding.like(x, 1, functools.partial(mixed, moves), x, levels, drawn, weight, skip)
-    return jnp.moveaxis(made, 1, 0)
+    return jnp.moveaxis(blend(x, levels, sampled, weight, skip, operations), 1, 0)
 
 
-def draw(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Sampled:
-    """So many chains for each picture."""
+def sample(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Sampled:
+    """Sample a number of chains for each image."""
     operation_key, level_key, sign_key, depth_key = jax.random.split(key, 4)
     steps = 3 if depth is None else arguments.count("depth", depth)
     shape = (size, number, steps)
     most = arguments.number("severity", severity, low=0.1, high=10.0)
     operation = jax.random.randint(operation_key, shape, 0, choices, jnp.int32)
     if depth is None:
-        drawn = jax.random.randint(depth_key, (size, number, 1), 1, steps + 1, jnp.int32)
-        operation = jnp.where(jnp.arange(steps, dtype=jnp.int32)[None, None] < drawn, operation, -1)
+        depths = jax.random.randint(depth_key, (size, number, 1), 1, steps + 1, jnp.int32)
+        operation = jnp.where(jnp.arange(steps, dtype=jnp.int32)[None, None] < depths, operation, -1)
     level = sampling.scale_to(jnp.float32(0.1), most, jax.random.uniform(level_key, shape, jnp.float32))
     return Sampled(operation, level, jax.random.bernoulli(sign_key, 0.5, shape))
 
 
-def mixed(
-    moves: Sequence[RangedOperation],
-    x: Float[Array, "b h w c"],
-    levels: Array,
-    drawn: Sampled,
+@sharded_like("x")
+def blend(
+    x: Array,
+    levels: UInt8[Array, "b h w c"],
+    sampled: Sampled,
     weight: Float[Array, "b v n"],
     skip: Float[Array, "b v"],
-) -> Float[Array, "b v h w c"]:
-    """Views of pictures x for what was drawn. The chains are in the order of the views."""
+    operations: Sequence[RangedOperation],
+) -> Array:
+    """Make the views [b v h w c] of images x from sampled chains, in the order of the views."""
     size, *shape = x.shape
-    made = chained(levels, drawn, moves).reshape(size, weight.shape[1], -1, *shape)
+    ends = chained(levels, sampled, operations).reshape(size, weight.shape[1], -1, *shape)
     share = (skip[..., None] * weight / 255)[..., None, None, None]
     out = (1 - skip)[..., None, None, None] * dtypes.to_unit(x)[:, None]
     for chain in range(weight.shape[2]):  # a sum over the axis takes ten times as long on CPU
-        out += share[:, :, chain] * made[:, :, chain].astype(jnp.float32)
-    return (jnp.round(out * 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)
+        out += share[:, :, chain] * ends[:, :, chain].astype(jnp.float32)
+    return dtypes.from_unit(out, x.dtype)

@@ -1,4 +1,4 @@
-"""AutoAugment (Cubuk et al., 2019): one of 25 pairs of operations that a search found, drawn for every picture."""
+"""AutoAugment (Cubuk et al., 2019): one of 25 pairs of operations that a search found, drawn for every image."""
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ from jaxmix.pixels import affine, search_spaces
 from jaxmix.pixels.policies import CIFAR10, Policy
 from jaxmix.pixels.random_operations import Sampled, changed
 
+__all__ = ["autoaugment"]
+
 BINS = 10
 _MOVES = search_spaces.narrow(BINS)
 
@@ -22,24 +24,23 @@ def autoaugment(
     policy: Policy = CIFAR10,
     interpolation: affine.Interpolation = affine.nearest,
 ) -> tuple[jax.Array, Mix]:
-    """Change each picture by a pair of operations drawn from a policy, each done with its probability; labels stay.
+    """Apply a pair of operations from a policy to each image, each with its probability; labels stay.
 
     Operations work on 8-bit levels with Pillow's arithmetic; slopes, angles, shifts and factors get a random sign.
-    Outside of the picture is black.
+    Pixels from outside the image are black.
 
     Args:
         key: PRNG key.
-        batch: pictures [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
+        batch: images [b h w c] of 1 to 4 channels, uint8 in 0..255 or floats in 0..1, or a mapping with "image". Not
             normalized: that comes after.
         policy: `CIFAR10`, `IMAGENET` or `SVHN` of `jaxmix.pixels.policies`, or one of your own, static.
         interpolation: of slopes and angles, `nearest` or `bilinear` of `jaxmix.pixels.affine`, static.
 
     Returns:
-        Pictures of the same shape and dtype, and a `Mix` of one slot with weight 1, which leaves alone what it is
-        applied to.
+        Images of the same shape and dtype, and the identity `Mix`, of one slot with weight 1.
 
     Raises:
-        ValueError: images that aren't [b h w c] or, where their numbers are known, floats outside 0..1; another number
+        ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; another number
             of channels; an unknown operation or a magnitude outside 0..9 in the policy.
 
     Differs from the authors' code: magnitudes as torchvision has them, 10 bins of the paper's ranges, where the CIFAR
@@ -48,16 +49,16 @@ def autoaugment(
     Reference: Ekin D. Cubuk, Barret Zoph, Dandelion Mane, Vijay Vasudevan, Quoc V. Le. AutoAugment: Learning
     Augmentation Strategies from Data. CVPR 2019.
 
-    >>> images, mix = jax.jit(autoaugment)(jax.random.key(0), jnp.full((4, 32, 32, 3), 0.5))
+    >>> images, mix = jax.eval_shape(autoaugment, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
     >>> images.shape, mix.weight.shape
-    ((4, 32, 32, 3), (4, 1))
+    ((4, 8, 8, 3), (4, 1))
     """
     x = arguments.images(batch)
-    return changed(x, draw(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
+    return changed(x, sample(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
 
 
-def draw(key: Array, size: int, policy: Policy) -> Sampled:
-    """A sub-policy for each picture, which of its steps are done, and their signs."""
+def sample(key: Array, size: int, policy: Policy) -> Sampled:
+    """Sample a sub-policy for each image, which of its steps are applied, and their signs."""
     pair_key, done_key, sign_key = jax.random.split(key, 3)
     move, p, level = (jnp.asarray(table) for table in tables(policy))
     pair = jax.random.randint(pair_key, (size,), 0, len(policy), jnp.int32)
@@ -67,7 +68,7 @@ def draw(key: Array, size: int, policy: Policy) -> Sampled:
 
 
 def tables(policy: Policy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number of the move, probability and magnitude of each step, [n 2]."""
+    """Tabulate the index of the operation, the probability and the magnitude of each step, [n 2]."""
     names = list(_MOVES)
     for step in (step for pair in arguments.some("policy", policy) for step in pair):
         if step.name not in names or not 0 <= step.p <= 1 or not 0 <= step.magnitude < BINS:

@@ -7,9 +7,11 @@ from jaxtyping import Array, Bool, Float
 
 from jaxmix import arguments
 
+__all__ = ["dropblock"]
+
 
 def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, block: int = 7) -> jax.Array:
-    """Set random squares of every channel to zero, and scale what is left to keep the mean.
+    """Set random squares of every channel to zero, and rescale the rest to keep the mean.
 
         seeds ~ Bernoulli(gamma) where a block fits
         gamma = (1 - keep) / block^2 * h w / ((h - block + 1)(w - block + 1))
@@ -33,7 +35,7 @@ def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, blo
     Reference: Golnaz Ghiasi, Tsung-Yi Lin, Quoc V. Le. DropBlock: A Regularization Method for Convolutional Networks.
     NeurIPS 2018.
 
-    >>> dropblock(jax.random.key(0), jnp.ones((4, 14, 14, 8)), keep=1.0).mean().item()
+    >>> jax.jit(dropblock)(jax.random.key(0), jnp.ones((1, 8, 8, 1)), keep=1.0).mean().item()
     1.0
     """
     x = arguments.images(features)
@@ -48,7 +50,7 @@ def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, blo
 
 
 def rescale(features: Float[Array, "b h w c"], kept: Bool[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """The kept features over the share that is kept, of the whole batch; all 0 where nothing is kept."""
+    """Divide the kept features by the share kept in the whole batch; all 0 where none is kept."""
     kept = kept.astype(jnp.float32)
     share = kept.mean()
     scale = jnp.where(share > 0, 1 / jnp.where(share > 0, share, 1.0), 0.0)
@@ -56,15 +58,15 @@ def rescale(features: Float[Array, "b h w c"], kept: Bool[Array, "b h w c"]) -> 
 
 
 def gamma(keep: ArrayLike, sides: tuple[int, int], height: int, width: int) -> Array:
-    """Probability of a seed, such that a share of about `keep` of the features is left."""
+    """Compute the probability of a seed for which a share of about `keep` of the features is left."""
     places = (height - sides[0] + 1) * (width - sides[1] + 1)
     return (1 - jnp.asarray(keep, jnp.float32)) / (sides[0] * sides[1]) * (height * width / places)
 
 
 def fits(sides: tuple[int, int], height: int, width: int) -> Bool[Array, "h w"]:
-    """Where a block around a seed lies inside the features."""
+    """Mark the places at which a block around a seed lies inside the features."""
 
-    def inside(block, side):
+    def inside(block: int, side: int) -> Bool[Array, "side"]:
         place = jnp.arange(side)
         return (place >= block // 2) & (place < side - (block - 1) // 2)
 
@@ -72,6 +74,6 @@ def fits(sides: tuple[int, int], height: int, width: int) -> Bool[Array, "h w"]:
 
 
 def spread(seeds: Bool[Array, "b h w c"], sides: tuple[int, int]) -> Bool[Array, "b h w c"]:
-    """The blocks around the seeds: from `block // 2` before a seed to `(block - 1) // 2` after it."""
+    """Mark the blocks around the seeds: from `block // 2` before a seed to `(block - 1) // 2` after it."""
     padding = ((0, 0), *(((block - 1) // 2, block // 2) for block in sides), (0, 0))
     return jax.lax.reduce_window(seeds, False, jax.lax.bitwise_or, (1, *sides, 1), (1, 1, 1, 1), padding)

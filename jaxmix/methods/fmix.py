@@ -1,13 +1,16 @@
-"""FMix (Harris et al., 2020): a mask cut from a random low-frequency picture."""
+"""FMix (Harris et al., 2020): a mask made by thresholding a random low-frequency image."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
+
+__all__ = ["fmix"]
 
 
 def fmix(
@@ -21,9 +24,9 @@ def fmix(
     partner: ArrayLike | None = None,
     per_batch: bool = False,
 ) -> tuple[jax.Array, Mix]:
-    """Keep the brightest pixels of a random low-frequency picture, and fill the rest from the partner.
+    """Keep the brightest pixels of a random low-frequency image, and fill the rest from the partner.
 
-        x' = x where the picture is among its share 1 - s brightest, x[partner] elsewhere,   s ~ Beta(alpha, alpha)
+        x' = x at the share 1 - s of its brightest pixels, x[partner] elsewhere,   s ~ Beta(alpha, alpha)
 
     Args:
         key: PRNG key.
@@ -43,29 +46,35 @@ def fmix(
             or max_soft out of range.
 
     Differs from the authors' code: labels take the measured share of the mask, where it takes s (less than a pixel
-    away); and the picture is isotropic, as the paper describes it, where an indexing slip makes theirs vary along the
+    away); and the image is isotropic, as the paper describes it, where an indexing slip makes theirs vary along the
     width with frequencies 0 and 1 only.
 
     Reference: Ethan Harris, Antonia Marcu, Matthew Painter, Mahesan Niranjan, Adam Pruegel-Bennett, Jonathon Hare.
     FMix: Enhancing Mixed Sample Data Augmentation. arXiv 2002.12047, 2020.
 
-    >>> images, mix = fmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images, mix = jax.jit(fmix)(jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
     >>> mix.mask.shape
-    (4, 2, 32, 32)
+    (4, 2, 8, 8)
     """
     share_key, noise_key, round_key = jax.random.split(key, 3)
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
-    decay = arguments.number("decay", decay, low=0.0)
-    hard = arguments.concrete(max_soft) == 0
-    max_soft = arguments.number("max_soft", max_soft, low=0.0, high=0.5)
     own = 1 - sampling.beta(share_key, alpha, draws)
-    picture = spectrum(masks.spectrum_noise(noise_key, draws, height, width), height, width, decay)
-    pixels = own * (height * width)
-    up = jax.random.uniform(round_key, (draws,), jnp.float32) < 0.5
-    count = jnp.where(up, jnp.ceil(pixels), jnp.floor(pixels))
-    count = count.astype(jnp.int32)
-    soft = jnp.floor(height * width * jnp.minimum(max_soft, jnp.minimum(own, 1 - own))).astype(jnp.int32)
-    mask = 1 - (masks.brightest(picture, count) if hard else masks.brightest_soft(picture, count, soft))
-    mix = pair(partner, mask)
+    noise = masks.spectrum_noise(noise_key, draws, height, width)
+    image = spectrum(noise, height, width, arguments.number("decay", decay, low=0.0))
+    mix = pair(partner, 1 - _threshold(round_key, image, own, max_soft))
     return apply(mix, x), mix
+
+
+def _threshold(
+    key: Array, image: Float[Array, "d h w"], share: Float[Array, "d"], max_soft: ArrayLike
+) -> Float[Array, "d h w"]:
+    """1 at that share of the brightest pixels, rounded up or down with equal probability; 0 elsewhere."""
+    pixels = image.shape[1] * image.shape[2]
+    up = jax.random.uniform(key, share.shape, jnp.float32) < 0.5
+    count = jnp.where(up, jnp.ceil(share * pixels), jnp.floor(share * pixels)).astype(jnp.int32)
+    most = arguments.number("max_soft", max_soft, low=0.0, high=0.5)
+    if arguments.concrete(max_soft) == 0:
+        return masks.brightest(image, count)
+    soft = jnp.floor(pixels * jnp.minimum(most, jnp.minimum(share, 1 - share))).astype(jnp.int32)
+    return masks.brightest_soft(image, count, soft)

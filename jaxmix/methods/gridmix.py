@@ -1,4 +1,4 @@
-"""GridMix (Baek, Bang and Shim, 2021): every cell of a grid comes from one of two pictures."""
+"""GridMix (Baek, Bang and Shim, 2021): every cell of a grid comes from one of two images."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,8 @@ from jax.typing import ArrayLike
 
 from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
+
+__all__ = ["gridmix"]
 
 
 def gridmix(
@@ -40,15 +42,15 @@ def gridmix(
         ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, alpha not above 0, cells
             out of range.
 
-    The paper's grid size and the law of its cells could not be found; both are our reading. What OpenMixup calls
-    GridMix is another method, `jaxmix.gridmixup`.
+    The paper's grid size and the distribution of its cells could not be found; both are our reading. What OpenMixup
+    calls GridMix is another method, `jaxmix.gridmixup`.
 
     Reference: Kyungjune Baek, Duhyeon Bang, Hyunjung Shim. GridMix: Strong Regularization through Local Context
     Mapping. Pattern Recognition 109, 2021.
 
-    >>> images, mix = gridmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), cells=8)
+    >>> images, mix = jax.jit(gridmix)(jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
     >>> mix.mask.shape
-    (4, 2, 32, 32)
+    (4, 2, 8, 8)
     """
     share_key, cell_key = jax.random.split(key)
     x, partner, draws = arguments.inputs(batch, partner, per_batch)

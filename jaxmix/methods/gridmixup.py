@@ -6,6 +6,8 @@ from jax.typing import ArrayLike
 from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
 
+__all__ = ["gridmixup"]
+
 
 def gridmixup(
     key: jax.Array,
@@ -37,9 +39,9 @@ def gridmixup(
 
     Reference: Ilya Dobrynin. GridMixup. Source code, 2021; OpenMixup's "GridMix" is this method (with 20 holes).
 
-    >>> images, mix = gridmixup(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images, mix = jax.jit(gridmixup)(jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
     >>> mix.mask.shape
-    (4, 2, 32, 32)
+    (4, 2, 8, 8)
     """
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]

@@ -6,6 +6,8 @@ from jax.typing import ArrayLike
 from jaxmix import arguments, sampling
 from jaxmix.mix import Mix, apply, pair
 
+__all__ = ["mixup"]
+
 
 def mixup(
     key: jax.Array,
@@ -15,7 +17,7 @@ def mixup(
     partner: ArrayLike | None = None,
     per_batch: bool = False,
 ) -> tuple[jax.Array, Mix]:
-    """Blend every sample with its partner by one number.
+    """Blend every sample with its partner by one scalar.
 
         x' = (1 - s) x + s x[partner],   s ~ Beta(alpha, alpha)
 
@@ -41,9 +43,9 @@ def mixup(
     Reference: Hongyi Zhang, Moustapha Cisse, Yann N. Dauphin, David Lopez-Paz. mixup: Beyond Empirical Risk
     Minimization. ICLR 2018.
 
-    >>> images, mix = mixup(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images, mix = jax.jit(mixup)(jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
     >>> images.shape, mix.weight.shape
-    ((4, 32, 32, 3), (4, 2))
+    ((4, 8, 8, 3), (4, 2))
     """
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     share = sampling.beta(key, alpha, draws)

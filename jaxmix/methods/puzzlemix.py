@@ -1,7 +1,6 @@
-"""PuzzleMix (Kim et al., 2020): blocks of both pictures, chosen and moved so that what matters in each can be seen."""
+"""PuzzleMix (Kim et al., 2020): salient blocks of both images are chosen, and moved to where they are visible."""
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,27 +10,23 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, sampling, sharding, warps
-from jaxmix.blocks import costs
-from jaxmix.blocks.labeling import label
-from jaxmix.blocks.transport import refine
-from jaxmix.blocks.transport import transport as sources
+from jaxmix import arguments, sampling, warps
+from jaxmix.blocks import costs, labeling
+from jaxmix.blocks.layouts import Layout, finest, layouts, refine
+from jaxmix.blocks.transport import refine as refine_sources
+from jaxmix.blocks.transport import transport as transport_blocks
 from jaxmix.mix import Mix, apply, pair
 from jaxmix.saliency import normalize
+from jaxmix.sharding import sharded_like, varying
+
+__all__ = ["Weights", "labels", "puzzlemix", "sources", "units"]
 
 # Weights of costs are at most this, so that no sum of them overflows.
 _MOST = 1e6
 
 
-class Layout(NamedTuple):
-    """Into how many blocks pictures are cut: along each side for the labels, down and across for moving them."""
-
-    labels: int
-    moves: tuple[int, int] | None
-
-
 class Weights(NamedTuple):
-    """What may be traced: beta, gamma, eta, the weight of distances, and the units of the pictures' colors."""
+    """Weights that may be traced: beta, gamma, eta, that of distances, and the units of the images' colors."""
 
     smoothness: Float[Array, ""]
     data: Float[Array, ""]
@@ -59,33 +54,33 @@ def puzzlemix(
     partner: ArrayLike | None = None,
     per_batch: bool = False,
 ) -> tuple[jax.Array, Mix]:
-    """Show of each picture the blocks where it is salient, and move salient blocks that would be hidden.
+    """Fill each block from the image that is more salient there, and move salient blocks that would be hidden.
 
         x' = z moved(x) + (1 - z) moved(x[partner]),   where the labels z in {0, 1/2, 1} of n x n blocks minimize
 
         sum over blocks:  z s[partner] + (1 - z) s - (prior_weight / n^2) log P(z),   2 z ~ Binomial(2, 1 - t)
         sum over borders: (smoothness / 16 n) ((z - z')^2 + data_weight * mean difference of the colors on both sides)
 
-    with s each block's part of its picture's saliency and t ~ Beta(alpha, alpha). The own picture's label weighs as
-    much as its pixels, the mean of z. Then hidden blocks move to visible places, see `jaxmix.blocks.transport`.
+    with s each block's share of its image's saliency and t ~ Beta(alpha, alpha). The own weight of the label is the
+    mean of z. Then hidden blocks move to visible places, see `jaxmix.blocks.transport`.
 
     Args:
         key: PRNG key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
-        saliency: [b n m], at the images' resolution or coarser; only what is above 0 counts, and scale doesn't.
-            Without anything above 0, or not finite: uniform. No gradient flows through it.
+        saliency: [b n m], at the images' resolution or coarser, of any scale; values below 0 count as 0. Without a
+            value above 0, or not finite: uniform. No gradient flows through it.
         alpha: Beta parameter of t, above 0; may be traced.
-        blocks: n, blocks along each side; static. Of several numbers one is drawn for every batch, each alike.
-        smoothness: beta, cost of neighbours with unlike labels, from 0 to 1e6; may be traced, as all weights.
-        data_weight: gamma, cost of borders that show, from 0 to 1.
+        blocks: n, blocks along each side; static. Of several values one is drawn for every batch, with equal chance.
+        smoothness: beta, cost of neighbors with unlike labels, from 0 to 1e6; may be traced, as all weights.
+        data_weight: gamma, cost of visible borders, from 0 to 1.
         prior_weight: eta, cost of labels that t makes improbable, from 0 to 1e6.
         neighbors: side in pixels of the cells of a block whose mean colors are compared across its borders, or the
             next smaller length that fits; static.
         levels: number of labels from 0 to 1; static.
         transport: whether hidden blocks move; static.
-        transport_side: side in pixels of the blocks that move, where the labels' are larger; static. By default these.
-            Moving takes time with the square of the number of blocks: on large pictures don't cut them fine.
-        distance_weight: cost of moving all along one side of the picture, in shares of saliency, 0 or more.
+        transport_side: side in pixels of the blocks that move, where those of the labels are larger (the default);
+            static. The time to solve grows with the square of the number of blocks.
+        distance_weight: cost of moving along a whole side of the image, in shares of saliency, 0 or more.
         std: what normalized images, or each channel, were divided by, so that colors are compared in units of [0, 1];
             above 0, may be traced. uint8 images are divided by 255 as well.
         partner: index of each sample's partner, Int[b]; by default the next sample.
@@ -97,138 +92,125 @@ def puzzlemix(
 
     Raises:
         ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, saliency of another size,
-            blocks that don't divide the images, transport_side that doesn't divide blocks, a number out of range.
+            blocks that don't divide the images, transport_side that doesn't divide blocks, a value out of range.
 
-    Differs from the authors' code: that finds labels by alpha-beta swap on whole numbers, which misses the minimum of
-    about every third picture at 16 blocks, and overflows where a block is very salient. They set `transport_side=4` on
-    CIFAR. They also train on perturbed pictures: that is `jaxmix.adversarial`.
+    Differs from the authors' code: that finds labels by alpha-beta swap on integers, which misses the minimum of about
+    every third image at 16 blocks, and overflows where a block is very salient. They set `transport_side=4` on CIFAR.
+    They also train on perturbed images: that is `jaxmix.adversarial`.
 
     Reference: Jang-Hyun Kim, Wonho Choo, Hyun Oh Song. Puzzle Mix: Exploiting Saliency and Local Statistics for
     Optimal Mixup. ICML 2020.
 
-    >>> images, mix = puzzlemix(jax.random.key(0), jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8)), blocks=4)
+    >>> x, saliency = jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8))
+    >>> images, mix = jax.eval_shape(functools.partial(puzzlemix, blocks=4), jax.random.key(0), x, saliency)
     >>> mix.mask.shape, mix.warps[1].source.shape
     ((3, 2, 4, 4), (3, 4, 4))
     """
     share_key, layout_key = jax.random.split(key)
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     maps = arguments.maps("saliency", saliency, x)
-    weights = Weights(
-        arguments.number("smoothness", smoothness, high=_MOST),
-        arguments.number("data_weight", data_weight, high=1.0),
-        arguments.number("prior_weight", prior_weight, high=_MOST),
-        arguments.number("distance_weight", distance_weight),
-        units(std, x),
-    )
-    options = {"neighbors": arguments.count("neighbors", neighbors), "levels": arguments.count("levels", levels, low=2)}
-    layouts = _layouts(blocks, transport, transport_side, x)
+    weights = _weights(smoothness, data_weight, prior_weight, distance_weight, units(std, x))
+    options = layouts(blocks, transport, transport_side, neighbors, levels, x)
     share = jnp.broadcast_to(sampling.beta(share_key, alpha, draws), partner.shape)
-    drawn = jax.random.randint(layout_key, (), 0, len(layouts), jnp.int32)
-    solve = functools.partial(_solve, layouts=layouts, **options)
-    mix = sharding.like(x, 1, solve, drawn, jax.lax.stop_gradient(x), maps, partner, share, weights)
+    chosen = jax.random.randint(layout_key, (), 0, len(options), jnp.int32)
+    mix = _solve(chosen, jax.lax.stop_gradient(x), maps, partner, share, weights, options)
     return apply(mix, x), mix
 
 
-def fill(
+@sharded_like("x")
+def _solve(
+    chosen: Int[Array, ""],
     x: Float[Array, "b h w c"],
-    maps: Float[Array, "b h w"],
+    maps: Float[Array, "b n m"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
     weights: Weights,
-    *,
-    blocks: int,
-    neighbors: int,
-    levels: int,
+    options: tuple[Layout, ...],
+) -> Mix:
+    """Solve for the chosen layout, with masks and warps at the resolution of the finest of all."""
+    common = finest(options)
+    branches = [functools.partial(_mix, x, maps, partner, share, weights, layout, common) for layout in options]
+    known = arguments.concrete(chosen)
+    # Outside of jit the choice is known: a switch would compile the other layouts, too.
+    return jax.lax.switch(chosen, branches) if known is None else branches[int(known)]()
+
+
+@functools.partial(jax.jit, static_argnames=("layout", "common"))
+def _mix(
+    x: Float[Array, "b h w c"],
+    maps: Float[Array, "b n m"],
+    partner: Int[Array, "b"],
+    share: Float[Array, "b"],
+    weights: Weights,
+    layout: Layout,
+    common: tuple[int, tuple[int, int]],
+) -> Mix:
+    """Label the blocks, transport them, and refine both to common resolutions."""
+    maps, (blocks, grid) = normalize(maps), common
+    z = labels(x, maps, partner, share, weights, layout)
+    mix = pair(partner, 1 - refine(z, blocks, blocks))
+    if layout.grid:
+        moved = sources(z, maps, partner, weights.distance, layout.grid)
+        mix = mix._replace(warps=tuple(warps.Blocks(refine_sources(source, *grid)) for source in moved))
+    return varying(x, mix)
+
+
+def labels(
+    x: Float[Array, "b h w c"],
+    maps: Float[Array, "b n m"],
+    partner: Int[Array, "b"],
+    share: Float[Array, "b"],
+    weights: Weights,
+    layout: Layout,
 ) -> Float[Array, "b n n"]:
-    """The own picture's label of every block. The partner's share t is given; maps are normalized."""
+    """Find the own image's label of every block, from the partner's share t and normalized maps."""
+    blocks = layout.blocks
     saliency = costs.pool(maps, blocks, blocks)
-    colors = costs.cells(x.astype(jnp.float32) * weights.units, blocks, blocks, neighbors)
-    z = label(
-        *costs.costs(
-            (saliency, saliency[partner]),
-            (colors, colors[:, partner]),
-            costs.prior(1 - share, levels, weights.prior / blocks**2),
-            smoothness=weights.smoothness / (16 * blocks),
-            data_weight=weights.data,
-        )
+    colors = costs.cells(x.astype(jnp.float32) * weights.units, blocks, blocks, layout.neighbors)
+    energy = costs.costs(
+        (saliency, saliency[partner]),
+        (colors, colors[:, partner]),
+        costs.prior(1 - share, layout.levels, weights.prior / blocks**2),
+        smoothness=weights.smoothness / (16 * blocks),
+        data_weight=weights.data,
     )
-    share = share[:, None, None]
+    z, share = labeling.label(*energy), share[:, None, None]
     return jnp.where((share == 0) | (share == 1), 1 - share, z)
 
 
-def move(
+def sources(
     z: Float[Array, "b n n"],
-    maps: Float[Array, "b h w"],
+    maps: Float[Array, "b n m"],
     partner: Int[Array, "b"],
     distance_weight: Float[Array, ""],
     grid: tuple[int, int],
 ) -> tuple[Int[Array, "b r c"], Int[Array, "b r c"]]:
-    """Which block of the own picture, and of the partner, each place of a grid shows, at least as fine as that of z."""
-    saliency, z = costs.pool(maps, *grid), _finer(z, *grid)
-    own = sources(saliency, z > 0, distance_weight=distance_weight)
-    other = sources(saliency[partner], z < 1, distance_weight=distance_weight)
+    """Find the blocks of the own image and of the partner that each place of a grid shows, no coarser than z."""
+    saliency, z = costs.pool(maps, *grid), refine(z, *grid)
+    own = transport_blocks(saliency, z > 0, distance_weight=distance_weight)
+    other = transport_blocks(saliency[partner], z < 1, distance_weight=distance_weight)
     return own.reshape(z.shape), other.reshape(z.shape)
 
 
-def _solve(drawn, *arrays, layouts, **options) -> Mix:
-    """The mix of the drawn layout, in a form that is the same for all of them."""
-    moves = [layout.moves for layout in layouts if layout.moves]
-    rows, columns = (math.lcm(*(grid[axis] for grid in moves)) for axis in (0, 1))
-    finest = Layout(math.lcm(*(layout.labels for layout in layouts)), (rows, columns))
-    branches = [functools.partial(_solved, *arrays, layout=layout, finest=finest, **options) for layout in layouts]
-    known = arguments.concrete(drawn)
-    # Outside of jit the layout is known: a switch would only compile the others, too.
-    return jax.lax.switch(drawn, branches) if known is None else branches[int(known)]()
-
-
-@functools.partial(jax.jit, static_argnames=("layout", "finest", "neighbors", "levels"))
-def _solved(x, maps, partner, share, weights, *, layout, finest, **options) -> Mix:
-    maps = normalize(maps)
-    z = fill(x, maps, partner, share, weights, blocks=layout.labels, **options)
-    mix = pair(partner, 1 - _finer(z, finest.labels, finest.labels))
-    if layout.moves:
-        moved = move(z, maps, partner, weights.distance, layout.moves)
-        mix = mix._replace(warps=tuple(warps.Blocks(refine(source, *finest.moves)) for source in moved))
-    return sharding.varying(x, mix)
-
-
-def _finer(z: Float[Array, "b n m"], rows: int, columns: int) -> Float[Array, "b rows columns"]:
-    return jnp.repeat(jnp.repeat(z, rows // z.shape[1], 1), columns // z.shape[2], 2)
-
-
-def _layouts(blocks: int | Sequence[int], transport: bool, side: int | None, x: Array) -> tuple[Layout, ...]:
-    numbers = tuple(blocks) if isinstance(blocks, Sequence) else (blocks,)
-    if not numbers:
-        raise ValueError("blocks is empty; wanted one number of blocks along each side, or several: pass blocks=4")
-    sides = x.shape[1:3]
-    return tuple(
-        Layout(arguments.blocks(number, x), _moves(number, side, sides) if transport else None) for number in numbers
-    )
-
-
-def _moves(number: int, side: int | None, sides: Sequence[int]) -> tuple[int, int]:
-    """The grid of blocks that move: of the given side, or the labels' own where these are no larger."""
-    lengths = [length // number for length in sides]
-    if side is None:
-        return number, number
-    for length in lengths:
-        if length > arguments.count("transport_side", side) and length % side:
-            raise ValueError(
-                f"transport_side is {side}, but one of {number} blocks is {length} pixels long; wanted a number that "
-                f"divides it: pass transport_side={math.gcd(side, length)}, or None to move whole blocks"
-            )
-    rows, columns = (number * (length // side if length > side else 1) for length in lengths)
-    return rows, columns
-
-
 def units(std: ArrayLike | Sequence[ArrayLike], x: Array) -> Float[Array, "1 1 1 #c"]:
-    """What times colors of images x, divided by std to normalize them, has units of [0, 1]; above 0."""
+    """The factor that brings colors of images x, divided by std to normalize them, to units of [0, 1]; above 0."""
     channels = x.shape[3]
     if isinstance(std, Sequence) or np.ndim(std):
         known = np.shape(std) if not isinstance(std, Sequence) else (len(std),)
         length = 1 if known == (1,) else channels
-        factor = arguments.numbers("std", std, length, f"one number, or one for each of {channels} channels")
+        factor = arguments.numbers("std", std, length, f"one value, or one for each of {channels} channels")
     else:
         factor = arguments.number("std", std, above=0.0)[None]
     factor = jnp.maximum(factor, jnp.finfo(jnp.float32).tiny)[None, None, None]
     return factor / 255 if x.dtype == jnp.uint8 else factor
+
+
+def _weights(smoothness: ArrayLike, data: ArrayLike, prior: ArrayLike, distance: ArrayLike, units: Array) -> Weights:
+    """Validate the weights."""
+    return Weights(
+        arguments.number("smoothness", smoothness, high=_MOST),
+        arguments.number("data_weight", data, high=1.0),
+        arguments.number("prior_weight", prior, high=_MOST),
+        arguments.number("distance_weight", distance),
+        units,
+    )

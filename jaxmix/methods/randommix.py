@@ -13,6 +13,8 @@ from jaxmix.methods.mixup import mixup
 from jaxmix.methods.resizemix import resizemix
 from jaxmix.mix import Mix
 
+__all__ = ["randommix"]
+
 
 def randommix(
     key: jax.Array,
@@ -29,7 +31,7 @@ def randommix(
         key: PRNG key; the chosen method is called with this very key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
         methods: what to choose from; each takes key, batch and per_batch (and partner, where it is given).
-        weights: one number for each method, 0 or more; may be traced. WideResNet: (3, 1, 1, 1).
+        weights: one value for each method, 0 or more; may be traced. WideResNet: (3, 1, 1, 1).
         partner: index of each sample's partner, Int[b]; by default the next sample.
         per_batch: one draw for the whole batch, as in the authors' code, instead of one per sample.
 
@@ -45,9 +47,9 @@ def randommix(
     Reference: Xiaoliang Liu, Furao Shen, Jian Zhao, Changhai Nie. RandomMix: A Mixed Sample Data Augmentation Method
     with Multiple Mixed Modes. arXiv 2205.08728, 2022.
 
-    >>> images, mix = randommix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), weights=(0, 1, 0, 0))
-    >>> bool((mix.weight == cutmix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))[1].weight).all())
-    True
+    >>> images, mix = jax.eval_shape(randommix, jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
+    >>> images.shape, mix.weight.shape
+    ((4, 8, 8, 3), (4, 2))
     """
     options = {"per_batch": per_batch} | ({} if partner is None else {"partner": partner})
     return one_of(methods, weights)(key, batch, **options)

@@ -1,4 +1,4 @@
-"""ResizeMix (Qin et al., 2020): the whole partner, shrunk, is pasted."""
+"""ResizeMix (Qin et al., 2020): the whole partner is shrunk and pasted."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks, sampling, warps
 from jaxmix.mix import Mix, apply, pair
+
+__all__ = ["paste", "resizemix"]
 
 
 def resizemix(
@@ -21,7 +23,7 @@ def resizemix(
 
         x' = x outside the box, partner shrunk inside;   box sides = floor(t * side),   t ~ U(scale)
 
-    The box is shifted inside the picture, never cut, and its pixels are copies of the nearest source pixel.
+    The box is shifted inside the image, never cut, and its pixels are copies of the nearest source pixel.
 
     Args:
         key: PRNG key.
@@ -39,7 +41,7 @@ def resizemix(
     Reference: Jie Qin, Jiemin Fang, Qian Zhang, Wenyu Liu, Xingang Wang, Xinggang Wang. ResizeMix: Mixing Data with
     Preserved Object Information and True Labels. arXiv 2012.11101, 2020.
 
-    >>> images, mix = resizemix(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), scale=(0.5, 0.5))
+    >>> images, mix = jax.jit(resizemix)(jax.random.key(0), jnp.zeros((4, 8, 8, 3)), scale=(0.5, 0.5))
     >>> mix.weight[0].tolist()
     [0.75, 0.25]
     """
@@ -56,7 +58,7 @@ def resizemix(
 def paste(
     ratio: Float[Array, "b"], center: tuple[Array, Array], partner: Int[Array, "b"], height: int, width: int
 ) -> Mix:
-    """The mix that pastes partners shrunk by `ratio` into boxes around `center` (y, x), shifted inside the picture."""
+    """Make the mix that pastes partners shrunk by `ratio` into boxes around `center` (y, x), inside the image."""
     box_height, box_width = (jnp.floor(ratio * side).astype(jnp.int32) for side in (height, width))
     top, left = masks.inner_corner((box_height, box_width), center, height, width)
     rows, columns = masks.window(top, top + box_height, height), masks.window(left, left + box_width, width)

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from jaxmix import arguments, masks, sampling
 from jaxmix.mix import Mix, apply, pair
+
+__all__ = ["smoothmix_c", "smoothmix_s"]
 
 
 def smoothmix_s(
@@ -40,22 +43,22 @@ def smoothmix_s(
         ValueError: images that aren't [b h w c], one sample and no partner or a wrong one, sigma outside [0, 1], k
             not above 0.
 
-    The ramp as printed in the paper can't be meant (the mask would exceed 1); `masks.ramp` is the consistent reading
-    of it, `masks.relative_ramp` the one that looks like its figure 3.
+    The ramp as printed in the paper would let the mask exceed 1; `masks.ramp` is the consistent reading of it,
+    `masks.relative_ramp` the one that resembles its figure 3.
 
     Reference: Jin-Ha Lee, Muhammad Zaigham Zaheer, Marcella Astrid, Seung-Ik Lee. SmoothMix: a Simple Yet Effective
     Data Augmentation to Train Robust Classifiers. CVPR Workshops 2020.
 
-    >>> images, mix = smoothmix_s(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)), ramp=masks.relative_ramp)
+    >>> images, mix = jax.jit(smoothmix_s)(jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
     >>> mix.weight.shape
     (4, 2)
     """
     k = arguments.number("k", k, above=0.0)
 
-    def profile(middle, width, side):
+    def profile(middle: Float[Array, "d"], width: Float[Array, "d"], side: int) -> Float[Array, "d side"]:
         return ramp(middle, width, side, k)
 
-    return _smooth(key, batch, arguments.interval("sigma", sigma, low=0.0, high=1.0), profile, partner, per_batch)
+    return _blend(key, batch, arguments.interval("sigma", sigma, low=0.0, high=1.0), profile, partner, per_batch)
 
 
 def smoothmix_c(
@@ -89,15 +92,23 @@ def smoothmix_c(
     Reference: Jin-Ha Lee, Muhammad Zaigham Zaheer, Marcella Astrid, Seung-Ik Lee. SmoothMix: a Simple Yet Effective
     Data Augmentation to Train Robust Classifiers. CVPR Workshops 2020.
 
-    >>> images, mix = smoothmix_c(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images, mix = jax.jit(smoothmix_c)(jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
     >>> mix.weight.shape
     (4, 2)
     """
     bounds = arguments.interval("sigma", sigma, low=0.01, high=float("inf"))
-    return _smooth(key, batch, bounds, masks.bump, partner, per_batch)
+    return _blend(key, batch, bounds, masks.bump, partner, per_batch)
 
 
-def _smooth(key, batch, sigma, profile, partner, per_batch):
+def _blend(
+    key: Array,
+    batch: arguments.Batch,
+    sigma: tuple[Array, Array],
+    profile: Callable[[Array, Array, int], Array],
+    partner: ArrayLike | None,
+    per_batch: bool,
+) -> tuple[jax.Array, Mix]:
+    """Blend the partner in under the outer product of two profiles of random center and size."""
     middle_key, sigma_key = jax.random.split(key)
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     middle = jax.random.uniform(middle_key, (2, draws), jnp.float32)

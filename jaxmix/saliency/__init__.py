@@ -5,16 +5,9 @@ Nothing here calls a network by itself: arrays arrive, or functions that call it
 
 from jaxmix.saliency.class_activation import cam, grad_cam
 from jaxmix.saliency.fine_grained import fine_grained
-from jaxmix.saliency.gradients import (
-    flat_unless_finite,
-    input_gradient,
-    mean_abs,
-    normalize,
-    peak,
-    percentage,
-    root_mean_square,
-    smooth,
-)
+from jaxmix.saliency.gradients import input_gradient, mean_abs, root_mean_square
+from jaxmix.saliency.normalization import flat_unless_finite, normalize, peak, percentage
+from jaxmix.saliency.smoothing import smooth
 
 __all__ = [
     "cam",

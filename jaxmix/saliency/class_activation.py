@@ -1,4 +1,4 @@
-"""Class activation maps: which places of the last features speak for a class."""
+"""Class activation maps: the evidence for a class at each place of the features."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmix import arguments, sharding
+from jaxmix import arguments
+from jaxmix.sharding import sharded_like
+
+__all__ = ["cam", "grad_cam"]
 
 
 def cam(
@@ -17,7 +20,7 @@ def cam(
     labels: Int[Array, "b"],
     bias: Float[Array, "k"] | None = None,
 ) -> Float[Array, "b h w"]:
-    """Class activation maps of a network that ends with a mean over places and a linear layer.
+    """Compute class activation maps of a network that ends with a mean over places and a linear layer.
 
         out[b, i, j] = sum over d of features[b, i, j, d] kernel[d, y] + bias[y],   y = labels[b]
 
@@ -49,10 +52,17 @@ def cam(
     if bias.shape != (classes,):
         raise ValueError(f"bias has shape {bias.shape}; wanted [k] with k = {classes}, as the kernel")
     labels, inside = _class_ids(labels, features.shape[0], classes)
-    return sharding.like(features, 1, _cam, features, kernel, bias, labels, inside)
+    return _cam(features, kernel, bias, labels, inside)
 
 
-def _cam(features, kernel, bias, labels, inside):
+@sharded_like("features")
+def _cam(
+    features: Float[Array, "b h w d"],
+    kernel: Float[Array, "d k"],
+    bias: Float[Array, "k"],
+    labels: Int[Array, "b"],
+    inside: Bool[Array, "b"],
+) -> Float[Array, "b h w"]:
     maps = _weighted(features, kernel.T[labels]) + bias[labels][:, None, None]
     return jnp.where(inside[:, None, None], maps, 0)
 
@@ -62,7 +72,7 @@ def grad_cam(
     logits: Callable[[Array], Array],
     labels: Int[Array, "b"],
 ) -> Float[Array, "b h w"]:
-    """Class activation maps of any network, by the gradient of a logit with respect to features inside it.
+    """Compute class activation maps of any network from the gradient of a logit with respect to features inside it.
 
         out = max(sum over d of a[b, d] features[..., d], 0),   a = mean over places of d logits[b, y] / d features
 
@@ -74,7 +84,7 @@ def grad_cam(
         labels: class ids [b]; a traced id out of range gives a map of 0.
 
     Returns:
-        Maps [b h w], float32, not negative, without a gradient.
+        Maps [b h w], float32, non-negative, without a gradient.
 
     Raises:
         ValueError: shapes that don't fit, labels that aren't class ids or are out of range.
@@ -103,13 +113,13 @@ def _weighted(features: Float[Array, "b h w d"], weights: Float[Array, "b d"]) -
     return jnp.einsum("bhwd,bd->bhw", features, weights, precision="highest")
 
 
-def _features(features: Array) -> Array:
+def _features(features: Array) -> Float[Array, "b h w d"]:
     if np.ndim(features) != 4 or 0 in np.shape(features):
         raise ValueError(f"features have shape {np.shape(features)}; wanted [b h w d]: the last ones before the mean")
     return jnp.asarray(features).astype(jnp.float32)
 
 
 def _class_ids(labels: ArrayLike, size: int, classes: int) -> tuple[Int[Array, "b"], Bool[Array, "b"]]:
-    """Class ids within 0..classes - 1, and which of them were so."""
+    """Clip class ids to 0..classes - 1, and mark those that were in range."""
     ids = arguments.class_ids(labels, (size,), classes)
     return jnp.clip(ids, 0, classes - 1), (ids >= 0) & (ids < classes)

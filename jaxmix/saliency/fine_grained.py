@@ -1,4 +1,4 @@
-"""Fine-grained saliency of a picture: how much each pixel differs from its surroundings. OpenCV's, bit for bit."""
+"""Fine-grained saliency: how much each pixel differs from its surroundings, bit for bit OpenCV's."""
 
 from collections import Counter
 
@@ -9,22 +9,24 @@ from jaxtyping import Array, Int, UInt8
 
 from jaxmix import arguments
 
+__all__ = ["fine_grained"]
+
 _RADII = (12, 24, 48, 28, 56, 112)
 # Shares of blue, green and red in grey, in 1 / 2^15.
 _GREY = (3735, 19235, 9798)
 
 
 def fine_grained(images: arguments.Batch) -> UInt8[Array, "b h w"]:
-    """How much each pixel differs from its surroundings at six scales, as 8-bit maps.
+    """Compute how much each pixel differs from its surroundings at six scales, as 8-bit maps.
 
         out = 255 on / max(on) + 255 off / max(off)
         on = sum over n of floor(max(g - mean_n, 0)),   off = sum over n of floor(max(mean_n - g, 0))
 
-    g is the blurred grey picture, mean_n that of the window [-n + 1, n] around a pixel, without the pixel itself.
+    g is the blurred grey image, mean_n that of the window [-n + 1, n] around a pixel, without the pixel itself.
 
-    Every number is that of OpenCV's `StaticSaliencyFineGrained`, eager or jitted, before it divides by 255. OpenCV
-    takes the first of three channels for blue, and so does this. Several pixels usually tie for the peak: take the
-    first. Pictures of one tone give maps of 0.
+    Every value is that of OpenCV's `StaticSaliencyFineGrained`, eager or jitted, before it divides by 255. As in
+    OpenCV the first of three channels is blue. Several pixels usually tie for the peak: take the first. Constant images
+    give maps of 0.
 
     Args:
         images: [b h w 3] or grey [b h w 1], uint8 in 0..255 and not normalized, or a mapping with "image".
@@ -45,19 +47,19 @@ def fine_grained(images: arguments.Batch) -> UInt8[Array, "b h w"]:
     x = arguments.images(images)
     if x.dtype != jnp.uint8 or x.shape[3] not in (1, 3):
         raise ValueError(
-            f"images have shape {x.shape} and dtype {x.dtype}; wanted 8-bit pictures [b h w 3] or [b h w 1]: "
-            "undo any normalization, then call (x * 255).round().astype(jnp.uint8) on pictures in 0..1"
+            f"images have shape {x.shape} and dtype {x.dtype}; wanted 8-bit images [b h w 3] or [b h w 1]: "
+            "undo any normalization, then call (x * 255).round().astype(jnp.uint8) on images in 0..1"
         )
     grey = x[..., 0].astype(jnp.int32)
     if x.shape[3] == 3:
         blue, green, red = (share * x[..., c].astype(jnp.int32) for c, share in enumerate(_GREY))
         grey = (blue + green + red + (1 << 14)) >> 15
-    on, off = _differences(_blurred(_blurred(grey)))
-    return (_stretched(on) + _stretched(off)).astype(jnp.int32).astype(jnp.uint8)
+    on, off = _differences(_blur(_blur(grey)))
+    return (_stretch(on) + _stretch(off)).astype(jnp.int32).astype(jnp.uint8)
 
 
-def _blurred(grey: Int[Array, "b h w"]) -> Int[Array, "b h w"]:
-    """Rows and columns weighed 1, 2, 1, mirrored about the outermost pixel, rounded to nearest."""
+def _blur(grey: Int[Array, "b h w"]) -> Int[Array, "b h w"]:
+    """Blur rows and columns with weights 1, 2, 1, mirrored about the outermost pixel, rounded to nearest."""
     for axis in (1, 2):
         padded = jnp.pad(grey, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="reflect")
         before, here, after = (jax.lax.slice_in_dim(padded, t, t + grey.shape[axis], axis=axis) for t in range(3))
@@ -66,7 +68,7 @@ def _blurred(grey: Int[Array, "b h w"]) -> Int[Array, "b h w"]:
 
 
 def _differences(grey: Int[Array, "b h w"]) -> tuple[Array, Array]:
-    """Whole grey levels by which each pixel is above and below the mean of its surroundings, summed over the scales.
+    """Sum over the scales the whole grey levels by which each pixel is above and below the mean of its surroundings.
 
     The mean leaves out the pixel itself, so the difference is |area * grey - sum| / (area - 1), whole numbers below
     2^24 all of them, which float32 holds exactly.
@@ -75,7 +77,7 @@ def _differences(grey: Int[Array, "b h w"]) -> tuple[Array, Array]:
     integral = jnp.pad(jax.lax.cumsum(jax.lax.cumsum(grey, 1), 2), ((0, 0), (1, 0), (1, 0)))
     level = grey.astype(jnp.float32)
     on = off = jnp.zeros_like(level)
-    # All windows that reach beyond every border are one.
+    # All windows that reach beyond every border are the same.
     for reach, scales in Counter(min(reach, max(height, width)) for reach in _RADII).items():
         total = _window(_window(integral, reach, 1), reach, 2).astype(jnp.float32)
         area = np.outer(_length(reach, height), _length(reach, width)).astype(np.float32)[None]
@@ -88,17 +90,17 @@ def _differences(grey: Int[Array, "b h w"]) -> tuple[Array, Array]:
 
 
 def _quotient(size: Array, others: np.ndarray) -> Array:
-    """The whole part of size / others, up to 255, of whole numbers.
+    """Divide integers, rounded down, for quotients up to 255.
 
-    A division may be rounded otherwise, or be replaced by a product. The product with a reciprocal that is a little too
-    small gives the whole part or one less, and the remainder tells which.
+    XLA may round a division differently, or replace it by a product. The product with a slightly smaller reciprocal
+    gives the quotient or one less, and the remainder decides.
     """
     whole = jnp.floor(size * ((1 - 2.0**-21) / others).astype(np.float32))
     return whole + (size - whole * others >= others).astype(jnp.float32)
 
 
 def _window(integral: Array, reach: int, axis: int) -> Array:
-    """Sums over the window from sums up to each place, along one axis."""
+    """Sum over the window along one axis, from cumulative sums."""
     side = integral.shape[axis] - 1
     reach = min(reach, side)
     ends = [jnp.repeat(jax.lax.slice_in_dim(integral, at, at + 1, axis=axis), reach, axis) for at in (0, side)]
@@ -108,11 +110,12 @@ def _window(integral: Array, reach: int, axis: int) -> Array:
 
 
 def _length(reach: int, side: int) -> np.ndarray:
+    """Count the pixels of the window around each place."""
     place = np.arange(side)
     return np.minimum(place + reach + 1, side) - np.maximum(place - reach + 1, 0)
 
 
-def _stretched(sums: Array) -> Array:
-    """Whole numbers of up to 1530 as levels 0..255 of the largest of each map, rounded down."""
-    # The quotient is a multiple of 1/1530; half of that decides those that would round to just below a whole number.
+def _stretch(sums: Array) -> Array:
+    """Scale integers up to 1530 to levels 0..255 of the largest of each map, rounded down."""
+    # The quotient is a multiple of 1/1530; adding half of that corrects those that round to just below an integer.
     return jnp.floor((255 * sums + 0.5) * (1 / jnp.maximum(sums.max((1, 2), keepdims=True), 1)))

@@ -73,7 +73,7 @@ def test_with_alpha_the_number_of_cells_is_drawn_for_every_sample_or_once():
 
 def test_the_number_of_cells_follows_beta_alpha_8():
     alpha, draws = 2.0, 20_000
-    counts = np.asarray(jax.jit(module._drawn, static_argnums=(2, 3))(jax.random.key(5), alpha, 49, draws))
+    counts = np.asarray(jax.jit(module._sampled, static_argnums=(2, 3))(jax.random.key(5), alpha, 49, draws))
     expected = np.maximum(1, np.floor(49 * np.random.default_rng(0).beta(alpha, 8, draws)))
     # Two samples: four standard errors of their difference.
     assert abs(counts.mean() - expected.mean()) < 4 * np.sqrt((counts.var() + expected.var()) / draws)

@@ -18,7 +18,7 @@ from jaxmix.methods.comixup import comixup
 from jaxmix.saliency import normalize
 
 WEIGHTS = {"smoothness": 0.32, "diversity": 1.0, "threshold": 0.83}
-run = jax.jit(comixup, static_argnames="part")
+run = jax.jit(comixup, static_argnames="group")
 costs = jax.jit(module.costs, static_argnums=3)
 peaks = jax.jit(module.peaks)
 
@@ -72,7 +72,7 @@ def pictures():
 @functools.cache
 def mixed(seed=0, **weights):
     maps = np.random.default_rng(seed).random(SHAPE[:3]).astype(np.float32) ** 4
-    return run(jax.random.key(seed), pictures(), maps, part=3, **ALL | weights)
+    return run(jax.random.key(seed), pictures(), maps, group=3, **ALL | weights)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -109,7 +109,7 @@ def test_a_traced_alpha_that_is_not_above_0_mixes_nothing():
 def test_pictures_that_are_all_alike_are_shared_out_all_the_same():
     maps = np.broadcast_to(np.random.default_rng(0).random(SHAPE[1:3]), SHAPE[:3]).astype(np.float32)
     for saliency in (maps, np.zeros_like(maps), np.full_like(maps, np.nan)):
-        _, mix = run(jax.random.key(0), pictures(), saliency, part=3, **ALL)
+        _, mix = run(jax.random.key(0), pictures(), saliency, group=3, **ALL)
         assert np.isfinite(mix.weight).all()
         # An output takes of a picture only where the others use it less than the threshold, as one of three always is.
         use = np.zeros(7)
@@ -134,7 +134,7 @@ def test_draws_are_dirichlet_shares_and_any_input_of_the_part():
     variance = 1 / 4 * 3 / 4 / (4 * 2 + 1)
     assert abs(wanted[:-1, 0].mean() - 1 / 4) < 4 * np.sqrt(variance / 798)
     assert abs(wanted[:-1].var() / variance - 1) < 4 * np.sqrt(2 / 798)
-    start = np.asarray(module.anybody(jax.random.key(1), real, 2))
+    start = np.asarray(module.random_inputs(jax.random.key(1), real, 2))
     counts = np.bincount(start[:-1].ravel())
     expected = start[:-1].size / 4
     # chi-square has mean 3 and variance 6: four standard deviations.
@@ -146,7 +146,7 @@ def test_draws_are_dirichlet_shares_and_any_input_of_the_part():
     ("options", "message"),
     [
         ({"blocks": 5}, r"blocks is 5, which doesn't divide the images' height and width \(12, 8\).*\[1, 2, 4\]"),
-        ({"part": 1}, "part is 1; wanted 2 or more"),
+        ({"group": 1}, "group is 1; wanted 2 or more"),
         ({"iterations": 0}, "iterations is 0; wanted 1 or more"),
         ({"smoothness": -0.1}, "smoothness is -0.1.*wanted a number from 0 to 10000"),
         ({"compatibility": 1.5}, "compatibility is 1.5; wanted a number from 0 to 1"),

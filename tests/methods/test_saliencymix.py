@@ -65,7 +65,7 @@ def test_given_the_authors_shares_and_peaks_the_boxes_are_theirs(golden, monkeyp
         share, center = np.float32(1 - numbers["lam"][cases]), numbers["center"][cases]
         peaks = np.zeros((len(share), height, width), np.float32)
         peaks[np.arange(len(share)), center[:, 0], center[:, 1]] = 1
-        monkeypatch.setattr(module.shares, "beta", lambda key, alpha, draws, share=share: jnp.asarray(share))
+        monkeypatch.setattr(module.sampling, "beta", lambda key, alpha, draws, share=share: jnp.asarray(share))
         own = np.arange(len(share))
         _, mix = jax.jit(method)(jax.random.key(0), np.zeros((len(share), height, width, 1)), peaks, partner=own)
         expected = [boxes.fill(box, height, width) for box in numbers["box"][cases]]

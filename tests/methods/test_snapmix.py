@@ -166,7 +166,7 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
         asked.append((alpha, draws))
         return jnp.asarray(shares[:: 8 // draws])
 
-    monkeypatch.setattr(module.shares, "beta", beta)
+    monkeypatch.setattr(module.sampling, "beta", beta)
     monkeypatch.setattr(module.masks, "uniform_center", lambda key, draws, height, width: (jnp.full(draws, 8),) * 2)
     run = jax.jit(functools.partial(method, per_batch=per_batch))
     _, mix = run(jax.random.key(0), jnp.zeros((4, 16, 16, 1)), jnp.ones((4, 4, 4)))
@@ -185,7 +185,7 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
         (np.zeros((3, 3, 5), np.float32), None, False, r"cam has shape \(3, 3, 5\); wanted one map per image"),
         (np.zeros((4, 3, 5, 1), np.float32), None, False, r"cam has shape \(4, 3, 5, 1\); wanted one map per image"),
         (np.zeros((4, 3, 5), int), None, False, r"cam has dtype int64; wanted a floating dtype or uint8"),
-        (np.zeros((4, 3, 5), np.float32), None, True, r"double_same_label needs to know.*pass labels"),
+        (np.zeros((4, 3, 5), np.float32), None, True, r"double_same_label needs labels: pass class ids"),
         (np.zeros((4, 3, 5), np.float32), np.zeros((4, 7), np.float32), False, r"labels have shape \(4, 7\).*argmax"),
         (np.zeros((4, 3, 5), np.float32), np.zeros(3, int), True, r"labels have shape \(3,\).*integer class ids \[4\]"),
     ],

@@ -72,5 +72,5 @@ def test_a_grey_picture_is_one_whose_channels_are_equal_and_one_tone_gives_maps_
 
 def test_fine_grained_takes_8_bit_pictures_only():
     for wrong in (jnp.zeros((2, 8, 8, 3)), jnp.zeros((2, 8, 8, 2), jnp.uint8)):
-        with pytest.raises(ValueError, match=r"wanted 8-bit pictures \[b h w 3\] or \[b h w 1\]: undo any norm"):
+        with pytest.raises(ValueError, match=r"wanted 8-bit images \[b h w 3\] or \[b h w 1\]: undo any norm"):
             saliency.fine_grained(wrong)
