@@ -267,12 +267,12 @@ def test_images_of_a_batch_and_views_and_keys_differ():
 
 def test_one_view_is_augmix_levels_stay_levels_and_the_mix_is_the_identity():
     @jax.jit
-    def made(key, levels):
-        floats = augmix(key, levels.astype(jnp.float32) / 255, **FEW)[0]
-        return augmix_views(key, levels, views=1, **FEW)[1], augmix(key, levels, **FEW), floats
+    def made(seed, levels):
+        view, one, other = (functools.partial(f, jax.random.key(seed), **FEW) for f in (augmix_views, augmix, augmix))
+        return view(levels, views=1)[1], one(levels), other(levels.astype(jnp.float32) / 255)[0]
 
     levels = images_of()
-    view, (images, mix), floats = made(jax.random.key(15), levels)
+    view, (images, mix), floats = made(15, levels)
     np.testing.assert_array_equal(view, images)
     assert images.dtype == jnp.uint8 and floats.dtype == jnp.float32
     np.testing.assert_allclose(np.asarray(floats) * 255, images, atol=0.5001, rtol=0)  # the same, but rounded

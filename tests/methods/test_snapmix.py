@@ -1,4 +1,4 @@
-"""SnapMix: a box of the partner stretched into a box, and labels weighed by what is in sight."""
+"""SnapMix: a box of the partner resized into a box, and labels weighted by class activation maps."""
 
 import functools
 
@@ -19,14 +19,21 @@ from jaxmix.methods.snapmix import snapmix as method
 SHAPE = (4, 13, 10, 3)
 PARTNER = np.array([2, 0, 3, 1])
 # Beta(1, 1) compiles much faster than Beta(5, 5).
-snapmix = jax.jit(functools.partial(method, alpha=1.0), static_argnames=("per_batch", "double_same_label"))
-apply = jax.jit(jaxmix.apply)
-paste, proportions = jax.jit(module.paste), jax.jit(module.proportions)
-cam_of = jax.jit(lambda features, kernel, y, bias: saliency.cam(jax.nn.relu(features), kernel.T, y, bias))
+snapmix = jax.jit(functools.partial(method, alpha=1.0), static_argnames="per_batch")
 percentage = jax.jit(saliency.percentage, static_argnums=(1, 2))
+ONE_LABEL = np.zeros(4, np.int32)
 
 
-def pictures():
+@jax.jit
+def pasted(x, shares, partner, targets, sources, labels):
+    """Images and the mix for boxes (top, bottom, left, right), and its weights where equal labels are doubled."""
+    target, source = (profiles(boxes, *shares.shape[1:]) for boxes in (targets, sources))
+    mix = module.paste(shares, partner, target, source)
+    doubled = module.paste(shares, partner, target, source, labels).weight
+    return jaxmix.apply(mix, x), mix, doubled, module.proportions(shares, partner, target, source)
+
+
+def images_of():
     return np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
 
 
@@ -37,8 +44,8 @@ def percentages(height=13, width=10):
 
 
 def profiles(boxes, height, width):
-    """Boxes (top, bottom, left, right), one or one per sample, as the profiles of their rows and columns."""
-    top, bottom, left, right = jnp.asarray(np.atleast_2d(boxes)).T
+    """Boxes, one or one per sample, as the profiles of their rows and columns."""
+    top, bottom, left, right = jnp.atleast_2d(boxes).T
     return masks.window(top, bottom, height), masks.window(left, right, width)
 
 
@@ -49,39 +56,41 @@ def box_of(mask):
 
 def test_worked_example():
     # S = [[0, .125], [.25, .625]]; A is its last pixel, B its left column.
-    shares = percentage(jnp.float32([[[1, 2], [3, 6]]]), 2, 2)
-    target, source = profiles((1, 2, 1, 2), 2, 2), profiles((0, 2, 0, 1), 2, 2)
-    assert paste(shares, jnp.array([0]), target, source).weight.tolist() == [[0.375, 0.25]]
-    same = jnp.array([5])
-    assert paste(shares, jnp.array([0]), target, source, same).weight.tolist() == [[0.625, 0.625]]
+    shares = percentage(np.float32([[[1, 2], [3, 6]]]), 2, 2)
+    boxes = np.array([[1, 2, 1, 2]]), np.array([[0, 2, 0, 1]])
+    _, mix, doubled, _ = pasted(np.zeros((1, 2, 2, 1), np.float32), shares, np.array([0]), *boxes, np.array([5]))
+    assert mix.weight.tolist() == [[0.375, 0.25]]
+    assert doubled.tolist() == [[0.625, 0.625]]
 
 
-@pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 48)])
-def test_pictures_and_label_weights_are_the_authors(golden, height, width):
+@jax.jit
+def authors(x, features, kernel, bias, labels, partner, targets, sources):
+    cam = saliency.cam(jax.nn.relu(features), kernel.T, labels, bias)
+    return pasted(x, saliency.percentage(cam, *x.shape[1:3]), partner, targets, sources, labels)
+
+
+@pytest.mark.parametrize(("height", "width"), [pytest.param(16, 16, marks=pytest.mark.slow), (32, 48)])
+def test_images_and_label_weights_are_the_authors(golden, height, width):
     # get_spm and snapmix of Shaoli-Huang/SnapMix @245bda4. Case 3 has a flat map, 4 boxes of one row or column, 5 an
     # empty box.
     numbers = golden(f"mixing/snapmix_{height}x{width}")
     for case in range(6):
-        x, features, kernel, bias, y, partner = (
-            jnp.asarray(numbers[name][case]) for name in ("x", "feat", "W", "b", "y", "p")
-        )
-        shares = percentage(cam_of(features, kernel, y, bias), height, width)
-        boxes = [profiles(numbers[name][case][[0, 2, 1, 3]], height, width) for name in ("boxA", "boxB")]
-        mix = paste(shares, partner, *boxes, y)
+        given = (np.asarray(numbers[name][case]) for name in ("x", "feat", "W", "b", "y", "p"))
+        boxes = (np.broadcast_to(numbers[name][case][[0, 2, 1, 3]], (1, 4)) for name in ("boxA", "boxB"))
+        images, natural, doubled, _ = authors(*given, *boxes)
         official = np.stack([numbers["rho_a"][case], numbers["rho_b"][case]], 1)
-        np.testing.assert_allclose(mix.weight, official, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(apply(mix, x), numbers["mixed"][case], rtol=0, atol=2e-5)
-        natural = paste(shares, partner, *boxes)
+        np.testing.assert_allclose(doubled, official, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(images, numbers["mixed"][case], rtol=0, atol=2e-5)
         if case != 5:  # where nothing is mixed, what would be natural isn't used
             expected, area = numbers["natural_rho"][case], np.asarray(natural.mask).mean((2, 3))
-            expected = np.where(np.isnan(expected), area, expected)  # a flat map is weighed by the area of the box A
+            expected = np.where(np.isnan(expected), area, expected)  # a flat map is weighted by the area of the box A
             np.testing.assert_allclose(natural.weight, expected, rtol=0, atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 2**31), st.integers(0, 3))
-def test_stretching_agrees_with_the_slow_loops(seed, least):
-    generator, x, shares = np.random.default_rng(seed), pictures(), percentages()
+def test_resizing_agrees_with_the_slow_loops(seed, least):
+    generator, x, shares = np.random.default_rng(seed), images_of(), percentages()
 
     def box():
         edges = []
@@ -92,8 +101,7 @@ def test_stretching_agrees_with_the_slow_loops(seed, least):
         return edges
 
     targets, sources = [box() for _ in range(4)], [box() for _ in range(4)]
-    mix = paste(shares, PARTNER, profiles(targets, 13, 10), profiles(sources, 13, 10))
-    images = apply(mix, x)
+    images, mix, *_ = pasted(x, shares, PARTNER, np.array(targets), np.array(sources), ONE_LABEL)
     for b, (target, source) in enumerate(zip(targets, sources, strict=True)):
         expected = slow.stretch(x[b], x[PARTNER[b]], target, source)
         np.testing.assert_allclose(
@@ -103,19 +111,18 @@ def test_stretching_agrees_with_the_slow_loops(seed, least):
         np.testing.assert_allclose(mix.weight[b], weight, rtol=0, atol=1e-6)  # sums of 130 shares
 
 
-@pytest.mark.parametrize("per_batch", [False, True])
-def test_what_is_drawn_is_mixed_as_in_the_slow_loops_and_both_boxes_are_cutmix_boxes(per_batch):
+@pytest.mark.parametrize("per_batch", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_is_sampled_is_mixed_as_in_the_slow_loops_and_both_boxes_are_cutmix_boxes(per_batch):
     cam = np.random.default_rng(2).standard_normal((4, 3, 5)).astype(np.float32)
     shares = [slow_saliency.percentage(one.astype(float), 13, 10) for one in cam]
-    labels = np.array([1, 1, 0, 2])
-    images, mix = snapmix(jax.random.key(2), pictures(), cam, labels, partner=PARTNER, per_batch=per_batch)
+    images, mix = snapmix(jax.random.key(2), images_of(), cam, partner=PARTNER, per_batch=per_batch)
     found = []
     for b in range(4):
         target = box_of(mix.mask[b, 1])
         rows, columns = (np.asarray(places[b]) for places in mix.warps[1])
         rows, columns = rows[target[0] : target[1]], columns[target[2] : target[3]]
         source = [round(float(v)) for v in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)]
-        expected = slow.stretch(pictures()[b], pictures()[PARTNER[b]], target, source)
+        expected = slow.stretch(images_of()[b], images_of()[PARTNER[b]], target, source)
         np.testing.assert_allclose(images[b], expected, rtol=0, atol=1e-5)
         weight = slow.weights(shares[b], shares[PARTNER[b]], target, source)
         np.testing.assert_allclose(mix.weight[b], weight, rtol=0, atol=1e-6)
@@ -124,34 +131,40 @@ def test_what_is_drawn_is_mixed_as_in_the_slow_loops_and_both_boxes_are_cutmix_b
     assert len(set(found)) == (1 if per_batch else 4)
 
 
-def test_the_formula_reduces_to_areas_for_uniform_maps_and_to_0_and_1_for_whole_pictures():
+def test_the_formula_reduces_to_areas_for_uniform_maps_and_to_0_and_1_for_whole_images():
     uniform = np.full((4, 13, 10), 1 / 130, np.float32)
-    target, source, whole = (profiles(box, 13, 10) for box in ((2, 6, 1, 4), (0, 5, 3, 9), (0, 13, 0, 10)))
-    made = proportions(uniform, PARTNER, target, source)
+    target, source, whole, empty = (
+        np.tile(box, (4, 1)) for box in ((2, 6, 1, 4), (0, 5, 3, 9), (0, 13, 0, 10), (3, 3, 0, 10))
+    )
+    made = pasted(images_of(), uniform, PARTNER, target, source, ONE_LABEL)[3]
     np.testing.assert_allclose(made, np.broadcast_to([[1 - 12 / 130, 30 / 130]], (4, 2)), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(proportions(percentages(), PARTNER, whole, whole), [[0, 1]] * 4, rtol=0, atol=1e-6)
-    empty = paste(percentages(), PARTNER, target, profiles((3, 3, 0, 10), 13, 10))
-    np.testing.assert_array_equal(empty.weight, [[1, 0]] * 4)
-    np.testing.assert_array_equal(apply(empty, pictures()), pictures())
+    made = pasted(images_of(), percentages(), PARTNER, whole, whole, ONE_LABEL)[3]
+    np.testing.assert_allclose(made, [[0, 1]] * 4, rtol=0, atol=1e-6)
+    images, mix, *_ = pasted(images_of(), percentages(), PARTNER, target, empty, ONE_LABEL)
+    np.testing.assert_array_equal(mix.weight, [[1, 0]] * 4)
+    np.testing.assert_array_equal(images, images_of())
 
 
-@pytest.mark.parametrize("number", [0.0, 7.0, -3.5, np.nan, np.inf, -np.inf])
-def test_pictures_whose_map_says_nothing_are_weighed_by_area_as_in_cutmix(number):
+@jax.jit
+def with_and_without_doubling(cam, labels):
+    plain = method(jax.random.key(4), images_of(), cam, alpha=1.0)
+    return plain, method(jax.random.key(4), images_of(), cam, labels, alpha=1.0, double_same_label=True)
+
+
+@pytest.mark.parametrize("bad", [0.0, 7.0, -3.5, np.nan, np.inf, -np.inf])
+def test_images_with_uninformative_maps_are_weighted_by_area_as_in_cutmix(bad):
     cam = np.random.default_rng(2).standard_normal((4, 3, 5)).astype(np.float32)
-    cam[1:] = cam[1:] if not np.isfinite(number) else number
-    cam[1:, 1, 2] = number
-    labels = np.array([1, 1, 1, 1])
-    for doubled in (False, True):
-        images, mix = snapmix(jax.random.key(4), pictures(), cam, labels, double_same_label=doubled)
+    cam[1:] = cam[1:] if not np.isfinite(bad) else bad
+    cam[1:, 1, 2] = bad
+    for images, mix in with_and_without_doubling(cam, np.array([1, 1, 1, 1])):
         area = np.asarray(mix.mask).mean((2, 3))
-        np.testing.assert_array_equal(mix.weight[1:3], area[1:3])  # picture 3 meets picture 0, which has a map
+        np.testing.assert_array_equal(mix.weight[1:3], area[1:3])  # image 3 pairs with image 0, which has a map
         assert np.isfinite(images).all() and np.isfinite(mix.weight).all()
 
 
 def test_doubling_gives_both_slots_of_equal_labels_the_sum_and_nothing_else_changes():
-    cam, labels = np.random.default_rng(2).standard_normal((4, 3, 5)).astype(np.float32), np.array([1, 1, 0, 2])
-    _, plain = snapmix(jax.random.key(2), pictures(), cam)
-    _, doubled = snapmix(jax.random.key(2), pictures(), cam, labels, double_same_label=True)
+    cam = np.random.default_rng(2).standard_normal((4, 3, 5)).astype(np.float32)
+    (_, plain), (_, doubled) = with_and_without_doubling(cam, np.array([1, 1, 0, 2]))
     np.testing.assert_array_equal(doubled.weight[1:], plain.weight[1:])
     np.testing.assert_allclose(doubled.weight[0], [plain.weight[0].sum()] * 2, rtol=1e-6)
     np.testing.assert_array_equal(doubled.mask, plain.mask)
@@ -169,7 +182,7 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
     monkeypatch.setattr(module.sampling, "beta", beta)
     monkeypatch.setattr(module.masks, "uniform_center", lambda key, draws, height, width: (jnp.full(draws, 8),) * 2)
     run = jax.jit(functools.partial(method, per_batch=per_batch))
-    _, mix = run(jax.random.key(0), jnp.zeros((4, 16, 16, 1)), jnp.ones((4, 4, 4)))
+    _, mix = run(jax.random.key(0), np.zeros((4, 16, 16, 1), np.float32), np.ones((4, 4, 4), np.float32))
     assert asked == [(5.0, 2 if per_batch else 8)]
     for b in range(4):
         own, other = (0.3, 0.6) if per_batch else (shares[b], shares[4 + b])
@@ -192,4 +205,4 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
 )
 def test_maps_and_labels_that_do_not_fit_say_so(cam, labels, doubled, message):
     with pytest.raises(ValueError, match=message):
-        method(jax.random.key(0), jnp.asarray(pictures()), cam, labels, double_same_label=doubled)
+        method(jax.random.key(0), jnp.asarray(images_of()), cam, labels, double_same_label=doubled)
