@@ -11,6 +11,8 @@ from reference import grids
 from jaxmix.methods import attentivemix as module
 from jaxmix.methods.attentivemix import attentivemix as method
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 14, 21, 3)
 PARTNER = np.array([2, 0, 3, 1])
 
@@ -118,4 +120,4 @@ def test_a_traced_number_of_cells_costs_no_new_trace_and_is_kept_in_range():
 )
 def test_maps_and_numbers_of_cells_that_do_not_fit_say_so(attention, options, message):
     with pytest.raises(ValueError, match=message):
-        method(jax.random.key(0), X, attention, **options)
+        jax.eval_shape(lambda key: method(key, X, attention, **options), jax.random.key(0))

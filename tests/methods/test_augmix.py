@@ -17,6 +17,8 @@ from jaxmix.methods import augmix as module
 from jaxmix.methods.augmix import NINE, THIRTEEN, augmix, augmix_views
 from jaxmix.pixels.random_operations import Sampled, chained
 
+pytestmark = pytest.mark.unoptimized
+
 FILES = ("augmix_32", *(pytest.param(f"augmix_224_{k}", marks=pytest.mark.slow) for k in range(3)))
 NAMES = (
     "autocontrast", "equalize", "posterize", "rotate", "solarize", "shear_x", "shear_y", "translate_x", "translate_y",
@@ -94,12 +96,12 @@ def test_mixes_of_the_authors_draws_are_theirs(golden):
 
 def test_views_are_those_sampled_and_agree_with_the_slow_reference():
     levels = images_of()
-    x, key = np.float32(levels) / np.float32(255), jax.random.key(0)
-    views = np.asarray(views_of(key, x, severity=9.5))
+    x = np.float32(levels) / np.float32(255)
+    views = np.asarray(views_of(jax.random.key(0), x, severity=9.5))
     assert views.shape == (3, *SHAPE)
     np.testing.assert_array_equal(views[0], x)
     assert views.min() >= 0 and views.max() <= 1 + 1e-6
-    chains_key, weight_key, skip_key = jax.random.split(key, 3)
+    chains_key, weight_key, skip_key = jax.random.split(jax.random.key(0), 3)
     sampled = jax.tree.map(np.asarray, sample(chains_key, 4, 6, 9.5, None, 13))
     weight = np.asarray(dirichlet(weight_key, 1.0, 8, 3)).reshape(4, 2, 3)
     share = np.asarray(beta(skip_key, 1.0, 8)).reshape(4, 2)
@@ -289,6 +291,7 @@ def test_a_severity_that_is_traced_is_a_static_one():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_traced_parameters_cost_one_trace():
     traces = []
 

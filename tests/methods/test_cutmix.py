@@ -14,6 +14,8 @@ from reference import boxes, mixing
 import jaxmix
 from jaxmix import masks, partners
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 13, 10, 3)
 properties = settings(max_examples=20, deadline=None, derandomize=True)
 

@@ -11,6 +11,8 @@ from reference import boxes, mixing
 import jaxmix
 from jaxmix import masks
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (5, 13, 10, 3)
 cutout = jax.jit(jaxmix.cutout, static_argnames=("holes", "per_batch"))
 

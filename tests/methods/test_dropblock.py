@@ -14,6 +14,8 @@ from reference import dropblock as slow
 import jaxmix
 from jaxmix.methods import dropblock as module
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (8, 9, 11, 8)
 FEW = [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 6))]
 dropblock = jax.jit(jaxmix.dropblock, static_argnames="block")

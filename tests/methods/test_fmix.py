@@ -13,6 +13,8 @@ import jaxmix
 from jaxmix import masks
 from jaxmix.methods import fmix as module
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 13, 9, 3)  # an odd number of pixels
 SIZES = [pytest.param(32, 32, marks=pytest.mark.slow), pytest.param(33, 40, marks=pytest.mark.slow), (40, 33)]
 every_size = pytest.mark.parametrize(("height", "width"), SIZES)

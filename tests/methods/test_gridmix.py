@@ -14,19 +14,21 @@ from reference import grids, mixing
 import jaxmix
 from jaxmix import masks, partners
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 13, 10, 3)
 X = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
 properties = settings(max_examples=20, deadline=None, derandomize=True)
-HOLES = (1, 3, 5)
+HOLES = (1, 5, 3)
 
 
 @jax.jit
 def mixed(seed):
-    """GridMix for each sample and for the batch, and GridMixup with numbers of holes, the last two with 5."""
+    """GridMix for each sample and for the batch, and GridMixup with numbers of holes, the last two with 3."""
     key = functools.partial(jax.random.key, seed)
     grids = [jaxmix.gridmix(key(), X, cells=4, per_batch=shared) for shared in (False, True)]
     lattices = [jaxmix.gridmixup(key(), X, holes=number) for number in HOLES]
-    return grids, [*lattices, jaxmix.gridmixup(key(), X, holes=5, per_batch=True)]
+    return grids, [*lattices, jaxmix.gridmixup(key(), X, holes=3, per_batch=True)]
 
 
 def assert_pixels_are_one_of_the_two(images, mix):
@@ -112,7 +114,7 @@ def test_the_side_of_a_hole_is_the_root_of_a_uniform_share():
 
 
 def test_images_agree_with_the_slow_loops_and_a_batch_may_share_its_grid():
-    grids_of, lattices = mixed(3)
+    grids_of, lattices = mixed(4)
     for one, shared in (grids_of, lattices[-2:]):
         for number, (images, mix) in ((4, one), (1, shared)):
             np.testing.assert_array_equal(images, np.float32(mixing.apply(mix, X)))

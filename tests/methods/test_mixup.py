@@ -8,6 +8,8 @@ from reference import mixing
 
 import jaxmix
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (5, 7, 4, 2)
 FOLLOWING = np.roll(np.arange(5), -1)
 mixup = jax.jit(jaxmix.mixup, static_argnames="per_batch")

@@ -16,6 +16,8 @@ from jaxmix.pixels import affine, operations, packing, policies, random_operatio
 from jaxmix.pixels.operation_chains import Frame, run
 from jaxmix.pixels.policies import Step
 
+pytestmark = pytest.mark.unoptimized
+
 SPACES = {
     "AutoAugment": search_spaces.narrow(10),
     "RandAugment": search_spaces.narrow(31),
@@ -76,25 +78,24 @@ def planned(move, level, negative, family, side):
 def test_operations_are_torchvisions(golden, side, interpolation):
     # _apply_op of torchvision 0.28 on PIL images.
     numbers = golden(f"robustness/aa_torchvision_{side}")
-    ops, index, amount = np.array([name_of(op) for op in numbers["case_op"]]), [], np.zeros(len(numbers["case_op"]))
+    ops, families = np.array([name_of(op) for op in numbers["case_op"]]), numbers["case_family"]
+    index, amount, listed = np.zeros(len(ops), np.int32), np.zeros(len(ops)), list(NAMED.values())
     for family, space in SPACES.items():
-        which = numbers["case_family"] == family
+        which = families == family
+        index[which] = [listed.index(space[op].operation) for op in ops[which]]
         move = np.int32([list(space).index(op) for op in ops[which]])
         level = np.float32(numbers["case_bin"][which])
         amount[which] = planned(move, level, numbers["case_negate"][which], family, side)
-    listed = list(NAMED.values())
-    for family, op in zip(numbers["case_family"], ops, strict=True):
-        index.append(listed.index(SPACES[family][op].operation))
-    which = numbers["case_interp"] == interpolation
+    which = (numbers["case_interp"] == interpolation) & np.isin(families, list(SPACES))
     x, ops = numbers["images"][numbers["case_image"][which]], ops[which]
-    made = amounted(x, np.int32(index)[which], amount[which], Frame(WARPS[interpolation]))
+    made = amounted(x, index[which], amount[which], Frame(WARPS[interpolation]))
     wrong = off(made, numbers["case_out"][which])
     exact = (interpolation == "nearest") | ~np.isin(ops, ("rotate", "shear_x", "shear_y"))
     assert not wrong[exact].any()
     # float32 places, as in tests/pixels; slopes of two decimals put many values of these few cases on integers.
     assert wrong.max(initial=0) <= 1
     for family in SPACES:
-        inexact = ~exact & (numbers["case_family"][which] == family)
+        inexact = ~exact & (families[which] == family)
         assert (wrong[inexact] > 0).sum() <= 1e-2 * wrong[inexact].size
 
 

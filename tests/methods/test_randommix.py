@@ -11,6 +11,8 @@ from reference import mixing
 import jaxmix
 from jaxmix import partners
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 9, 6, 2)
 METHODS = (jaxmix.mixup, jaxmix.cutmix, jaxmix.resizemix, jaxmix.fmix)
 

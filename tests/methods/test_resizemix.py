@@ -14,6 +14,8 @@ from reference import resizemix as slow
 import jaxmix
 from jaxmix.methods import resizemix as module
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 13, 10, 3)
 
 

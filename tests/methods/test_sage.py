@@ -18,6 +18,8 @@ from jaxmix import shifts
 from jaxmix.methods import sage as module
 from jaxmix.methods.sage import sage as method
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 7, 6, 3)
 PARTNER = np.array([2, 0, 3, 1])
 jitted = jax.jit(method, static_argnames=("per_batch", "search", "smooth"))
@@ -250,4 +252,4 @@ def test_uninformative_maps_count_as_uniform():
 def test_an_upper_bound_out_of_range_says_what_was_wanted():
     for upper in (-0.1, 1.5):
         with pytest.raises(ValueError, match=r"upper is .*; wanted a number from 0 to 1"):
-            method(jax.random.key(0), images_of(), maps(), upper=upper)
+            jax.eval_shape(functools.partial(method, upper=upper), jax.random.key(0), images_of(), maps())

@@ -15,6 +15,8 @@ import jaxmix.saliency
 from jaxmix.methods import saliencymix as module
 from jaxmix.methods.saliencymix import saliencymix as method
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 14, 10, 3)
 PARTNER = np.array([2, 0, 3, 1])
 beta = jax.jit(jaxmix.sampling.beta, static_argnums=(1, 2))

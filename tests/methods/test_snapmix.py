@@ -16,6 +16,8 @@ from jaxmix import masks, saliency
 from jaxmix.methods import snapmix as module
 from jaxmix.methods.snapmix import snapmix as method
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (4, 13, 10, 3)
 PARTNER = np.array([2, 0, 3, 1])
 # Beta(1, 1) compiles much faster than Beta(5, 5).
@@ -205,4 +207,4 @@ def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatc
 )
 def test_maps_and_labels_that_do_not_fit_say_so(cam, labels, doubled, message):
     with pytest.raises(ValueError, match=message):
-        method(jax.random.key(0), jnp.asarray(images_of()), cam, labels, double_same_label=doubled)
+        jax.eval_shape(lambda key: method(key, images_of(), cam, labels, double_same_label=doubled), jax.random.key(0))

@@ -11,6 +11,8 @@ from reference import saliency as slow
 from jaxmix import saliency
 from jaxmix.saliency.fine_grained import _quotient as quotient
 
+pytestmark = pytest.mark.unoptimized
+
 fine_grained, peak = jax.jit(saliency.fine_grained), jax.jit(saliency.peak)
 LARGE, TINY = [(5, 60), (13, 10)], [(1, 7)]
 SLOW = [pytest.param(*size, marks=pytest.mark.slow) for size in ((30, 17), (1, 1), (2, 1))]
