@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments
 from jaxmix.pixels import separable_blur
+from jaxmix.sharding import sharded_like
 
 __all__ = ["smooth"]
 
@@ -41,4 +42,10 @@ def smooth(maps: Array, *, sigma: ArrayLike = 1.0, size: int = 5) -> Float[Array
         raise ValueError(f"size is {size}; wanted an odd number of taps")
     taps = jnp.exp(-jnp.square(jnp.arange(-reach, reach + 1, dtype=jnp.float32) / sigma) / 2)
     taps = taps / taps.sum()
+    return _convolve(maps, taps)
+
+
+@sharded_like("maps")
+def _convolve(maps: Float[Array, "b h w"], taps: Float[Array, "t"]) -> Float[Array, "b h w"]:
+    """Convolve rows and columns with the same taps."""
     return separable_blur.blur(maps, (taps, taps), (1, 2), "reflect")
