@@ -57,7 +57,7 @@ def test_cifar10_rows_are_channel_after_channel(cifar10):
     found = inputs.load("cifar10", cifar10)
     assert found.train_images.shape == (20, 32, 32, 3)
     assert found.test_labels.tolist() == [0, 1, 2, 3, 4, 5]
-    assert found.names[3] == "name3"
+    assert found.classes[3] == "name3"
     row = rows(4, 1)[0]
     assert found.train_images[0, 5, 7].tolist() == [row[1024 * channel + 5 * 32 + 7] for channel in range(3)]
 
@@ -74,7 +74,7 @@ def test_cifar100_takes_the_fine_labels(tmp_path):
         (folder / name).write_bytes(pickle.dumps(content, 2))
     found = inputs.load("cifar100", tmp_path)
     assert found.train_labels.tolist() == [99] * 5
-    assert len(found.names) == 100
+    assert len(found.classes) == 100
 
 
 def test_mean_and_standard_deviation_are_those_of_the_training_images(cifar10):
@@ -228,7 +228,7 @@ def test_npz_is_read(tmp_path):
     found = inputs.load("npz", write_npz(tmp_path / "own.npz"))
     assert found.train_images.shape == (6, 8, 8, 3)
     assert found.test_labels.tolist() == [0, 2]
-    assert len(found.names) == 3
+    assert len(found.classes) == 3
 
 
 def test_npz_without_a_channel_axis_gets_one(tmp_path):
@@ -308,7 +308,7 @@ def test_what_tensorflow_datasets_prepared_is_read_without_tensorflow(tmp_path):
     assert "tensorflow" not in sys.modules
     assert found.train_images.shape == (8, 32, 32, 3)
     np.testing.assert_array_equal(found.train_images[:, 0, 0, 0], found.train_labels)
-    assert found.names[2] == "name2"
+    assert found.classes[2] == "name2"
     (tmp_path / "cifar10" / "3.0.2" / "features.json").write_text("{")
     with pytest.raises(ValueError, match=r"3\.0\.2 cannot be read"):
         inputs.load("cifar10", tmp_path)

@@ -174,7 +174,7 @@ def test_losses_and_mixing_points_are_the_papers():
 def test_weight_decay_is_the_papers():
     found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
     heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix", "saliencymix", "attentivemix"}
-    heavy |= {"autoaugment", "randaugment", "trivialaugment"}
+    heavy |= {"autoaugment", "randaugment", "trivialaugment", "augmix"}
     assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
 
 
