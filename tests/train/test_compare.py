@@ -12,9 +12,10 @@ import pytest
 import cifar
 import compare
 import configuration
+import devices
 import evaluate
+import loop
 import recipes
-from eval import load_run
 from eval.paper_settings import PAPER_SETTINGS
 from eval.results import Results
 from eval.suites import SUITES
@@ -43,7 +44,7 @@ class Fakes:
         self.trained, self.evaluated, self.configs, self.steps = [], [], {}, {}
         self.interrupted = False
         monkeypatch.setattr(cifar, "run", self.run)
-        monkeypatch.setattr(cifar, "read_config", lambda folder, data_dir: self.configs[folder.absolute()])
+        monkeypatch.setattr(cifar, "read", lambda folder, data_dir: self.configs[folder.absolute()])
         monkeypatch.setattr(compare, "Checkpoints", self.checkpoints)
         monkeypatch.setattr(evaluate, "evaluate", self.evaluate)
 
@@ -129,12 +130,15 @@ def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys)
         return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
 
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr(load_run, "local_mesh", one_device)
-    monkeypatch.setattr(cifar, "local_mesh", one_device)
+    monkeypatch.setattr(devices, "local_mesh", one_device)
     monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
     command = ("--out", "grid", "--methods", "none", *QUICK)
     with monkeypatch.context() as patch:
-        patch.setattr(cifar, "train", lambda config, trainer, folder, checkpoints, state: checkpoints.close() or 130)
+        patch.setattr(
+            loop,
+            "train",
+            lambda state, functions, plan, folder, checkpoints, metrics: (state, checkpoints.close() or 130),
+        )
         assert compare.main([*command, "--seeds", "0"]) == 130
     before = list((place / "grid" / "runs" / "none-s0").iterdir())
     assert compare.main([*command, "--seeds", "0"]) == 0

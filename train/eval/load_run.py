@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import configuration
+import devices
 import inputs
-from devices import local_mesh
 from inputs import preprocess
 from jaxmix.dtypes import to_unit
 
@@ -95,7 +95,9 @@ def load(folder: Path, *, data_dir: Path | None = None, limit: int | None = None
     program = importlib.import_module(configuration.program(folder))
     config, dataset, graph, state = program.restore(folder, data_dir)
     model = nnx.merge(graph, state.params, state.statistics)
-    return Trained(model, dataset, config, int(state.step), mesh=local_mesh(), limit=limit, batch_size=batch_size)
+    return Trained(
+        model, dataset, config, int(state.step), mesh=devices.local_mesh(), limit=limit, batch_size=batch_size
+    )
 
 
 def error(logits: np.ndarray, labels: np.ndarray) -> float:

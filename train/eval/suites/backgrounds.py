@@ -23,6 +23,10 @@ FOREGROUNDS = 200
 # Measurements that are no accuracies.
 FIGURES, CHALLENGED = "figures", "challenge foregrounds"
 
+# One program each, instead of one for every operation.
+_only_background_black = jax.jit(backgrounds.only_background_black)
+_only_foreground, _mixed = jax.jit(backgrounds.only_foreground), jax.jit(backgrounds.mixed)
+
 # Makes the images of a variant; which of them are valid.
 Variant = tuple[Callable[[], Any], np.ndarray]
 
@@ -99,11 +103,11 @@ def _variants(
     every = np.ones(len(images), bool)
     return {
         "Original": (lambda: images, every),
-        "Only-BG-B": (lambda: backgrounds.only_background_black(images, boxes), every),
+        "Only-BG-B": (lambda: _only_background_black(images, boxes), every),
         "Only-BG-T": (lambda: tiled, every),
-        "Only-FG": (lambda: backgrounds.only_foreground(images, masks), every),
+        "Only-FG": (lambda: _only_foreground(images, masks), every),
     } | {
-        name: (partial(backgrounds.mixed, images, masks, tiled[np.asarray(index)]), np.asarray(valid))
+        name: (partial(_mixed, images, masks, tiled[np.asarray(index)]), np.asarray(valid))
         for name, (index, valid) in donors.items()
     }
 
