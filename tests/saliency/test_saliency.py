@@ -10,8 +10,6 @@ from reference import saliency as slow
 
 from jaxmix import saliency
 
-pytestmark = pytest.mark.unoptimized
-
 smooth = jax.jit(saliency.smooth, static_argnames="size")
 normalize, peak = jax.jit(saliency.normalize), jax.jit(saliency.peak)
 percentage = jax.jit(saliency.percentage, static_argnums=(1, 2))
