@@ -10,6 +10,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")], "typechecker.check")
 
+
 import jax
 import numpy as np
 import pytest

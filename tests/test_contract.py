@@ -1,9 +1,9 @@
 """What holds for every public method: a method added later is covered by being public.
 
-A compiled program is the unit of cost, so each proves several things. By value, a method has its eager call and three
-programs: one as users call it, one with everything that may be traced (under vmap, with the gradient), and one of
-another shape with one draw for the batch. What shows in types or in the lowered text is compiled nowhere. All is
-compiled without LLVM's optimizations; test_rounding.py is about what these change.
+A compiled program is the unit of cost, so each proves several things. By value, a method has its eager call and two
+programs: one with everything that may be traced, under vmap and with the gradient, and one of another shape with one
+draw for the batch. What shows in types or in the lowered text is compiled nowhere. All is compiled without LLVM's
+optimizations; test_rounding.py compiles as users do.
 """
 
 import functools
@@ -24,7 +24,6 @@ from specimens import (
     SHAPE,
     SHARES_WITH_MANY,
     WORKS_ON_LEVELS,
-    assert_same_mixes,
     assert_weight_is_share,
     every_method,
     every_method_slowly,
@@ -44,11 +43,6 @@ SEEDS = (0, 1, 2)
 
 def takes_partner(method):
     return "partner" in parameters_of(method)
-
-
-@functools.cache
-def jitted(method):
-    return jax.jit(method)
 
 
 @functools.cache
@@ -98,13 +92,7 @@ def test_the_methods_of_the_design_are_public():
 
 
 @every_method
-def test_jit_gives_what_eager_gives_and_the_same_bits_of_the_draws(method):
-    for seed in SEEDS:
-        assert_same_mixes(method, eager(method, seed), jitted(method)(key(seed), images()))
-
-
-@every_method
-def test_vmap_over_keys_and_traced_hyper_parameters_give_what_a_loop_gives(method):
+def test_jit_vmap_and_traced_hyper_parameters_give_what_eager_calls_give(method):
     for seed, (together, mix, _) in zip(SEEDS, traced(method)(images()), strict=True):
         x, alone = eager(method, seed)
         np.testing.assert_array_equal(mix.source, alone.source)
@@ -152,7 +140,7 @@ def test_images_are_the_blend_that_the_mix_describes(method):
 @every_method
 def test_a_constant_image_stays_constant(method):
     if method.__name__ not in LEAVES_OUT_PIXELS | KEEPS_LABELS:
-        x, _ = jitted(method)(key(), jnp.full(SHAPE, 0.7, jnp.float32))
+        x, _, _ = traced(method)(jnp.full(SHAPE, 0.7, jnp.float32))[0]
         np.testing.assert_allclose(x, 0.7, rtol=2e-7)  # two roundings
 
 
@@ -262,7 +250,7 @@ def test_the_mix_is_of_32_bits_where_64_are_enabled(method):
 @every_method_slowly
 def test_draws_are_the_same_bits_where_64_bit_floats_are_enabled(method):
     x = images()
-    _, mix = jitted(method)(key(), x)
+    _, mix = eager(method)
     with jax.enable_x64(True):
         _, same = jax.jit(lambda key, x: method(key, x))(key(), x.astype(jnp.float64))
     chex.assert_trees_all_close(same, mix, atol=2e-7)
@@ -334,7 +322,7 @@ def test_a_traced_alpha_of_0_mixes_nothing(method):
 
 @every_method
 def test_it_lowers_for_every_platform_without_a_host_callback(method):
-    exported = jax.export.export(jitted(method), platforms=("cpu", "cuda", "tpu"))(
+    exported = jax.export.export(jax.jit(method), platforms=("cpu", "cuda", "tpu"))(
         KEY, jax.ShapeDtypeStruct(SHAPE, jnp.float32)
     )
     assert not HOST_CALL.search(exported.mlir_module())
@@ -437,7 +425,7 @@ def test_a_value_of_another_type_says_so(value):
 @pytest.mark.parametrize("name", ["cutmix", "resizemix", "gridmix", "gridmixup", "cutout"])
 def test_pixels_of_binary_masks_are_copied_to_the_bit(name):
     x = jnp.exp(40 * (images() - 0.5)) * jnp.sign(images(seed=8) - 0.5)
-    mixed, mix = jitted(METHODS[name])(key(), x)
+    mixed, mix, _ = traced(METHODS[name])(x)[0]
     slots = [x if s == 0 else x[mix.source[:, s]] for s in range(len(mix.warps))]
     slots = [slot if warp is None else warp(slot) for slot, warp in zip(slots, mix.warps, strict=True)]
     mixed, covered = np.asarray(mixed), np.asarray(mix.mask)[..., None] == 1
