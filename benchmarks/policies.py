@@ -106,12 +106,12 @@ def forms(number: int, side: int) -> dict[str, float]:
     levels = jax.device_put(pictures(number, side))
     drawn = augmix.sample(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
     calls = {}
-    for name in ("one_by_one", "together"):
+    for name in ("loop_over_images", "vectorized"):
         form = getattr(operation_chains, name)
 
         def chained(levels, drawn, form=form):
-            steps, index, amounts = random_operations.plan(drawn, augmix.NINE, *levels.shape[1:3])
-            return form(steps, operation_chains.PLAIN, levels, index, amounts)
+            steps, index, amounts = random_operations.indices_and_amounts(drawn, augmix.NINE, *levels.shape[1:3])
+            return form(steps, operation_chains.BILINEAR, levels, index, amounts)
 
         calls[name] = functools.partial(jax.jit(chained), levels, drawn)
     times = measure.interleaved(calls, ROUNDS, SECONDS)

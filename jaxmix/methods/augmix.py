@@ -11,7 +11,7 @@ from jaxmix import arguments, dtypes, sampling
 from jaxmix.mix import Mix, identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
-from jaxmix.pixels.random_operations import RangedOperation, Sampled, chained
+from jaxmix.pixels.random_operations import RangedOperation, Sampled, apply_sampled_chains
 from jaxmix.sharding import sharded_like
 
 __all__ = ["NINE", "THIRTEEN", "augmix", "augmix_views"]
@@ -186,7 +186,7 @@ def blend(
 ) -> Array:
     """Make the views [b v h w c] of images x from sampled chains, in the order of the views."""
     size, *shape = x.shape
-    ends = chained(levels, sampled, operations).reshape(size, weight.shape[1], -1, *shape)
+    ends = apply_sampled_chains(levels, sampled, operations).reshape(size, weight.shape[1], -1, *shape)
     share = (skip[..., None] * weight / 255)[..., None, None, None]
     out = (1 - skip)[..., None, None, None] * dtypes.to_unit(x)[:, None]
     for chain in range(weight.shape[2]):  # a sum over the axis takes ten times as long on CPU

@@ -9,12 +9,12 @@ from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, search_spaces
 from jaxmix.pixels.policies import CIFAR10, Policy
-from jaxmix.pixels.random_operations import Sampled, changed
+from jaxmix.pixels.random_operations import Sampled, augment
 
 __all__ = ["autoaugment"]
 
 BINS = 10
-_MOVES = search_spaces.narrow(BINS)
+_MOVES = search_spaces.autoaugment(BINS)
 
 
 def autoaugment(
@@ -54,7 +54,7 @@ def autoaugment(
     ((4, 8, 8, 3), (4, 1))
     """
     x = arguments.images(batch)
-    return changed(x, sample(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
+    return augment(x, sample(key, x.shape[0], policy), list(_MOVES.values()), interpolation)
 
 
 def sample(key: Array, size: int, policy: Policy) -> Sampled:

@@ -8,12 +8,12 @@ from jaxtyping import Array
 from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, search_spaces
-from jaxmix.pixels.random_operations import Sampled, changed
+from jaxmix.pixels.random_operations import Sampled, augment
 
 __all__ = ["randaugment"]
 
 BINS = 31
-MOVES = [move for name, move in search_spaces.narrow(BINS).items() if name != "invert"]
+MOVES = [move for name, move in search_spaces.autoaugment(BINS).items() if name != "invert"]
 
 
 def randaugment(
@@ -54,7 +54,7 @@ def randaugment(
     """
     x = arguments.images(batch)
     sampled = sample(key, x.shape[0], arguments.count("number", number), magnitude)
-    return changed(x, sampled, MOVES, interpolation)
+    return augment(x, sampled, MOVES, interpolation)
 
 
 def sample(key: Array, size: int, number: int, magnitude: ArrayLike) -> Sampled:

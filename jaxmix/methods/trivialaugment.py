@@ -7,12 +7,12 @@ from jaxtyping import Array
 from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.pixels import affine, search_spaces
-from jaxmix.pixels.random_operations import Sampled, changed
+from jaxmix.pixels.random_operations import Sampled, augment
 
 __all__ = ["trivialaugment"]
 
 BINS = 31
-MOVES = [move for name, move in search_spaces.wide(BINS).items() if name != "invert"]
+MOVES = [move for name, move in search_spaces.trivialaugment_wide(BINS).items() if name != "invert"]
 
 
 def trivialaugment(
@@ -47,7 +47,7 @@ def trivialaugment(
     ((4, 8, 8, 3), (4, 1))
     """
     x = arguments.images(batch)
-    return changed(x, sample(key, x.shape[0]), MOVES, interpolation)
+    return augment(x, sample(key, x.shape[0]), MOVES, interpolation)
 
 
 def sample(key: Array, size: int) -> Sampled:

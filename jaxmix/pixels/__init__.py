@@ -1,4 +1,4 @@
-"""Operations on the pixels of one picture, with Pillow's arithmetic: tone curves, warps and filters."""
+"""Operations on the pixels of one image, with Pillow's arithmetic: tone curves, warps and filters."""
 
 from jaxmix.pixels.operations import (
     autocontrast,

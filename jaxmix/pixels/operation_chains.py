@@ -1,7 +1,7 @@
-"""Several operations one after another, other ones for every picture of a batch.
+"""Chains of operations, chosen per image of a batch.
 
-There are two forms with the same results. On CPU a loop over the pictures computes just the operation drawn; elsewhere
-all pictures go through one tone curve and one warp at a time, which every operation but the filters is made of.
+There are two implementations with the same results. On CPU a loop over the images computes only the chosen operation;
+elsewhere all images go through one lookup table and one warp per step, of which all operations but filters consist.
 """
 
 import functools
@@ -16,106 +16,125 @@ from jaxmix import sharding
 from jaxmix.pixels import affine, lookup_tables, packing
 from jaxmix.pixels.affine import AffineWarp, Interpolation
 from jaxmix.pixels.filters import Filter
-from jaxmix.pixels.lookup_tables import Tone
+from jaxmix.pixels.lookup_tables import ToneCurve
+from jaxmix.pixels.packing import Packed
 
-Pictures = UInt8[Array, "b h w c"]
+__all__ = [
+    "BILINEAR",
+    "BLACK",
+    "Operation",
+    "Resampling",
+    "apply_chains",
+    "apply_operation",
+    "loop_over_images",
+    "vectorized",
+]
+
+Images = UInt8[Array, "b h w c"]
+Index = Int[Array, "b n d"]
+Amount = Float[Array, "b n d"]
+Chains = UInt8[Array, "b n h w c"]
 
 
 class Operation(NamedTuple):
-    """What a step does: a tone curve, a warp or a filter; or nothing."""
+    """A tone curve, a warp or a filter; or nothing."""
 
-    tone: Tone | None = None
+    tone: ToneCurve | None = None
     warp: AffineWarp | None = None
     filter: Filter | None = None
 
 
-# The packed pixel outside of the picture.
+# The packed pixel outside of the image.
 BLACK = 0
 
 
-class Frame(NamedTuple):
-    """How warps read a picture, and the packed pixel outside of it."""
+class Resampling(NamedTuple):
+    """The interpolation of warps, and the packed pixel outside of the image."""
 
     interpolation: Interpolation = affine.bilinear
     fill: int = BLACK
 
 
-# Between pixels, and black outside.
-PLAIN = Frame()
+BILINEAR = Resampling()
 
 
-def run(
-    operations: Sequence[Operation],
-    pictures: Pictures,
-    index: Int[Array, "b n d"],
-    amount: Float[Array, "b n d"],
-    frame: Frame = PLAIN,
-) -> UInt8[Array, "b n h w c"]:
-    """Each picture after each of its n chains of d operations, `operations[index]` with their amounts."""
-    return _run(tuple(operations), frame, pictures, index, amount)
+def apply_chains(
+    operations: Sequence[Operation], images: Images, index: Index, amount: Amount, resampling: Resampling = BILINEAR
+) -> Chains:
+    """Apply n chains of d operations to each image: `operations[index]` with their amounts."""
+    return _apply_chains(tuple(operations), resampling, images, index, amount)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _run(operations, frame, pictures, index, amount):
-    loop, batched = (functools.partial(form, operations, frame) for form in (one_by_one, together))
-    return jax.lax.platform_dependent(pictures, index, amount, cpu=loop, default=batched)
+def _apply_chains(
+    operations: tuple[Operation, ...], resampling: Resampling, images: Images, index: Index, amount: Amount
+) -> Chains:
+    loop, batched = (functools.partial(form, operations, resampling) for form in (loop_over_images, vectorized))
+    return jax.lax.platform_dependent(images, index, amount, cpu=loop, default=batched)
 
 
-def single(operation: Operation, frame: Frame, channels: int, picture: packing.Packed, amount: Array) -> packing.Packed:
-    """One picture after one operation."""
+def apply_operation(
+    operation: Operation, resampling: Resampling, channels: int, image: Packed, amount: Array
+) -> Packed:
+    """Apply one operation to one image."""
     if operation.tone is not None:
-        return lookup_tables.changed(picture, operation.tone(picture, channels, amount))
+        return lookup_tables.apply(image, operation.tone(image, channels, amount))
     if operation.warp is not None:
-        interpolation = affine.nearest if operation.warp.whole else frame.interpolation
-        matrix = operation.warp.matrix(amount, *picture.shape)
-        return interpolation(picture, channels, matrix, frame.fill, operation.warp.axes)
-    return picture if operation.filter is None else operation.filter(picture, channels, amount)
+        interpolation = affine.nearest if operation.warp.whole else resampling.interpolation
+        matrix = operation.warp.matrix(amount, *image.shape)
+        return interpolation(image, channels, matrix, resampling.fill, operation.warp.axes)
+    return image if operation.filter is None else operation.filter(image, channels, amount)
 
 
-def one_by_one(operations, frame, pictures, index, amount):
-    """A loop over pictures, chains and operations, with a branch for each operation."""
+def loop_over_images(
+    operations: Sequence[Operation], resampling: Resampling, images: Images, index: Index, amount: Amount
+) -> Chains:
+    """Apply the chains in a loop over images, chains and operations, with a branch for each operation."""
     size, number, depth = index.shape
-    channels = pictures.shape[-1]
-    branches = [functools.partial(single, operation, frame, channels) for operation in operations]
+    channels = images.shape[-1]
+    branches = [functools.partial(apply_operation, operation, resampling, channels) for operation in operations]
 
-    def step(picture, chosen):
-        return sharding.varying(pictures, jax.lax.switch(chosen[0], branches, picture, chosen[1])), None
+    def step(image: Packed, chosen: tuple[Array, ...]) -> tuple[Packed, None]:
+        return sharding.varying(images, jax.lax.switch(chosen[0], branches, image, chosen[1])), None
 
-    def chain(item):
+    def chain(item: tuple[Array, Array, Array]) -> UInt8[Array, "h w c"]:
         place, *steps = item
-        picture = packing.pack(jax.lax.dynamic_index_in_dim(pictures, place, keepdims=False))
-        return packing.unpack(jax.lax.scan(step, picture, tuple(steps))[0], channels)
+        image = packing.pack(jax.lax.dynamic_index_in_dim(images, place, keepdims=False))
+        return packing.unpack(jax.lax.scan(step, image, tuple(steps))[0], channels)
 
     places = jnp.repeat(jnp.arange(size, dtype=jnp.int32), number)
-    made = jax.lax.map(chain, (places, index.reshape(-1, depth), amount.reshape(-1, depth)))
-    return made.reshape(size, number, *made.shape[1:])
+    out = jax.lax.map(chain, (places, index.reshape(-1, depth), amount.reshape(-1, depth)))
+    return out.reshape(size, number, *out.shape[1:])
 
 
-def together(operations, frame, pictures, index, amount):
-    """All pictures and chains at once, step by step: of each kind of operation one pass for all of them."""
-    channels = pictures.shape[-1]
+def vectorized(
+    operations: Sequence[Operation], resampling: Resampling, images: Images, index: Index, amount: Amount
+) -> Chains:
+    """Apply the chains to all images at once, step by step: one pass over all of them for each type of operation."""
+    channels = images.shape[-1]
 
-    def chain(picture, index, amount):
+    def chain(image: Packed, index: Int[Array, "d"], amount: Float[Array, "d"]) -> UInt8[Array, "h w c"]:
         for step in range(index.shape[0]):
-            picture = _any(operations, frame, channels, picture, index[step], amount[step])
-        return packing.unpack(picture, channels)
+            image = _apply_selected(operations, resampling, channels, image, index[step], amount[step])
+        return packing.unpack(image, channels)
 
-    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(packing.pack(pictures), index, amount)
+    return jax.vmap(jax.vmap(chain, (None, 0, 0)))(packing.pack(images), index, amount)
 
 
-def _any(operations, frame, channels, picture, index, amount):
-    height, width = picture.shape
-    changed = picture
+def _apply_selected(
+    operations: Sequence[Operation], resampling: Resampling, channels: int, image: Packed, index: Array, amount: Array
+) -> Packed:
+    """Apply `operations[index]`, without a branch."""
+    height, width = image.shape
+    out = image
     for number, operation in enumerate(operations):
         if operation.filter is not None:
-            changed = jnp.where(index == number, operation.filter(picture, channels, amount), changed)
+            out = jnp.where(index == number, operation.filter(image, channels, amount), out)
     if any(operation.tone for operation in operations):
         tones = [operation.tone or lookup_tables.identity for operation in operations]
-        changed = lookup_tables.changed(
-            changed, jnp.stack([curves(picture, channels, amount) for curves in tones])[index]
-        )
+        out = lookup_tables.apply(out, jnp.stack([curves(image, channels, amount) for curves in tones])[index])
     if any(operation.warp for operation in operations):
-        warps = [operation.warp.matrix if operation.warp else affine.still for operation in operations]
+        warps = [operation.warp.matrix if operation.warp else affine.identity for operation in operations]
         matrix = jnp.stack([warp(amount, height, width) for warp in warps])[index]
-        changed = frame.interpolation(changed, channels, matrix, frame.fill)
-    return changed
+        out = resampling.interpolation(out, channels, matrix, resampling.fill)
+    return out

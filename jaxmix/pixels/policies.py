@@ -1,10 +1,12 @@
-"""The policies that AutoAugment found: 25 pairs of operations each, with their probabilities and magnitudes 0 to 9.
+"""AutoAugment's policies: 25 pairs of operations each, with their probabilities and magnitudes 0 to 9.
 
-Each line is one sub-policy: an operation, how often it is done and its magnitude; then the second one. Operations
-without a magnitude have 0.
+Each line is one sub-policy: an operation, its probability and its magnitude; then the second one. Operations without a
+magnitude have 0.
 """
 
 from typing import NamedTuple
+
+__all__ = ["CIFAR10", "IMAGENET", "SVHN", "Policy", "Step", "parse"]
 
 
 class Step(NamedTuple):
@@ -18,8 +20,8 @@ class Step(NamedTuple):
 Policy = tuple[tuple[Step, Step], ...]
 
 
-def read(text: str) -> Policy:
-    """The policy of such lines."""
+def parse(text: str) -> Policy:
+    """Parse a policy, one sub-policy a line."""
     pairs = [line.split(",") for line in text.strip().splitlines()]
     return tuple((_step(first), _step(second)) for first, second in pairs)
 
@@ -29,7 +31,7 @@ def _step(text: str) -> Step:
     return Step(name, float(p), int(magnitude))
 
 
-CIFAR10 = read("""
+CIFAR10 = parse("""
     invert 0.1 0, contrast 0.2 6
     rotate 0.7 2, translate_x 0.3 9
     sharpness 0.8 1, sharpness 0.9 3
@@ -57,7 +59,7 @@ CIFAR10 = read("""
     translate_y 0.7 9, autocontrast 0.9 0
 """)
 
-IMAGENET = read("""
+IMAGENET = parse("""
     posterize 0.4 8, rotate 0.6 9
     solarize 0.6 5, autocontrast 0.6 0
     equalize 0.8 0, equalize 0.6 0
@@ -85,7 +87,7 @@ IMAGENET = read("""
     equalize 0.8 0, equalize 0.6 0
 """)
 
-SVHN = read("""
+SVHN = parse("""
     shear_x 0.9 4, invert 0.2 0
     shear_y 0.9 8, invert 0.7 0
     equalize 0.6 0, solarize 0.6 6

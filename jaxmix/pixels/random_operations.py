@@ -1,17 +1,26 @@
-"""Operations to draw from: what amount of each belongs to a level, and chains of them drawn for every picture."""
+"""Operations sampled at random: the amount of each at a level, and chains of them for every image."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from jaxmix import dtypes, sharding
+from jaxmix import dtypes
 from jaxmix.mix import Mix, identity
 from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
-from jaxmix.pixels.operation_chains import PLAIN, Frame, Operation, run
+from jaxmix.pixels.operation_chains import BILINEAR, Operation, Resampling, apply_chains
+from jaxmix.sharding import sharded_like
+
+__all__ = [
+    "RangedOperation",
+    "Sampled",
+    "apply_sampled",
+    "apply_sampled_chains",
+    "augment",
+    "indices_and_amounts",
+]
 
 
 def _level(level: Array, side: int) -> Array:
@@ -19,7 +28,7 @@ def _level(level: Array, side: int) -> Array:
 
 
 class RangedOperation(NamedTuple):
-    """An operation, its amount at a level (and at a side of the picture), and whether it has a sign.
+    """An operation, its amount as a function of a level and a side of the image, and whether the amount has a sign.
 
     The sign is that of the amount, to which `base` is added. The side is the height if `tall`, or else the width.
     """
@@ -32,46 +41,50 @@ class RangedOperation(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """For each picture, chain and step which move (-1: none), its level, and whether its sign turns."""
+    """For each image, chain and step: the index of the operation (-1: none), its level, and whether the sign flips."""
 
-    move: Int[Array, "b n d"]
+    operation: Int[Array, "b n d"]
     level: Float[Array, "b n d"]
     negative: Bool[Array, "b n d"]
 
 
-def chained(
+def apply_sampled_chains(
     levels: UInt8[Array, "b h w c"],
-    drawn: Sampled,
-    moves: Sequence[RangedOperation],
-    frame: Frame = PLAIN,
+    sampled: Sampled,
+    operations: Sequence[RangedOperation],
+    resampling: Resampling = BILINEAR,
 ) -> UInt8[Array, "b n h w c"]:
-    """Pictures at the end of each chain."""
-    steps, index, amounts = plan(drawn, moves, *levels.shape[1:3])
-    return run(steps, levels, index, amounts, frame)
+    """Apply the sampled chains to each image."""
+    steps, index, amounts = indices_and_amounts(sampled, operations, *levels.shape[1:3])
+    return apply_chains(steps, levels, index, amounts, resampling)
 
 
-def plan(
-    drawn: Sampled, moves: Sequence[RangedOperation], height: int, width: int
+def indices_and_amounts(
+    sampled: Sampled, operations: Sequence[RangedOperation], height: int, width: int
 ) -> tuple[tuple[Operation, ...], Int[Array, "b n d"], Float[Array, "b n d"]]:
-    """The operations, which of them each step takes, and how much of it. The last one, for no move, does nothing."""
-    amounts = jnp.zeros_like(drawn.level)
-    for number, move in enumerate(moves):
-        amount = move.amount(drawn.level, height if move.tall else width)
-        turned = jnp.where(drawn.negative, -amount, amount) if move.signed else amount
-        amounts = jnp.where(drawn.move == number, move.base + turned, amounts)
-    index = jnp.where(drawn.move < 0, len(moves), drawn.move)
-    return (*(move.operation for move in moves), Operation()), index, amounts
+    """The operations and, last, one that changes nothing; the index of each step's operation, and its amount."""
+    amounts = jnp.zeros_like(sampled.level)
+    for number, ranged in enumerate(operations):
+        amount = ranged.amount(sampled.level, height if ranged.tall else width)
+        signed = jnp.where(sampled.negative, -amount, amount) if ranged.signed else amount
+        amounts = jnp.where(sampled.operation == number, ranged.base + signed, amounts)
+    index = jnp.where(sampled.operation < 0, len(operations), sampled.operation)
+    return (*(ranged.operation for ranged in operations), Operation()), index, amounts
 
 
-def changed(
-    x: Array, drawn: Sampled, moves: Sequence[RangedOperation], interpolation: Interpolation
+def augment(
+    x: Array, sampled: Sampled, operations: Sequence[RangedOperation], interpolation: Interpolation
 ) -> tuple[Array, Mix]:
-    """Pictures like x after the one chain drawn for each, and the mix of methods that keep the label."""
-    return sharding.like(x, 1, functools.partial(made, moves, Frame(interpolation)), x, drawn), identity(len(x))
+    """Apply the one chain sampled for each image; with the mix of methods that keep the label."""
+    return apply_sampled(x, sampled, operations, Resampling(interpolation)), identity(len(x))
 
 
-def made(moves: Sequence[RangedOperation], frame: Frame, x: Array, drawn: Sampled) -> Array:
-    """Pictures like x after the one chain drawn for each. Where x is no number, it stays so."""
-    images = dtypes.from_uint8(chained(dtypes.to_uint8(packing.packable(x)), drawn, moves, frame)[:, 0], x.dtype)
-    # This also makes what the loop has put together on one device lie as x does.
+@sharded_like("x", axes=1)
+def apply_sampled(
+    x: Array, sampled: Sampled, operations: Sequence[RangedOperation], resampling: Resampling = BILINEAR
+) -> Array:
+    """Apply the one chain sampled for each image. Pixels that are NaN stay NaN."""
+    levels = dtypes.to_uint8(packing.packable(x))
+    images = dtypes.from_uint8(apply_sampled_chains(levels, sampled, operations, resampling)[:, 0], x.dtype)
+    # This also shards the results of the loop, which lie on one device, as x is sharded.
     return jnp.where(x == x, images, x)

@@ -15,7 +15,7 @@ from scipy import stats
 from jaxmix import sampling
 from jaxmix.methods import augmix as module
 from jaxmix.methods.augmix import NINE, THIRTEEN, augmix, augmix_views
-from jaxmix.pixels.random_operations import Sampled, chained
+from jaxmix.pixels.random_operations import Sampled, apply_sampled_chains
 
 pytestmark = pytest.mark.unoptimized
 
@@ -42,13 +42,13 @@ def forced(numbers):
 
 @jax.jit
 def ends(levels, sampled):
-    return chained(levels, sampled, THIRTEEN)
+    return apply_sampled_chains(levels, sampled, THIRTEEN)
 
 
 @pytest.fixture
 def blended(monkeypatch):
     """Blends images with given ends of chains, so that no chain is compiled."""
-    monkeypatch.setattr(module, "chained", lambda levels, *_: levels)
+    monkeypatch.setattr(module, "apply_sampled_chains", lambda levels, *_: levels)
 
     @jax.jit
     def blend(x, chains, weight, share):
@@ -108,7 +108,7 @@ def test_views_are_those_sampled_and_agree_with_the_slow_reference():
     for b, view in itertools.product(range(4), range(2)):
         expected = []
         for n in range(3 * view, 3 * view + 3):
-            steps = sampled.move[b, n] >= 0
+            steps = sampled.operation[b, n] >= 0
             move, level, negative = (one[b, n][steps] for one in sampled)
             expected.append(slow.chain(levels[b], [NAMES[k] for k in move], level.tolist(), negative))
         mixed = slow.mix(levels[b], expected, weight[b, view], share[b, view])
@@ -143,18 +143,18 @@ def likely(counts, probabilities=None):
 @pytest.mark.parametrize("severity", [3.0, 1.0])
 def test_draws_have_the_frequencies_of_the_paper(severity):
     chosen = jax.tree.map(np.asarray, sample(jax.random.key(7), 4000, 3, severity, None, 9))
-    active = chosen.move >= 0
+    active = chosen.operation >= 0
     depth = active.sum(2)
     assert (active == (np.arange(3) < depth[..., None])).all()  # the first ones
     assert likely(np.bincount(depth.ravel(), minlength=4)[1:])
-    move, level, negative = chosen.move[active], chosen.level[active], chosen.negative[active]
+    move, level, negative = chosen.operation[active], chosen.level[active], chosen.negative[active]
     assert likely(np.bincount(move, minlength=9))
     assert likely(np.bincount(negative))
     assert level.min() >= 0.1 and level.max() < severity
     assert likely(np.histogram(level, 20, (0.1, severity))[0])
     # They are independent of each other, and so are chains.
     assert likely(np.bincount(2 * move + negative, minlength=18))
-    assert likely(np.bincount(9 * chosen.move[:, 0, 0] + chosen.move[:, 1, 0], minlength=81))
+    assert likely(np.bincount(9 * chosen.operation[:, 0, 0] + chosen.operation[:, 1, 0], minlength=81))
     assert likely(np.histogram2d(level, move, (5, 9), ((0.1, severity), (-0.5, 8.5)))[0].ravel())
 
 
@@ -172,7 +172,7 @@ def amounts(name, level, negative, side=32):
 def test_amounts_have_the_frequencies_of_the_paper(severity):
     chosen = sample(jax.random.key(8), 20_000, 1, severity, 1, 13)
     level, negative = np.asarray(chosen.level).ravel(), np.asarray(chosen.negative).ravel()
-    assert likely(np.bincount(np.asarray(chosen.move).ravel(), minlength=13))
+    assert likely(np.bincount(np.asarray(chosen.operation).ravel(), minlength=13))
     share, few = (severity - 0.1), 20_000
 
     def below(amount):
@@ -225,7 +225,7 @@ def test_shifts_of_large_images_reach_22_pixels():
     # Along each axis by its own side.
     x = np.full((2, 224, 32, 1), 255, np.uint8)
     sampled = Sampled(np.int32([0, 1])[:, None, None], np.full((2, 1, 1), below_3), np.zeros((2, 1, 1), bool))
-    levels = np.asarray(jax.jit(lambda x, sampled: chained(x, sampled, NINE[7:]))(x, sampled))
+    levels = np.asarray(jax.jit(lambda x, sampled: apply_sampled_chains(x, sampled, NINE[7:]))(x, sampled))
     assert levels.astype(int).sum((1, 2, 3, 4)).tolist() == [255 * 224 * 29, 255 * (224 - 22) * 32]
 
 
@@ -308,7 +308,7 @@ def test_traced_parameters_cost_one_trace():
 
 def test_a_fixed_depth_is_that_of_every_chain():
     chosen = sample(jax.random.key(20), 50, 3, 3.0, 4, 9)
-    move = np.asarray(chosen.move)
+    move = np.asarray(chosen.operation)
     assert move.shape == (50, 3, 4) and move.min() == 0 and move.max() == 8
 
 

@@ -13,15 +13,15 @@ from jaxmix.methods import autoaugment as aa
 from jaxmix.methods import randaugment as ra
 from jaxmix.methods import trivialaugment as ta
 from jaxmix.pixels import affine, operations, packing, policies, random_operations, search_spaces
-from jaxmix.pixels.operation_chains import Frame, run
+from jaxmix.pixels.operation_chains import Resampling, apply_chains
 from jaxmix.pixels.policies import Step
 
 pytestmark = pytest.mark.unoptimized
 
 SPACES = {
-    "AutoAugment": search_spaces.narrow(10),
-    "RandAugment": search_spaces.narrow(31),
-    "TrivialAugmentWide": search_spaces.wide(31),
+    "AutoAugment": search_spaces.autoaugment(10),
+    "RandAugment": search_spaces.autoaugment(31),
+    "TrivialAugmentWide": search_spaces.trivialaugment_wide(31),
 }
 WARPS = {"nearest": affine.nearest, "bilinear": affine.bilinear}
 POLICIES = {"CIFAR10": policies.CIFAR10, "IMAGENET": policies.IMAGENET, "SVHN": policies.SVHN}
@@ -56,7 +56,7 @@ NAMED = {
 
 @functools.partial(jax.jit, static_argnames="frame")
 def run_all(x, index, amount, frame):
-    return run(tuple(NAMED.values()), x, index[:, None, None], amount[:, None, None], frame)[:, 0]
+    return apply_chains(tuple(NAMED.values()), x, index[:, None, None], amount[:, None, None], frame)[:, 0]
 
 
 def amounted(x, index, amount, frame, cases=400):
@@ -70,7 +70,7 @@ def amounted(x, index, amount, frame, cases=400):
 def planned(move, level, negative, family, side):
     """Amounts of operations of a family at given levels."""
     sampled = random_operations.Sampled(*(one[:, None, None] for one in (move, level, negative)))
-    return random_operations.plan(sampled, list(SPACES[family].values()), side, side)[2].ravel()
+    return random_operations.indices_and_amounts(sampled, list(SPACES[family].values()), side, side)[2].ravel()
 
 
 @pytest.mark.parametrize("interpolation", WARPS)
@@ -88,7 +88,7 @@ def test_operations_are_torchvisions(golden, side, interpolation):
         amount[which] = planned(move, level, numbers["case_negate"][which], family, side)
     which = (numbers["case_interp"] == interpolation) & np.isin(families, list(SPACES))
     x, ops = numbers["images"][numbers["case_image"][which]], ops[which]
-    made = amounted(x, index[which], amount[which], Frame(WARPS[interpolation]))
+    made = amounted(x, index[which], amount[which], Resampling(WARPS[interpolation]))
     wrong = off(made, numbers["case_out"][which])
     exact = (interpolation == "nearest") | ~np.isin(ops, ("rotate", "shear_x", "shear_y"))
     assert not wrong[exact].any()
@@ -174,7 +174,7 @@ def test_nearest_operations_are_those_of_autoaugments_authors(golden):
     cases = [original(*case) for case in zip(*(numbers[f"case_{k}"] for k in ("op", "level", "negate")), strict=True)]
     index = np.int32([list(NAMED).index(name) for name, _ in cases])
     x = numbers["images"][numbers["case_image"]]
-    made = amounted(x, index, [amount for _, amount in cases], Frame(affine.nearest))
+    made = amounted(x, index, [amount for _, amount in cases], Resampling(affine.nearest))
     valid = numbers["case_valid"][..., None]
     np.testing.assert_array_equal(made * valid, numbers["case_out_rgb"] * valid)
     warped = np.isin([name for name, _ in cases], slow.WARPS)
@@ -188,7 +188,7 @@ def test_bilinear_operations_on_grey_are_timms(golden):
     amounts = np.array(
         [amount * (32 if "Rel" in title else 1) for title, (_, amount) in zip(numbers["case_op"], cases, strict=True)]
     )
-    frame = Frame(affine.bilinear, int(packing.grey(128, 3)))
+    frame = Resampling(affine.bilinear, int(packing.grey_pixel(128, 3)))
     wrong = off(amounted(numbers["images"][numbers["case_image"]], index, amounts, frame), numbers["case_out"])
     warped = np.isin([name for name, _ in cases], slow.WARPS)
     assert not wrong[~warped].any()
@@ -204,7 +204,7 @@ def test_nearest_places_are_those_of_fixed_point():
     ops = np.repeat(names, 12)
     amounts = generator.uniform(-1, 1, 60) * [{"rotate": 180, "shear_x": 1, "shear_y": 1}.get(op, 9) for op in ops]
     index = [list(NAMED).index(op) for op in ops]
-    made = amounted(x, index, amounts, Frame(affine.nearest, 7), cases=60)
+    made = amounted(x, index, amounts, Resampling(affine.nearest, 7), cases=60)
     cases = [(op, one, np.float32(amount)) for op, one, amount in zip(ops, x, amounts, strict=True)]
     wrong = (made != [slow.operation(op, one, amount, slow.nearest) for op, one, amount in cases]).any(-1)
     outside = np.array(
@@ -227,14 +227,14 @@ def test_sub_policies_come_up_equally_often_and_their_steps_with_their_probabili
     # Sub-policies that their two magnitudes tell apart.
     policy = tuple((Step("shear_x", 0.3 + 0.05 * k, k), Step("color", 1.0, 9 - k)) for k in range(10))
     drawn = jax.tree.map(np.asarray, jax.jit(aa.sample, static_argnums=(1, 2))(jax.random.key(0), 20_000, policy))
-    assert drawn.move.shape == drawn.level.shape == drawn.negative.shape == (20_000, 1, 2)
+    assert drawn.operation.shape == drawn.level.shape == drawn.negative.shape == (20_000, 1, 2)
     first, second = drawn.level[:, 0].T.astype(int)
     np.testing.assert_array_equal(first + second, 9)
     counts = np.bincount(first, minlength=10)
     assert likely(counts)
-    assert set(np.unique(drawn.move[:, 0, 0])) == {-1, 1} and set(np.unique(drawn.move[:, 0, 1])) == {7}
+    assert set(np.unique(drawn.operation[:, 0, 0])) == {-1, 1} and set(np.unique(drawn.operation[:, 0, 1])) == {7}
     for k in range(10):
-        done = (drawn.move[first == k, 0, 0] == 1).sum()
+        done = (drawn.operation[first == k, 0, 0] == 1).sum()
         assert likely([done, counts[k] - done], [0.3 + 0.05 * k, 0.7 - 0.05 * k])
     assert likely(np.bincount((2 * drawn.negative[:, 0, 0] + drawn.negative[:, 0, 1]), minlength=4))
 
@@ -242,19 +242,19 @@ def test_sub_policies_come_up_equally_often_and_their_steps_with_their_probabili
 def test_steps_of_probability_0_are_never_done_and_of_1_always():
     policy = ((Step("invert", 0, 0), Step("solarize", 1, 5)),)
     drawn = jax.jit(aa.sample, static_argnums=(1, 2))(jax.random.key(1), 5000, policy)
-    names = list(search_spaces.narrow(10))
-    assert (drawn.move[:, 0, 0] == -1).all() and (drawn.move[:, 0, 1] == names.index("solarize")).all()
+    names = list(search_spaces.autoaugment(10))
+    assert (drawn.operation[:, 0, 0] == -1).all() and (drawn.operation[:, 0, 1] == names.index("solarize")).all()
 
 
 @pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_randaugment_draws_14_operations_equally_often(number):
     drawn = jax.tree.map(np.asarray, jax.jit(ra.sample, static_argnums=(1, 2))(jax.random.key(2), 8000, number, 9))
-    assert drawn.move.shape == (8000, 1, number) and (drawn.level == 9).all()
-    assert likely(np.bincount(drawn.move.ravel(), minlength=14))
+    assert drawn.operation.shape == (8000, 1, number) and (drawn.level == 9).all()
+    assert likely(np.bincount(drawn.operation.ravel(), minlength=14))
     assert likely(np.bincount(drawn.negative.ravel()))
-    assert likely(np.bincount((2 * drawn.move + drawn.negative).ravel(), minlength=28))
+    assert likely(np.bincount((2 * drawn.operation + drawn.negative).ravel(), minlength=28))
     if number > 1:
-        assert likely(np.bincount(14 * drawn.move[:, 0, 0] + drawn.move[:, 0, 1], minlength=196))
+        assert likely(np.bincount(14 * drawn.operation[:, 0, 0] + drawn.operation[:, 0, 1], minlength=196))
 
 
 def test_trivialaugment_draws_14_operations_and_31_bins_equally_often():
@@ -263,10 +263,10 @@ def test_trivialaugment_draws_14_operations_and_31_bins_equally_often():
     )
     level = drawn.level.astype(int)
     assert (level == drawn.level).all()
-    assert likely(np.bincount(drawn.move, minlength=14)) and likely(np.bincount(level, minlength=31))
+    assert likely(np.bincount(drawn.operation, minlength=14)) and likely(np.bincount(level, minlength=31))
     assert likely(np.bincount(drawn.negative))
-    assert likely(np.bincount(31 * drawn.move + level, minlength=434))
-    assert likely(np.bincount(14 * drawn.negative + drawn.move, minlength=28))
+    assert likely(np.bincount(31 * drawn.operation + level, minlength=434))
+    assert likely(np.bincount(14 * drawn.negative + drawn.operation, minlength=28))
 
 
 def test_neither_randaugment_nor_trivialaugment_inverts():
@@ -295,7 +295,9 @@ def test_images_are_those_sampled_and_the_mix_is_the_identity(module, options, f
     sampled = jax.tree.map(np.asarray, module.sample(jax.random.key(6), 24, *options))
     for b in range(24):
         expected = x[b]
-        for move, level, negative in zip(sampled.move[b, 0], sampled.level[b, 0], sampled.negative[b, 0], strict=True):
+        for move, level, negative in zip(
+            sampled.operation[b, 0], sampled.level[b, 0], sampled.negative[b, 0], strict=True
+        ):
             name = names[move] if move >= 0 else "identity"
             if name != "identity":
                 given, amount = SPACES[family][name], float(amounts[name][int(level)])
@@ -326,7 +328,7 @@ def test_a_traced_magnitude_costs_one_trace_and_is_the_level_of_all():
     first = sample(0)
     for magnitude in range(31):
         sampled = sample(magnitude)
-        np.testing.assert_array_equal(sampled.move, first.move)
+        np.testing.assert_array_equal(sampled.operation, first.operation)
         np.testing.assert_array_equal(sampled.negative, first.negative)
         assert (np.asarray(sampled.level) == magnitude).all()
     assert len(traces) == 1
