@@ -1,4 +1,4 @@
-"""Blocks of a picture: which picture fills each (labels), and which block of the picture goes there (transport)."""
+"""Blocks of an image: which of two images fills each (labels), and which of its blocks goes there (transport)."""
 
 from jaxmix.blocks.labeling import certified, energy, label
 from jaxmix.blocks.transport import transport

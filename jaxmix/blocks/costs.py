@@ -1,6 +1,7 @@
-"""What a labelling of blocks costs: saliency that it hides, borders that it shows, labels that are seldom drawn.
+"""Costs of block labels: hidden saliency, visible borders and improbable labels.
 
-The data terms of PuzzleMix (Kim et al., ICML 2020). A label is the share of the own picture, the rest is the other's.
+The data, smoothness and prior terms of PuzzleMix (Kim et al., ICML 2020). A label is the share of the own image, the
+rest is the other's.
 """
 
 import math
@@ -10,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+__all__ = ["Costs", "cells", "costs", "pool", "prior"]
 
 
 class Costs(NamedTuple):
@@ -26,7 +29,7 @@ class Costs(NamedTuple):
 
 
 def pool(maps: Float[Array, "b h w"], rows: int, columns: int) -> Float[Array, "b rows columns"]:
-    """The sum of each map over rows x columns equal blocks. A pixel that lies in several is shared out by area.
+    """Sum each map over rows x columns equal blocks. A pixel that lies in several counts by area.
 
     >>> pool(jnp.array([[[1.0, 2.0, 3.0]]]), 1, 2).tolist()
     [[[2.0, 4.0]]]
@@ -52,17 +55,17 @@ def prior(own_share: Float[Array, "b"], levels: int, weight: ArrayLike) -> Float
 
 
 def cells(x: Float[Array, "b h w c"], rows: int, columns: int, side: int) -> Float[Array, "c b _ _"]:
-    """The mean colors of p x q equal cells in each of rows x columns blocks, of `side` pixels or what fits below that.
+    """Mean colors of p x q equal cells in each of rows x columns blocks, of `side` pixels or the next divisor below.
 
-    Channels come first: that makes `costs` ten times as fast on CPU.
+    Channels come first, which makes `costs` ten times as fast on CPU.
 
     >>> cells(jnp.array([[[[1.0], [2.0], [6.0], [0.0]]]]), 1, 1, 2).tolist()
     [[[[1.5, 3.0]]]]
     """
     for axis, count in ((1, rows), (2, columns)):
         length = _divisor(x.shape[axis] // count, side)
-        parts = [jax.lax.slice_in_dim(x, i, None, length, axis) for i in range(length)]
-        x = sum(parts[1:], start=parts[0]) / length
+        strided = [jax.lax.slice_in_dim(x, i, None, length, axis) for i in range(length)]
+        x = sum(strided[1:], start=strided[0]) / length
     return jnp.moveaxis(x, 3, 0)
 
 
@@ -79,26 +82,27 @@ def costs(
     smoothness: ArrayLike,
     data_weight: ArrayLike,
 ) -> Costs:
-    """The costs of labels, from the own picture's saliency and colors and the other's.
+    """The costs of labels, from saliency and colors of the own image and the other.
 
-    Where a block shows one picture it loses the other's saliency. Two neighbouring blocks a and b pay
+    A block that shows one image loses the other's saliency. Two neighboring blocks a and b cost
 
         smoothness (z_a - z_b)^2 + smoothness * data_weight * D(z_a, z_b)
 
-    where D is how much the cells on either side of their border differ, the mean over the border and the channels. For
-    labels of 0 and 1 costs of each block and of its differences from its neighbours express it, but for a constant.
+    where D is the difference of the cells on either side of their border, the mean over the border and the channels.
+    For labels 0 and 1 this is, but for a constant, a cost of each block and one of its differences from its neighbors.
 
     Args:
-        saliency: of the own picture and the other, [b n m], each of sum 1.
-        colors: `cells` of the own picture and the other, in units in which D is from 0 to 1: what is above counts as 1.
+        saliency: of the own image and the other, [b n m], each of sum 1.
+        colors: `cells` of the own image and the other, in units in which D is from 0 to 1: values above count as 1.
         prior: cost of each label, see `prior`.
         smoothness: 0 or more.
-        data_weight: from 0 to 1, so that labels of neighbours never gain by being different.
+        data_weight: from 0 to 1, so that different labels of neighbors never lower the energy.
     """
     own, other = saliency
-    pictures = jnp.stack(colors[::-1], 1)
-    down, right = (_border(_unlike(pictures, own.shape, axis), axis) for axis in (1, 2))
-    scale = smoothness * data_weight
+    cells = jnp.stack(colors[::-1], 1)
+    down, right = (_border(_differences(cells, (own.shape[1], own.shape[2]), axis), axis) for axis in (1, 2))
+    smoothness = jnp.asarray(smoothness, jnp.float32)
+    scale = smoothness * jnp.asarray(data_weight, jnp.float32)
     return Costs(
         other + scale * (down.own + right.own),
         own + scale * (down.other + right.other),
@@ -108,22 +112,22 @@ def costs(
     )
 
 
-def _unlike(pictures, shape, axis):
-    """D of each block in one of two pictures [c 2 b n*p m*q] and the next along an axis in one of them, [2 2 b ..].
+def _differences(cells: Float[Array, "c 2 b y x"], grid: tuple[int, int], axis: int) -> Float[Array, "2 2 b r s"]:
+    """D of each block in one of two images and the next block along an axis in one of them.
 
-    It is at most 1, also where it isn't a number. The shape is that of the blocks, [b n m].
+    It is at most 1, also where it is NaN. The grid is n x m blocks.
     """
     along, across = axis + 2, 5 - axis
-    cells, length = (pictures.shape[a] // shape[a - 2] for a in (along, across))
-    last = jax.lax.slice_in_dim(pictures, cells - 1, -1, cells, along)[:, :, None]
-    following = jax.lax.slice_in_dim(pictures, cells, None, cells, along)[:, None]
+    count, length = (cells.shape[a] // grid[a - 3] for a in (along, across))
+    last = jax.lax.slice_in_dim(cells, count - 1, -1, count, along)[:, :, None]
+    following = jax.lax.slice_in_dim(cells, count, None, count, along)[:, None]
     difference = _mean(jnp.abs(last - following))
-    border = (*difference.shape[:across], shape[across - 2], length, *difference.shape[across + 1 :])
+    border = (*difference.shape[:across], grid[across - 3], length, *difference.shape[across + 1 :])
     difference = difference.reshape(border).mean(across + 1)
     return jnp.where(difference < 1, difference, 1.0)
 
 
-def _mean(channels):
+def _mean(channels: Float[Array, "c *x"]) -> Float[Array, "*x"]:
     """The mean over the first axis, one after the other: as a reduction it would take 7 times as long on CPU."""
     total, _ = jax.lax.scan(lambda total, channel: (total + channel, None), channels[0], channels[1:], unroll=4)
     return total / channels.shape[0]
@@ -132,19 +136,19 @@ def _mean(channels):
 class _Border(NamedTuple):
     """Border costs as costs of a block's label and weights of squared differences."""
 
-    own: Array
-    other: Array
-    weight: Array
+    own: Float[Array, "b n m"]
+    other: Float[Array, "b n m"]
+    weight: Float[Array, "b r s"]
 
 
-def _border(unlike, axis):
-    """From D of two neighbours along an axis, at [label of the first][label of the second], 1 the own picture.
+def _border(differences: Float[Array, "2 2 b r s"], axis: int) -> _Border:
+    """Costs from D of two neighbors along an axis, at [label of the first, label of the second], 1 the own image.
 
-    What is linear in each of z and z', plus weight * (z - z')^2, is right at all four corners but for a constant.
+    A function linear in each of z and z', plus weight * (z - z')^2, equals D at all four corners but for a constant.
     """
-    (neither, second), (first, both) = unlike
+    (neither, second), (first, both) = differences
 
-    def at_blocks(of_first, of_second):
+    def at_blocks(of_first: Float[Array, "b r s"], of_second: Float[Array, "b r s"]) -> Float[Array, "b n m"]:
         ends = [[(0, 0)] * axis + [end] + [(0, 0)] * (2 - axis) for end in ((0, 1), (1, 0))]
         return (jnp.pad(of_first, ends[0]) + jnp.pad(of_second, ends[1])) / 2
 

@@ -1,17 +1,21 @@
-"""Which of two pictures fills each block: the labels of PuzzleMix, at the minimum of their energy."""
+"""PuzzleMix's block labels: which of two images fills each block, at the minimum of the energy."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
 
-from jaxmix import arguments, sharding
+from jaxmix import arguments
 from jaxmix.blocks.dual_decomposition import minimize
 from jaxmix.blocks.min_sum import Costs
 from jaxmix.numerics import barrier
+from jaxmix.sharding import sharded_like
 
-# So many of these can be added up.
+__all__ = ["certified", "energy", "label"]
+
+# Sums of such costs stay finite.
 _MOST = 1e30
 
 
@@ -24,29 +28,29 @@ def label(
     *,
     iterations: int = 100,
 ) -> Float[Array, "b n m"]:
-    """Labels of least energy: how much of the own picture each block shows.
+    """Labels of minimal energy: the share of the own image in each block.
 
         E(z) = sum of z own + (1 - z) other + prior(z)  +  sum of vertical dz^2 + horizontal dz^2
 
     Args:
-        own: cost of showing the own picture in each block, [b n m].
+        own: cost of showing the own image in each block, [b n m].
         other: cost of showing the partner, [b n m].
-        prior: cost of the labels 0, 1 / (l - 1), .., 1 in every block, [b l], l = 2 or more. Any numbers, not only
-            convex ones.
+        prior: cost of the labels 0, 1 / (l - 1), .., 1 in every block, [b l], l = 2 or more; need not be convex.
         vertical: weight of the difference between each block and the one below, [b n-1 m], 0 or more.
         horizontal: weight of the difference between each block and the one to its right, [b n m-1], 0 or more.
-        iterations: at most so many, rounded up to a multiple of 4; none is made once all labels of the batch are known
-            to be optimal. Static. A batch of 100 for PuzzleMix takes about 8 with 4 x 4 blocks and 20 with 16 x 16.
+        iterations: the largest number of iterations, rounded up to a multiple of 4; the loop ends once all labels of
+            the batch are known to be optimal. Static. A batch of 100 for PuzzleMix takes about 8 with 4 x 4 blocks and
+            20 with 16 x 16.
 
     Returns:
-        [b n m], float32, each 0, 1 / (l - 1), .. or 1. What comes out of one sample doesn't depend on the others. A
-        cost that isn't a number counts as 0, an infinite one as very large; the gradient is 0.
+        [b n m], float32, each 0, 1 / (l - 1), .. or 1. The result of one sample doesn't depend on the others. A
+        cost that is NaN counts as 0, an infinite one as very large; the gradient is 0.
 
     Raises:
         ValueError: shapes that don't fit, less than two labels, iterations below 1 or traced.
 
     Reference: Jang-Hyun Kim, Wonho Choo, Hyun Oh Song. Puzzle Mix: Exploiting Saliency and Local Statistics for
-    Optimal Mixup. ICML 2020. The energy is theirs; the solver is a dual minorize-maximize of rows and columns, after
+    Optimal Mixup. ICML 2020. The energy is theirs; the solver is the dual decomposition into rows and columns of
     Alexander Shekhovtsov, Christian Reinbacher, Gottfried Graber, Thomas Pock. Solving Dense Image Matching in
     Real-Time using Discrete-Continuous Optimization. CVWW 2016.
 
@@ -67,15 +71,15 @@ def certified(
     *,
     iterations: int = 100,
 ) -> tuple[Float[Array, "b n m"], Float[Array, "b"]]:
-    """The labels of `label`, and how far their energy may be above the least one: 0, up to rounding, if optimal.
+    """The labels of `label`, and a bound on how far their energy is above the minimum: 0, up to rounding, if optimal.
 
     Args:
-        own: cost of showing the own picture in each block, [b n m].
+        own: cost of showing the own image in each block, [b n m].
         other: cost of showing the partner, [b n m].
         prior: cost of each label in every block, [b l].
         vertical: weights of differences between blocks one above the other, [b n-1 m], 0 or more.
         horizontal: weights of differences between blocks side by side, [b n m-1], 0 or more.
-        iterations: at most so many, static.
+        iterations: the largest number of iterations, static.
 
     Returns:
         Labels [b n m] and gaps [b], both float32.
@@ -87,8 +91,8 @@ def certified(
     >>> [x.tolist() for x in certified(*costs, jnp.ones((1, 1, 2)), jnp.ones((1, 2, 1)))]
     [[[[1.0, 1.0], [1.0, 1.0]]], [0.0]]
     """
-    arrays = _arrays(own, other, prior, vertical, horizontal)
-    return sharding.like(arrays[0], 1, _solve, *arrays, jnp.int32(arguments.count("iterations", iterations)))
+    arrays = _validated(own, other, prior, vertical, horizontal)
+    return _minimize(*arrays, jnp.int32(arguments.count("iterations", iterations)))
 
 
 def energy(
@@ -103,7 +107,7 @@ def energy(
 
     Args:
         z: labels [b n m], each 0, 1 / (l - 1), .. or 1; others count as the nearest of these in the prior.
-        own: cost of showing the own picture in each block, [b n m].
+        own: cost of showing the own image in each block, [b n m].
         other: cost of showing the partner, [b n m].
         prior: cost of each label in every block, [b l].
         vertical: weights of differences between blocks one above the other, [b n-1 m].
@@ -119,17 +123,31 @@ def energy(
     >>> energy(z, *costs, jnp.ones((1, 0, 2)), jnp.ones((1, 1, 1))).tolist()
     [0.75]
     """
-    own, other, prior, vertical, horizontal = _arrays(own, other, prior, vertical, horizontal)
+    own, other, prior, vertical, horizontal = _validated(own, other, prior, vertical, horizontal)
     z = jnp.asarray(z, jnp.float32)
     if z.shape != own.shape:
         raise ValueError(f"z has shape {z.shape}, but the costs have {own.shape}; wanted one label per block")
+    return _energy(z, own, other, prior, vertical, horizontal)
+
+
+@jax.jit
+def _energy(
+    z: Float[Array, "b n m"],
+    own: Float[Array, "b n m"],
+    other: Float[Array, "b n m"],
+    prior: Float[Array, "b l"],
+    vertical: Float[Array, "b n-1 m"],
+    horizontal: Float[Array, "b n m-1"],
+) -> Float[Array, "b"]:
     edges = [(w * jnp.square(jnp.diff(z, axis=axis))).sum((1, 2)) for axis, w in ((1, vertical), (2, horizontal))]
     index = jnp.clip(jnp.round(z * (prior.shape[1] - 1)), 0, prior.shape[1] - 1).astype(jnp.int32)
     priors = jnp.take_along_axis(prior, index.reshape(len(z), -1), 1).sum(1)
     return (z * own + (1 - z) * other).sum((1, 2)) + priors + edges[0] + edges[1]
 
 
-def _arrays(own, other, prior, vertical, horizontal) -> tuple[Array, ...]:
+def _validated(
+    own: ArrayLike, other: ArrayLike, prior: ArrayLike, vertical: ArrayLike, horizontal: ArrayLike
+) -> tuple[Array, Array, Array, Array, Array]:
     own, other, prior, vertical, horizontal = (
         jax.lax.stop_gradient(jnp.asarray(x, jnp.float32)) for x in (own, other, prior, vertical, horizontal)
     )
@@ -147,25 +165,39 @@ def _arrays(own, other, prior, vertical, horizontal) -> tuple[Array, ...]:
     return own, other, prior, vertical, horizontal
 
 
+@sharded_like("own", axes=1)
 @jax.jit
-def _solve(own, other, prior, vertical, horizontal, iterations) -> tuple[Array, Array]:
-    z, gap = minimize(*_problem(own, other, prior, vertical, horizontal), iterations)
+def _minimize(
+    own: Float[Array, "b n m"],
+    other: Float[Array, "b n m"],
+    prior: Float[Array, "b l"],
+    vertical: Float[Array, "b n-1 m"],
+    horizontal: Float[Array, "b n m-1"],
+    iterations: Int[Array, ""],
+) -> tuple[Float[Array, "b n m"], Float[Array, "b"]]:
+    z, gap = minimize(*_label_costs(own, other, prior, vertical, horizontal), iterations)
     return z.transpose(2, 0, 1), gap
 
 
-def _problem(own, other, prior, vertical, horizontal) -> tuple[Costs, Array, Array]:
-    """Costs of labels and weights of edges, as chains; all are finite."""
+def _label_costs(
+    own: Float[Array, "b n m"],
+    other: Float[Array, "b n m"],
+    prior: Float[Array, "b l"],
+    vertical: Float[Array, "b n-1 m"],
+    horizontal: Float[Array, "b n m-1"],
+) -> tuple[Costs, Float[Array, "n+1 m b"], Float[Array, "m+1 n b"]]:
+    """Costs of labels and weights of edges in the form of `min_sum`; all are finite."""
     own, other, prior, vertical, horizontal = (
         jnp.clip(jnp.nan_to_num(x), -_MOST, _MOST) for x in (own, other, prior, vertical, horizontal)
     )
     down = jnp.pad(jnp.maximum(vertical, 0).transpose(1, 2, 0), ((1, 1), (0, 0), (0, 0)))
     right = jnp.pad(jnp.maximum(horizontal, 0).transpose(2, 1, 0), ((1, 1), (0, 0), (0, 0)))
     more, prior = barrier((own - other).transpose(1, 2, 0)), (prior - prior[:, :1]).T[:, None, None]
-    levels = len(prior) - 1
-    every = [barrier(more * (k / levels)) + prior[k] for k in range(levels + 1)]
-    # All of a block's edges together can't make up for a label that costs more than their weights; so it may just as
-    # well cost twice that, and rounding is in relation to what matters.
+    last = len(prior) - 1
+    cost = [barrier(more * (k / last)) + prior[k] for k in range(last + 1)]
+    # All edges of a block together can't compensate for a label that costs more than their weights. So costs are cut
+    # off at twice that, and rounding is relative to what matters.
     weight = down[:-1] + down[1:] + (right[:-1] + right[1:]).swapaxes(0, 1)
-    least, most = functools.reduce(jnp.minimum, every), jnp.where(weight > 0, 2 * weight, jnp.inf)
-    every = [jnp.minimum(x - least, most) for x in every]
-    return tuple(x - every[0] for x in every[1:]), down, right
+    least, most = functools.reduce(jnp.minimum, cost), jnp.where(weight > 0, 2 * weight, jnp.inf)
+    cost = [jnp.minimum(x - least, most) for x in cost]
+    return tuple(x - cost[0] for x in cost[1:]), down, right

@@ -1,8 +1,8 @@
-"""Chains of blocks with labels: minima by dynamic programming, all chains at once.
+"""Min-sum message passing along chains of blocks: minima by dynamic programming, all chains at once.
 
-A cost of every label is a tuple of l - 1 arrays [n m b]: how much more than label 0 each other label costs. Chains lie
-along the first axis, the batch along the last: [n m b] holds columns, and turned, [m n b], rows. Weights [n+1 m b] of
-the edges have a row of zeros at each end, as nothing lies beyond.
+A cost of every label is a tuple of l - 1 arrays [n m b]: the cost of each other label less that of label 0. Chains lie
+along the first axis, the batch along the last: [n m b] holds columns and, transposed, [m n b], rows. Weights [n+1 m b]
+of the edges have a row of zeros at each end, as nothing lies beyond.
 """
 
 import jax
@@ -11,93 +11,98 @@ from jaxtyping import Array, Float
 
 from jaxmix import sharding
 
+__all__ = ["Costs", "Weights", "add", "excess", "messages", "reparametrize", "subtract", "transpose"]
+
+# l - 1 arrays: [n m b] of all blocks, or [m b] of one block of each chain.
 Costs = tuple[Array, ...]
+Weights = Float[Array, "_ m b"]
 
 
-def plus(costs: Costs, others: Costs) -> Costs:
+def add(costs: Costs, others: Costs) -> Costs:
     """The sum of two costs."""
     return tuple(x + y for x, y in zip(costs, others, strict=True))
 
 
-def minus(costs: Costs, others: Costs) -> Costs:
+def subtract(costs: Costs, others: Costs) -> Costs:
     """The difference of two costs."""
     return tuple(x - y for x, y in zip(costs, others, strict=True))
 
 
-def turn(costs: Costs) -> Costs:
-    """Columns made rows, and rows columns."""
+def transpose(costs: Costs) -> Costs:
+    """Swap columns and rows."""
     return tuple(x.swapaxes(0, 1) for x in costs)
 
 
-def messages(costs: Costs, weights: Array, *, backward: bool) -> tuple[Costs, Float[Array, "m b"]]:
-    """What each block hears from all before it (backward: after it), and the least cost of each chain.
+def messages(costs: Costs, weights: Weights, *, backward: bool) -> tuple[Costs, Float[Array, "m b"]]:
+    """The message to each block from all before it (backward: after it), and the minimum of each chain.
 
-    A message says how much more the labels cost the blocks that it comes from, each with its best labels there.
+    A message is the minimal cost of the blocks that it comes from, given each label of the block that it goes to, less
+    that given label 0.
     """
 
-    def step(state, block):
-        heard, least = state
-        here, weight = block
-        told, lowest = _message(plus(here, heard), weight)
-        return (told, least + lowest), heard
+    def step(state: tuple[Costs, Array], block: tuple[Costs, Array]) -> tuple[tuple[Costs, Array], Costs]:
+        incoming, minimum = state
+        cost, weight = block
+        outgoing, offset = _message(add(cost, incoming), weight)
+        return (outgoing, minimum + offset), incoming
 
-    start = _silence(costs), jnp.zeros_like(costs[0][0])
-    (_, least), heard = jax.lax.scan(
-        step, sharding.varying(costs[0], start), (costs, _next(weights, backward)), reverse=backward
+    start = _zero_message(costs), jnp.zeros_like(costs[0][0])
+    (_, minimum), incoming = jax.lax.scan(
+        step, sharding.varying(costs[0], start), (costs, _outgoing(weights, backward)), reverse=backward
     )
-    return heard, least
+    return incoming, minimum
 
 
-def spare(costs: Costs, weights: Array, shares: tuple[float, float]) -> Costs:
-    """The costs less what the chains can spare: their minima stay, and all labels come nearer to equally good.
+def reparametrize(costs: Costs, weights: Weights, fractions: tuple[float, float]) -> Costs:
+    """The costs less a part of their min-marginals: the minima of the chains stay.
 
-    A block's min-marginals say what the chain costs with each label there. On the way forward each block gives away the
-    first of the shares of its min-marginals, on the way back the second one of what is left.
+    A block's min-marginal is the minimal cost of the chain given each label there. On the forward sweep each block
+    gives away the first of the fractions of its min-marginals, on the backward sweep the second one of what is left.
     """
     after, _ = messages(costs, weights, backward=True)
-    costs, before = _give(costs, after, weights, shares[0], backward=False)
-    return _give(costs, before, weights, shares[1], backward=True)[0]
+    costs, before = _sweep(costs, after, weights, fractions[0], backward=False)
+    return _sweep(costs, before, weights, fractions[1], backward=True)[0]
 
 
-def excess(costs: Costs, weights: Array, z: Float[Array, "n m b"], least: Float[Array, "m b"]) -> Float[Array, "b"]:
-    """How much more than at least the chains cost with labels z."""
-    total = (weights[1:-1] * jnp.square(jnp.diff(z, axis=0))).sum(0) - least
+def excess(costs: Costs, weights: Weights, z: Float[Array, "n m b"], minimum: Float[Array, "m b"]) -> Float[Array, "b"]:
+    """The cost of labels z less the minima of the chains."""
+    total = (weights[1:-1] * jnp.square(jnp.diff(z, axis=0))).sum(0) - minimum
     for k, cost in enumerate(costs, 1):
         total = total + jnp.where(z == k / len(costs), cost, 0).sum(0)
     return total.sum(0)
 
 
-def _give(costs: Costs, heard: Costs, weights: Array, share: float, *, backward: bool) -> tuple[Costs, Costs]:
-    """What is left of the costs, and what each block hears on this way; `heard` is from the other one."""
+def _sweep(costs: Costs, opposite: Costs, weights: Weights, fraction: float, *, backward: bool) -> tuple[Costs, Costs]:
+    """The costs after one sweep, and the messages of this direction; `opposite` are those of the other direction."""
 
-    def step(told, block):
-        here, heard, weight = block
-        left = tuple(x - share * (x + y + z) for x, y, z in zip(here, heard, told, strict=True))
-        return _message(plus(left, told), weight)[0], (left, told)
+    def step(incoming: Costs, block: tuple[Costs, Costs, Array]) -> tuple[Costs, tuple[Costs, Costs]]:
+        cost, opposite, weight = block
+        left = tuple(x - fraction * (x + y + z) for x, y, z in zip(cost, opposite, incoming, strict=True))
+        return _message(add(left, incoming), weight)[0], (left, incoming)
 
-    start = sharding.varying(costs[0], _silence(costs))
-    return jax.lax.scan(step, start, (costs, heard, _next(weights, backward)), reverse=backward)[1]
+    start = sharding.varying(costs[0], _zero_message(costs))
+    return jax.lax.scan(step, start, (costs, opposite, _outgoing(weights, backward)), reverse=backward)[1]
 
 
-def _message(costs: Costs, weight: Array) -> tuple[Costs, Array]:
-    """What the best label q on this side of an edge costs each label k on the other, less that of label 0; and that.
+def _message(costs: Costs, weight: Float[Array, "m b"]) -> tuple[Costs, Float[Array, "m b"]]:
+    """The minimal cost on this side of an edge given each label k on the other, less that given label 0; and that.
 
     min over q of cost(q) + weight (k - q)^2 / (l - 1)^2
     """
-    levels = len(costs)
+    last = len(costs)
     costs = (jnp.zeros_like(weight), *costs)
-    least = []
-    for k in range(levels + 1):
-        least.append(costs[k])
-        for q in range(levels + 1):
+    minima = []
+    for k in range(last + 1):
+        minima.append(costs[k])
+        for q in range(last + 1):
             if q != k:
-                least[k] = jnp.minimum(least[k], costs[q] + weight * ((k - q) / levels) ** 2)
-    return tuple(x - least[0] for x in least[1:]), least[0]
+                minima[k] = jnp.minimum(minima[k], costs[q] + weight * ((k - q) / last) ** 2)
+    return tuple(x - minima[0] for x in minima[1:]), minima[0]
 
 
-def _next(weights, backward):
+def _outgoing(weights: Weights, backward: bool) -> Float[Array, "n m b"]:
     return weights[:-1] if backward else weights[1:]
 
 
-def _silence(costs: Costs) -> Costs:
+def _zero_message(costs: Costs) -> Costs:
     return tuple(jnp.zeros_like(x[0]) for x in costs)

@@ -1,4 +1,4 @@
-"""Which block of a picture is shown at which place, so that salient ones aren't hidden: PuzzleMix's transport."""
+"""Transport of blocks by deferred acceptance: salient blocks move to places that stay visible (PuzzleMix)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,26 +8,28 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxmix import arguments, sharding
 
+__all__ = ["refine", "transport"]
+
 
 def transport(
     saliency: Float[Array, "b n m"], visible: Bool[Array, "b n m"], *, distance_weight: ArrayLike = 0.8
 ) -> Int[Array, "b n*m"]:
-    """Move salient blocks that can't be seen to near places that can.
+    """Move salient blocks that are hidden to near places that are visible.
 
         cost[i, j] = distance_weight * squared distance of i and j / (longest side - 1)^2 - saliency[i] * visible[j]
 
-    for showing block i at place j, distances counted in blocks. In max(n, m) rounds every block asks for its cheapest
-    place, the first of equals; a place keeps the cheapest of those that ask, the first of equals; and a block that is
-    refused pays 1 more for that place from then on.
+    for showing block i at place j, distances counted in blocks. In max(n, m) rounds every block requests its
+    cheapest place, the first of equals; a place keeps the cheapest of the blocks that request it, the first of equals;
+    and a block that is refused pays 1 more for that place from then on.
 
     Args:
         saliency: [b n m], of each block; sum 1.
-        visible: [b n m], the places that can be seen.
+        visible: [b n m], the visible places.
         distance_weight: 0 or more; may be traced.
 
     Returns:
-        The block that each place shows, both counted row by row; -1 at places that can't be seen. Every place that can
-        be seen shows a block, no block is shown twice, and one that is moved costs less than nothing.
+        The block that each place shows, both counted row by row; -1 at hidden places. Every visible place shows a
+        block, no block is shown twice, and a block that moves has a cost below 0.
 
     Raises:
         ValueError: distance_weight below 0.
@@ -38,47 +40,56 @@ def transport(
     >>> [transport(saliency, visible, distance_weight=weight)[0].tolist() for weight in (0.8, 0.2)]
     [[0, -1, -1, -1], [1, -1, -1, -1]]
     """
+    longest = max(saliency.shape[1:])
+    weight = arguments.number("distance_weight", distance_weight) / max(longest - 1, 1) ** 2
+    shown = _deferred_acceptance(jnp.nan_to_num(saliency), visible, weight)
+    return jnp.where(visible.reshape(shown.shape), shown, -1)
+
+
+def _deferred_acceptance(
+    saliency: Float[Array, "b n m"], visible: Bool[Array, "b n m"], weight: Float[Array, ""]
+) -> Int[Array, "b n*m"]:
+    """The block that each place accepts."""
     size, rows, columns = saliency.shape
     blocks, longest = rows * columns, max(rows, columns)
-    weight = arguments.number("distance_weight", distance_weight) / max(longest - 1, 1) ** 2
-    saliency, visible = jnp.nan_to_num(saliency).reshape(size, blocks), visible.reshape(size, blocks)
-    # What is saved is the same at every visible place, so a block prefers these by distance alone; and first of all
-    # its own, so that a visible place is never without a block. Nobody asks for more than nothing: it would get no
-    # visible place, and what invisible ones show can't be seen.
+    by_row = jnp.moveaxis(visible, 0, 2)
+    saliency, visible = saliency.reshape(size, blocks), visible.reshape(size, blocks)
+    # The saliency term is the same at every visible place, so a block prefers these by distance alone; and first of all
+    # its own, so that a visible place is never without a block. A block never requests a place whose cost is above 0:
+    # it could not win a visible one, and what hidden places show doesn't matter.
     nearest, rank = _preferences(rows, columns)
     block, sample = jnp.arange(blocks, dtype=jnp.int32)[None], jnp.arange(size, dtype=jnp.int32)[:, None]
-    by_row = jnp.moveaxis(visible.reshape(size, rows, columns), 0, 2)
 
-    def following(asked):
-        """The next visible place in every block's list of preferences after the one that it asked for."""
+    def next_visible(requested: Int[Array, "b k"]) -> Int[Array, "b k"]:
+        """The rank of the next visible place in every block's order of preference after the one that it requested."""
 
-        def nearer(best, row):
+        def nearer(best: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
             visible, rank = row
-            after = visible[:, :, None] & (rank[:, None] > asked[None])
+            after = visible[:, :, None] & (rank[:, None] > requested[None])
             return jnp.minimum(best, jnp.where(after, rank[:, None], blocks).min(0)), None
 
-        return jax.lax.scan(nearer, jnp.full_like(asked, blocks), (by_row, rank))[0]
+        return jax.lax.scan(nearer, jnp.full_like(requested, blocks), (by_row, rank))[0]
 
-    def ask(state):
-        turn, asked, refused, _ = state
-        asked = jnp.where(refused, following(asked), asked)
-        place = nearest[block, jnp.minimum(asked, blocks - 1)].astype(jnp.int32)
+    def request(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        turn, requested, refused, _ = state
+        requested = jnp.where(refused, next_visible(requested), requested)
+        place = nearest[block, jnp.minimum(requested, blocks - 1)].astype(jnp.int32)
         squares = jnp.square(block // columns - place // columns) + jnp.square(block % columns - place % columns)
         cost = weight * squares.astype(jnp.float32) - saliency
-        asks = (asked == 0) | ((asked < blocks) & (cost < 0))
-        cheapest = jnp.full((size, blocks), jnp.inf, jnp.float32).at[sample, place].min(jnp.where(asks, cost, jnp.inf))
-        best = asks & (cost == cheapest[sample, place])
+        active = (requested == 0) | ((requested < blocks) & (cost < 0))
+        offer = jnp.where(active, cost, jnp.inf)
+        cheapest = jnp.full((size, blocks), jnp.inf, jnp.float32).at[sample, place].min(offer)
+        best = active & (cost == cheapest[sample, place])
         shown = jnp.full((size, blocks), blocks, jnp.int32).at[sample, place].min(jnp.where(best, block, blocks))
-        return turn + 1, asked, asks & (shown[sample, place] != block), shown
+        return turn + 1, requested, active & (shown[sample, place] != block), shown
 
-    def unsettled(state):
+    def unsettled(state: tuple[Array, ...]) -> Array:
         turn, _, refused, _ = state
         return (turn < longest) & refused.any()
 
-    # Before the first round visible blocks have asked for their own places; the others would get none by that.
+    # Before the first round visible blocks have requested their own places; hidden blocks would get none by that.
     start = jnp.int32(0), jnp.zeros((size, blocks), rank.dtype), ~visible, jnp.where(visible, block, blocks)
-    shown = jax.lax.while_loop(unsettled, ask, sharding.varying(saliency, start))[3]
-    return jnp.where(visible, shown, -1)
+    return jax.lax.while_loop(unsettled, request, sharding.varying(saliency, start))[3]
 
 
 def _preferences(rows: int, columns: int) -> tuple[Array, Array]:
@@ -93,7 +104,7 @@ def _preferences(rows: int, columns: int) -> tuple[Array, Array]:
 
 
 def refine(source: Int[Array, "b n m"], rows: int, columns: int) -> Int[Array, "b rows columns"]:
-    """The same moves on a finer grid of rows x columns blocks, multiples of n and m."""
+    """Refine moves to a finer grid of rows x columns blocks, multiples of n and m."""
     _, n, m = source.shape
     down, right = rows // n, columns // m
     coarse = jnp.repeat(jnp.repeat(source, down, 1), right, 2)

@@ -48,7 +48,7 @@ def comixup(
     threshold: ArrayLike = 0.83,
     compatibility: ArrayLike = 0.001,
     iterations: int = 4,
-    crowding: coordinate_descent.Crowding = coordinate_descent.crowded,
+    thresholding: coordinate_descent.Thresholding = coordinate_descent.hard_threshold,
 ) -> tuple[jax.Array, Mix]:
     """Mix the images of each group of the batch into as many outputs: salient blocks, and diverse outputs.
 
@@ -79,7 +79,8 @@ def comixup(
         compatibility: omega, in [0, 1]: how much the use of one image counts as use of the others, in proportion to
             the distance of their most salient places.
         iterations: sweeps over the outputs; static. 3 for speed.
-        crowding: the measure of use, `jaxmix.blocks.coordinate_descent.crowded`, `authors_crowded` or `excess`.
+        thresholding: the measure of use: `hard_threshold`, `authors_threshold` or `soft_threshold` of
+            `jaxmix.blocks.coordinate_descent`; static.
 
     Returns:
         Mixed images of the same shape and dtype, and the `Mix`: one slot for every image of the group, in order from
@@ -89,10 +90,10 @@ def comixup(
         ValueError: images that aren't [b h w c], one sample, saliency of another size, blocks that don't divide the
             images, a value out of range.
 
-    Differs from the authors' code: that leaves images below the threshold out of the others' crowds too, an effect of
-    order omega (`crowding=jaxmix.blocks.coordinate_descent.authors_crowded` does the same); it solves for an output by
-    alpha-beta swap, where this finds the minimum; it stops after a sweep without a change, where this makes all sweeps,
-    so that outputs of the same images always differ; and it takes the most salient 8 x 8 pixels for the most salient
+    Differs from the authors' code: that leaves images below the threshold out of the use of the others too, an
+    effect of order omega (`thresholding=authors_threshold` does the same); it solves for an output by alpha-beta
+    swap, where this finds the minimum; it stops after a sweep without a change, where this makes all sweeps, so
+    that outputs of the same images always differ; and it takes the most salient 8 x 8 pixels for the most salient
     place, where this takes a quarter of each side, the same at 32 pixels.
 
     Reference: Jang-Hyun Kim, Wonho Choo, Hosan Jeong, Hyun Oh Song. Co-Mixup: Saliency Guided Joint Mixup with
@@ -105,28 +106,28 @@ def comixup(
     demand_key, start_key = jax.random.split(key)
     x = arguments.images(batch)
     maps = arguments.maps("saliency", saliency, x)
-    real = groups.places(_several(x.shape[0]), arguments.count("group", group, low=2))
+    real = groups.occupancy(_several(x.shape[0]), arguments.count("group", group, low=2))
     weights = _weights(alpha, smoothness, diversity, prior_weight, threshold, compatibility)
     demand = dirichlet(demand_key, weights.alpha, real)
     start = random_inputs(start_key, real, arguments.blocks(blocks, x))
-    mix = assign(maps, demand, start, weights, arguments.count("iterations", iterations), crowding)
+    mix = assign(maps, demand, start, weights, arguments.count("iterations", iterations), thresholding)
     return apply(mix, x), mix
 
 
 @sharded_like("maps")
-@functools.partial(jax.jit, static_argnames=("iterations", "crowding"))
+@functools.partial(jax.jit, static_argnames=("iterations", "thresholding"))
 def assign(
     maps: Float[Array, "b n m"],
     demand: Float[Array, "p n"],
     start: Int[Array, "p n g g"],
     weights: Weights,
     iterations: int,
-    crowding: coordinate_descent.Crowding,
+    thresholding: coordinate_descent.Thresholding,
 ) -> Mix:
     """Assign inputs to the blocks of all outputs, from the demand for the inputs and a start of the search."""
-    real = groups.places(maps.shape[0], start.shape[1])
-    maps = groups.cut(normalize(maps), real)
-    parents = coordinate_descent.share(
+    real = groups.occupancy(maps.shape[0], start.shape[1])
+    maps = groups.split_maps(normalize(maps), real)
+    parents = coordinate_descent.assign(
         barrier(costs(maps, demand, weights.prior, start.shape[2])),
         barrier(compatible(peaks(maps), real, weights.compatibility)),
         jnp.asarray(real),
@@ -135,9 +136,9 @@ def assign(
         diversity=weights.diversity,
         threshold=weights.threshold,
         iterations=iterations,
-        crowding=crowding,
+        thresholding=thresholding,
     )
-    return groups.dealt(jnp.where(weights.alpha > 0, parents, groups.itself(parents)), real)
+    return groups.mix_of_parents(jnp.where(weights.alpha > 0, parents, groups.identity_parents(parents)), real)
 
 
 def dirichlet(key: Array, alpha: Array, real: np.ndarray) -> Float[Array, "p n"]:
@@ -149,7 +150,7 @@ def dirichlet(key: Array, alpha: Array, real: np.ndarray) -> Float[Array, "p n"]
 def random_inputs(key: Array, real: np.ndarray, blocks: int) -> Int[Array, "p n g g"]:
     """Sample an input of its group for every block of every output, uniformly."""
     shape = (*real.shape, blocks, blocks)
-    inputs = np.broadcast_to(groups.filled(real)[:, None, None, None], shape)
+    inputs = np.broadcast_to(groups.group_sizes(real)[:, None, None, None], shape)
     return jax.random.randint(key, shape, 0, inputs, jnp.int32)
 
 
@@ -176,7 +177,8 @@ def compatible(peaks: Int[Array, "p n 2"], real: np.ndarray, weight: Float[Array
     pairs = real[:, :, None] & real[:, None]
     distance = jnp.where(pairs, jnp.abs(peaks[:, :, None] - peaks[:, None]).sum(-1, dtype=jnp.int32), 0)
     distance = distance.astype(jnp.float32)
-    scaled = distance * (groups.filled(real).astype(np.float32) / jnp.maximum(distance.sum((1, 2)), 1.0))[:, None, None]
+    inputs = groups.group_sizes(real).astype(np.float32)
+    scaled = distance * (inputs / jnp.maximum(distance.sum((1, 2)), 1.0))[:, None, None]
     return (1 - weight) * jnp.eye(real.shape[1], dtype=jnp.float32)[None] + weight * scaled
 
 

@@ -1,10 +1,12 @@
-"""Potts labelling: exact minima, of the problems that Co-Mixup's authors met and of random ones."""
+"""Potts labeling: exact minima, of the problems of Co-Mixup's authors and of random ones."""
 
 import numpy as np
 import pytest
 from reference import comixup as slow
 
 from jaxmix.blocks.potts import potts
+
+slowly = pytest.mark.slow
 
 NEVER = 1e9
 
@@ -15,7 +17,7 @@ def energies(unary, pairwise, labels):
 
 
 def problems(seed, size, rows, columns, labels, *, alike=True):
-    """Random costs about 1 apart; what neighbours pay is 1 for any two labels, or different for every two."""
+    """Random costs about 1 apart; what neighbors pay is 1 for any two labels, or different for every two."""
     generator = np.random.default_rng(seed)
     unary = generator.standard_normal((size, rows, columns, labels)).astype(np.float32)
     pay = generator.random((size, labels, labels)).astype(np.float32)
@@ -31,9 +33,9 @@ def test_every_problem_of_the_authors_runs_is_solved_exactly(golden):
     # Sub-problems of graphcut_wrapper of snu-mllab/Co-Mixup @2a76816; their alpha-beta swap solves 89 % of the 120.
     unary, pairwise, best = [], [], []
     for inputs in (8, 20):
-        numbers = golden(f"mixing/comix_sub_N{inputs}")
-        assert float(numbers["w"]) == pytest.approx(0.02)
-        for count, u, p, e in zip(*(numbers[name] for name in ("K", "unary", "pairwise", "E_opt")), strict=True):
+        arrays = golden(f"mixing/comix_sub_N{inputs}")
+        assert float(arrays["w"]) == pytest.approx(0.02)
+        for count, u, p, e in zip(*(arrays[name] for name in ("K", "unary", "pairwise", "E_opt")), strict=True):
             unary.append(np.full((4, 4, 23), NEVER, np.float32))
             pairwise.append(np.ones((23, 23), np.float32))
             unary[-1][..., :count], pairwise[-1][:count, :count] = u[..., :count], p[:count, :count]
@@ -44,16 +46,19 @@ def test_every_problem_of_the_authors_runs_is_solved_exactly(golden):
     np.testing.assert_allclose(found, best, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("rows", "columns", "labels"), [(3, 2, 6), (5, 1, 3), (1, 4, 4)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "labels"), [(3, 2, 6), *(pytest.param(*size, marks=slowly) for size in [(5, 1, 3), (1, 4, 4)])]
+)
 def test_the_minimum_is_exact_where_every_label_is_a_candidate(rows, columns, labels):
     unary, pairwise = problems(rows, 12, rows, columns, labels, alike=False)
     found = energies(unary, pairwise, potts(unary, pairwise))
     np.testing.assert_allclose(found, exact(unary, pairwise), rtol=0, atol=1e-5)  # float32 sums of about 20
 
 
-# Co-Mixup's costs differ by 0.04 from label to label and neighbours pay 0.02 (0.01 to 0.03): a weight of 0.5 here.
+# Co-Mixup's costs differ by 0.04 from label to label and neighbors pay 0.02 (0.01 to 0.03): a weight of 0.5 here.
 
 
+@pytest.mark.slow
 def test_hardly_a_minimum_is_missed_for_want_of_candidates():
     unary, pairwise = problems(0, 60, 4, 4, 9)
     for weight, solved in ((0.3, 1.0), (0.5, 1.0), (1.0, 0.7)):
@@ -61,7 +66,7 @@ def test_hardly_a_minimum_is_missed_for_want_of_candidates():
         assert gap.min() > -1e-5 and (gap < 1e-5).mean() >= solved
 
 
-@pytest.mark.parametrize(("rows", "columns", "labels"), [(4, 5, 4), (6, 9, 2)])
+@pytest.mark.parametrize(("rows", "columns", "labels"), [(4, 5, 4), pytest.param(6, 9, 2, marks=slowly)])
 def test_on_wide_grids_few_minima_are_missed_and_none_by_far(rows, columns, labels):
     unary, pairwise = problems(0, 50, rows, columns, labels)
     for weight, solved in ((0.3, 1.0), (0.5, 0.9), (1.0, 0.7)):

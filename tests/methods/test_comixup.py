@@ -45,7 +45,7 @@ def found(saliency, demand):
 
 @jax.jit
 def dealt(parents, x):
-    mix = groups.dealt(parents, np.ones(parents.shape[:2], bool))
+    mix = groups.mix_of_parents(parents, np.ones(parents.shape[:2], bool))
     first = jax.tree.map(lambda leaf: leaf[: len(x)], mix)
     return mix, jaxmix.apply(first, x)
 
@@ -140,7 +140,7 @@ def test_coarse_maps_cost_what_fine_ones_do():
 
 
 def test_demand_is_dirichlet_and_the_start_any_input_of_the_group():
-    real = groups.places(799 * 4 - 2, 4)
+    real = groups.occupancy(799 * 4 - 2, 4)
 
     @jax.jit
     def sampled(alpha):
