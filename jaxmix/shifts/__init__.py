@@ -1,6 +1,6 @@
-"""Where to move one picture of a pair so that what is salient in both can be seen: SAGE's search.
+"""SAGE's search for the shift of the other image that leaves the most saliency of both visible.
 
-A map of shares [b h w] says how salient each pixel is. A shift is (dy, dx): the content of the other map moves by +dy
+A map of shares [b h w] holds the saliency of each pixel. A shift is (dy, dx): the content of the other map moves by +dy
 rows and +dx columns, and what it leaves is 0. A search is `(key, own, other) -> Int[b 2]`, the shift of each pair.
 """
 

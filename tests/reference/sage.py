@@ -45,6 +45,18 @@ def search(own, other, candidates=None):
     return candidates[first], scores[first], np.array(scores)
 
 
+def interpolated(a, b, nodes):
+    """a b / (a + b) interpolated in a: sum over k of L_k(a) * s_k b / (s_k + b), in float64."""
+    total = np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b)))
+    for k, node in enumerate(nodes):
+        polynomial = 2 * a / (a + node)
+        for m, other in enumerate(nodes):
+            if m != k:
+                polynomial = polynomial * (a - other) / (a + other) * (node + other) / (node - other)
+        total += polynomial * node * b / (node + b)
+    return total
+
+
 def parts(own_saliency, other_saliency, share):
     """Both maps smoothed, normalized and scaled by their shares of the whole."""
     own, other = (saliency.normalize(saliency.smooth(s)) for s in (own_saliency, other_saliency))
