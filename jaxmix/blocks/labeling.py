@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -20,11 +21,11 @@ _MOST = 1e30
 
 
 def label(
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
+    own: Float[Array | np.ndarray, "b n m"],
+    other: Float[Array | np.ndarray, "b n m"],
+    prior: Float[Array | np.ndarray, "b l"],
+    vertical: Float[Array | np.ndarray, "b n-1 m"],
+    horizontal: Float[Array | np.ndarray, "b n m-1"],
     *,
     iterations: int = 100,
 ) -> Float[Array, "b n m"]:
@@ -63,11 +64,11 @@ def label(
 
 
 def certified(
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
+    own: Float[Array | np.ndarray, "b n m"],
+    other: Float[Array | np.ndarray, "b n m"],
+    prior: Float[Array | np.ndarray, "b l"],
+    vertical: Float[Array | np.ndarray, "b n-1 m"],
+    horizontal: Float[Array | np.ndarray, "b n m-1"],
     *,
     iterations: int = 100,
 ) -> tuple[Float[Array, "b n m"], Float[Array, "b"]]:
@@ -96,12 +97,12 @@ def certified(
 
 
 def energy(
-    z: Float[Array, "b n m"],
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
+    z: Float[Array | np.ndarray, "b n m"],
+    own: Float[Array | np.ndarray, "b n m"],
+    other: Float[Array | np.ndarray, "b n m"],
+    prior: Float[Array | np.ndarray, "b l"],
+    vertical: Float[Array | np.ndarray, "b n-1 m"],
+    horizontal: Float[Array | np.ndarray, "b n m-1"],
 ) -> Float[Array, "b"]:
     """E(z), what `label` minimizes.
 
