@@ -12,7 +12,7 @@ from jaxmix.robustness import backgrounds
 FILES = ["backgrounds_32", pytest.param("backgrounds_64", marks=pytest.mark.slow)]
 BOXED = {"only_bg_b": backgrounds.only_background_black, "only_bg_t": backgrounds.only_background_tiled}
 only_foreground, no_foreground = jax.jit(backgrounds.only_foreground), jax.jit(backgrounds.no_foreground)
-mixed, crossed = jax.jit(backgrounds.mixed), jax.jit(backgrounds.crossed)
+mixed, challenge_images = jax.jit(backgrounds.mixed), jax.jit(backgrounds.challenge_images)
 black, tiled = (jax.jit(BOXED[name]) for name in BOXED)
 same_class, random_class = (jax.jit(jax.vmap(f, (0, None))) for f in (backgrounds.same_class, backgrounds.random_class))
 next_class = jax.jit(
@@ -172,7 +172,7 @@ def test_the_mask_decides_between_foreground_and_background_and_is_linear():
 
 def test_the_challenge_puts_every_foreground_before_every_background():
     x, others, masks = noise(3, 6, 5, 2), noise(4, 6, 5, 2, seed=1), noise(3, 6, 5, seed=2)
-    made = np.asarray(crossed(x, masks, others))
+    made = np.asarray(challenge_images(x, masks, others))
     assert made.shape == (3, 4, 6, 5, 2)
     for place, other in enumerate(others):
         # One instruction for a product and a sum rounds once.
@@ -243,10 +243,21 @@ def test_everything_lowers_for_cpu_cuda_and_tpu():
         others = backgrounds.only_background_tiled(images, boxes) + backgrounds.only_background_black(images, boxes)
         donors = backgrounds.same_class(key, labels), backgrounds.random_class(key, labels)
         index, valid = backgrounds.next_class(key, labels, 4)
-        images_made = backgrounds.mixed(images, masks, others[index]), backgrounds.crossed(images, masks, others)
+        images_made = (
+            backgrounds.mixed(images, masks, others[index]),
+            backgrounds.challenge_images(images, masks, others),
+        )
         parts = backgrounds.only_foreground(images, masks), backgrounds.no_foreground(images, masks)
         score = backgrounds.challenge_accuracy(predictions, labels), backgrounds.fooling_rates(predictions, labels, 4)
-        return donors, valid, images_made, parts, score, backgrounds.gap(labels, predictions[:, 0], labels)
+        return (
+            donors,
+            valid,
+            before_others,
+            before_all,
+            parts,
+            score,
+            backgrounds.gap(labels, predictions[:, 0], labels),
+        )
 
     jax.config.update("jax_debug_key_reuse", False)  # one key will do here
     try:

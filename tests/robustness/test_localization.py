@@ -18,7 +18,7 @@ from jaxmix.robustness.localization.boxes import overlap
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 HAND_MADE = [1, 2, 3, 4]  # maps of the golden set that don't come from features
 score_maps = jax.jit(localization.score_maps, static_argnums=(1, 2))
-levels = jax.jit(localization.levels)
+to_levels = jax.jit(localization.to_levels)
 
 
 def blob(height=8, width=9, box=(3, 2, 5, 4)):
@@ -36,7 +36,9 @@ def boxes_of(numbers):
 
 
 @pytest.mark.parametrize(
-    ("kind", "regions"), [("single", localization.largest), ("multi", localization.every)], ids=["first", "second"]
+    ("kind", "regions"),
+    [("single", localization.largest_region), ("multi", localization.all_regions)],
+    ids=["first", "second"],
 )
 def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_evaluator(golden, kind, regions):
     numbers = golden("robustness/wsol_box")
@@ -54,7 +56,7 @@ def test_from_features_to_max_box_accuracy_as_in_the_authors_evaluator(golden):
     features = numbers["features"].astype(np.float32).transpose(0, 2, 3, 1)
     cams = saliency.cam(features, numbers["fc_weight"].T, numbers["labels"])
     np.testing.assert_allclose(cams, numbers["cam_sum_over_k"], rtol=0, atol=1e-5)
-    maps = np.array(levels(score_maps(cams, 224, 224)))
+    maps = np.array(to_levels(score_maps(cams, 224, 224)))
     maps[HAND_MADE] = expected[HAND_MADE]
     # Float32 next to float64, truncated: now and then the next level.
     off = np.abs(maps.astype(int) - expected)
@@ -70,7 +72,7 @@ def test_the_second_accuracy_counts_holes_and_the_first_does_not(golden):
     ring = golden("robustness/wsol_scoremap_u8")["scoremap_u8"][1:2]
     box = boxes_of(numbers)[1:2]
     assert localization.max_box_accuracy(ring, box, step=0.1).tolist() == [1, 1, 1]
-    first = localization.max_box_accuracy(ring, box, iou=(0.7,), step=0.1, regions=localization.largest)
+    first = localization.max_box_accuracy(ring, box, iou=(0.7,), step=0.1, regions=localization.largest_region)
     assert first.tolist() == [0]
 
 
@@ -106,8 +108,8 @@ def test_overlaps_and_resized_boxes_are_the_authors(golden):
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), st.integers(0, 2**32 - 1))
 def test_boxes_of_regions_and_of_the_largest_agree_with_floods_and_walks(height, width, share, seed):
     mask = np.random.default_rng(seed).random((height, width)) < share
-    assert sorted(localization.every(mask).tolist()) == slow.every(mask)
-    assert localization.largest(mask).tolist() == slow.largest(mask)
+    assert sorted(localization.all_regions(mask).tolist()) == slow.every(mask)
+    assert localization.largest_region(mask).tolist() == slow.largest(mask)
 
 
 def test_a_plus_and_a_bar_of_two_by_three_enclose_as_much_so_the_last_is_taken():
@@ -115,7 +117,7 @@ def test_a_plus_and_a_bar_of_two_by_three_enclose_as_much_so_the_last_is_taken()
     bar = np.array([[1, 1, 1], [1, 1, 1], [0, 0, 0]], bool)  # two squares
     for first, second in ((plus, bar), (bar, plus)):
         mask = np.concatenate([first, np.zeros((1, 3), bool), second])
-        assert localization.largest(mask).tolist() == slow.largest(mask) == [[0, 4, 2, 6]]
+        assert localization.largest_region(mask).tolist() == slow.largest(mask) == [[0, 4, 2, 6]]
 
 
 def test_best_overlaps_agree_with_the_slow_loops():
@@ -202,7 +204,7 @@ def test_top_1_needs_the_class_and_the_box():
     assert localization.top_1_accuracy(maps, boxes, correct, iou=0.01, threshold=0.0) == 0.25
     weak = blob() + 0.5 * blob(box=(0, 6, 8, 7))  # the largest region is the weak one, unless the threshold hides it
     assert localization.top_1_accuracy(weak, boxes[:1], correct[:1]) == 0
-    assert localization.top_1_accuracy(weak, boxes[:1], correct[:1], regions=localization.every) == 1
+    assert localization.top_1_accuracy(weak, boxes[:1], correct[:1], regions=localization.all_regions) == 1
     assert localization.top_1_accuracy(weak, boxes[:1], correct[:1], threshold=0.6) == 1
     assert [b.tolist() for b in localization.region_boxes(weak, threshold=0.6)] == [[[3, 2, 6, 5]]]
 
@@ -214,19 +216,19 @@ def test_top_1_needs_the_class_and_the_box():
 def test_a_constant_map_or_one_that_is_not_finite_finds_only_the_first_pixel(value):
     maps = np.full((1, 5, 7), value, np.float32)
     # Of these sizes the weights of resizing don't sum to 1 to the bit.
-    assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(levels(maps)).any()
+    assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(to_levels(maps)).any()
     assert localization.region_boxes(maps)[0].tolist() == [[0, 0, 0, 0]]
     np.testing.assert_array_equal(localization.best_overlap(maps, [[0, 0, 1, 0]], step=0.25), 0.5)
     assert localization.max_box_accuracy(maps, [[1, 1, 3, 3]]).tolist() == [0, 0, 0]
     maps[0, :2] = [[1], [2]]
     if not np.isfinite(value):
-        assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(levels(maps)).any()
+        assert not np.asarray(score_maps(maps, 13, 10)).any() and not np.asarray(to_levels(maps)).any()
 
 
 def test_one_bad_map_leaves_the_others_alone_and_none_overflows():
     maps = np.float32([[[0, 1], [2, 3]], [[np.nan, 1], [2, 3]], [[-3e38, 3e38], [0, 0]], [[0, 1e-30], [0, 0]]])
     np.testing.assert_array_equal(
-        levels(maps), [[[0, 85], [170, 255]], [[0] * 2] * 2, [[0] * 2] * 2, [[0, 255], [0, 0]]]
+        to_levels(maps), [[[0, 85], [170, 255]], [[0] * 2] * 2, [[0] * 2] * 2, [[0, 255], [0, 0]]]
     )
     made = np.asarray(score_maps(maps, 5, 5))
     assert np.isfinite(made).all() and made[0].max() == 1 and made[3].max() == 1 and not made[1].any()
@@ -235,10 +237,10 @@ def test_one_bad_map_leaves_the_others_alone_and_none_overflows():
 def test_making_maps_is_the_same_eager_and_jitted_and_lowers_for_cpu_cuda_and_tpu():
     cams = np.random.default_rng(2).standard_normal((3, 4, 5)).astype(np.float32)
     np.testing.assert_array_equal(score_maps(cams, 13, 10), localization.score_maps(cams, 13, 10))
-    np.testing.assert_array_equal(levels(cams), localization.levels(cams))
+    np.testing.assert_array_equal(to_levels(cams), localization.to_levels(cams))
 
     def both(maps):
-        return localization.levels(localization.score_maps(maps, 13, 10))
+        return localization.to_levels(localization.score_maps(maps, 13, 10))
 
     shape = jax.ShapeDtypeStruct(cams.shape, jnp.float32)
     exported = jax.export.export(jax.jit(both), platforms=("cpu", "cuda", "tpu"))(shape)
@@ -267,7 +269,7 @@ def test_maps_of_another_rank_or_dtype_say_what_was_wanted(maps, message):
             call()
 
 
-@pytest.mark.parametrize("regions", [localization.every, localization.largest])
+@pytest.mark.parametrize("regions", [localization.all_regions, localization.largest_region])
 def test_a_mask_of_integers_or_of_another_rank_says_so(regions):
     for mask in (np.ones((3, 3), np.uint8), np.ones((1, 3, 3), bool)):
         with pytest.raises(ValueError, match=r"mask has shape .*wanted bool \[h w\]: call map > threshold"):

@@ -2,13 +2,13 @@
 
 from jaxmix.robustness.backgrounds.background_only import only_background_black, only_background_tiled
 from jaxmix.robustness.backgrounds.challenge import accuracy, challenge_accuracy, fooling_rates, gap, vulnerable
-from jaxmix.robustness.backgrounds.compositing import crossed, mixed, no_foreground, only_foreground
+from jaxmix.robustness.backgrounds.compositing import challenge_images, mixed, no_foreground, only_foreground
 from jaxmix.robustness.backgrounds.donors import next_class, random_class, same_class
 
 __all__ = [
     "accuracy",
     "challenge_accuracy",
-    "crossed",
+    "challenge_images",
     "fooling_rates",
     "gap",
     "mixed",

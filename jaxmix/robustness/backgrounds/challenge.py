@@ -69,7 +69,7 @@ def vulnerable(
     """Foregrounds for which any of the backgrounds makes the prediction wrong.
 
     Args:
-        predictions: predicted class id of each foreground before each background, [n m]; see `crossed`.
+        predictions: predicted class id of each foreground before each background, [n m]; see `challenge_images`.
         labels: class ids of the foregrounds, [n].
         mapping: as in `accuracy`.
 
@@ -93,7 +93,7 @@ def challenge_accuracy(
         out = 1 - mean over n of [any over m of predictions[n, m] != labels[n]]
 
     Args:
-        predictions: predicted class id of each foreground before each background, [n m]; see `crossed`.
+        predictions: predicted class id of each foreground before each background, [n m]; see `challenge_images`.
         labels: class ids of the foregrounds, [n].
         mapping: as in `accuracy`.
 
@@ -125,7 +125,7 @@ def fooling_rates(
     Its argmax over the backgrounds is the most adversarial background of every class.
 
     Args:
-        predictions: predicted class id of each foreground before each background, [n m]; see `crossed`.
+        predictions: predicted class id of each foreground before each background, [n m]; see `challenge_images`.
         labels: class ids of the foregrounds, [n]; others than 0 to num_classes - 1 are left out.
         num_classes: static.
         mapping: as in `accuracy`.

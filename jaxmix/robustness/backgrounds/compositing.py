@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments, dtypes
 
-__all__ = ["crossed", "mixed", "no_foreground", "only_foreground"]
+__all__ = ["challenge_images", "mixed", "no_foreground", "only_foreground"]
 
 
 def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
@@ -100,7 +100,7 @@ def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batc
     return dtypes.narrow(share * x.astype(jnp.float32) + (1 - share) * other.astype(jnp.float32), x.dtype)
 
 
-def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
+def challenge_images(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
     """The background challenge: place every foreground before every background.
 
         out[i, j] = m[i] x[i] + (1 - m[i]) background[j]
@@ -121,7 +121,7 @@ def crossed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Ba
 
     Reference: Xiao et al., Noise or Signal, ICLR 2021.
 
-    >>> crossed(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
+    >>> challenge_images(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
     (2, 5, 4, 4, 3)
     """
     other = arguments.unit(arguments.images(backgrounds), "backgrounds")

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, UInt8
 
 from jaxmix import arguments
-from jaxmix.robustness.corruptions import motion_blur, threefry, weather
+from jaxmix.robustness.corruptions import per_image, threefry, weather
 
 __all__ = ["Photos", "crops", "frost", "photographs", "places", "stacked", "synthetic"]
 
@@ -123,7 +123,7 @@ def crops(
     def one(place: Array) -> Array:
         return jax.lax.dynamic_slice(photos, (place[0], place[1], place[2], np.int32(0)), (1, height, width, 3))[0]
 
-    return motion_blur.each(one, places).astype(jnp.float32) / 255
+    return per_image.each(one, places).astype(jnp.float32) / 255
 
 
 def synthetic(key: Array, size: int, height: int, width: int) -> Float[Array, "b h w 3"]:

@@ -1,16 +1,13 @@
 """Motion blur along a line, in ImageMagick's arithmetic."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from jaxmix.robustness.corruptions import quantize
+from jaxmix.robustness.corruptions import per_image, quantize
 
-__all__ = ["angle", "each", "motion", "weights"]
+__all__ = ["angle", "motion", "weights"]
 
 
 def weights(radius: int, sigma: float) -> np.ndarray:
@@ -49,16 +46,7 @@ def motion(
             total += kernel[i] * jax.lax.dynamic_slice(plane, start, total.shape)
         return quantize.quantum(total).astype(jnp.uint8)
 
-    return each(one, (padded, shifts.astype(jnp.int32))).transpose(0, 2, 3, 1)
-
-
-def each(function: Callable[[Any], Array], items: Any) -> Array:
-    """A function of every item: one after the other on CPU, where a slice then is a slice; else all at once."""
-
-    def loop(items: Any) -> Array:
-        return jax.lax.map(function, items)
-
-    return jax.lax.platform_dependent(items, cpu=loop, default=jax.vmap(function))
+    return per_image.each(one, (padded, shifts.astype(jnp.int32))).transpose(0, 2, 3, 1)
 
 
 def angle(uniform: Float[Array, "b"], low: float, high: float) -> Float[Array, "b"]:

@@ -1,8 +1,8 @@
 """Weakly supervised localization: class activation maps against annotated boxes and masks."""
 
 from jaxmix.robustness.localization.boxes import resize_boxes
-from jaxmix.robustness.localization.connected_components import every, largest
-from jaxmix.robustness.localization.heatmaps import levels, score_maps
+from jaxmix.robustness.localization.connected_components import all_regions, largest_region
+from jaxmix.robustness.localization.heatmaps import score_maps, to_levels
 from jaxmix.robustness.localization.metrics import (
     best_overlap,
     max_box_accuracy,
@@ -12,14 +12,14 @@ from jaxmix.robustness.localization.metrics import (
 )
 
 __all__ = [
+    "all_regions",
     "best_overlap",
-    "every",
-    "largest",
-    "levels",
+    "largest_region",
     "max_box_accuracy",
     "pixel_average_precision",
     "region_boxes",
     "resize_boxes",
     "score_maps",
+    "to_levels",
     "top_1_accuracy",
 ]

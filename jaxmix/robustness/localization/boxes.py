@@ -9,7 +9,7 @@ import numpy as np
 # Of numpy's own type of this name the nested sequences can't be checked at run time.
 ArrayLike = jax.typing.ArrayLike | Sequence[Any]
 
-__all__ = ["overlap", "resize_boxes", "validated"]
+__all__ = ["overlap", "resize_boxes", "validated_boxes"]
 
 
 def overlap(one: ArrayLike, other: ArrayLike) -> np.ndarray:
@@ -61,7 +61,7 @@ def resize_boxes(boxes: ArrayLike, size: ArrayLike, new_size: ArrayLike) -> np.n
     return corners * new // old
 
 
-def validated(boxes: ArrayLike | Sequence[ArrayLike], count: int, height: int, width: int) -> list[np.ndarray]:
+def validated_boxes(boxes: ArrayLike | Sequence[ArrayLike], count: int, height: int, width: int) -> list[np.ndarray]:
     """Validate the boxes of `count` images, [n 4] or a sequence of [k 4]: a list of Int [k 4]."""
     given = list(boxes) if isinstance(boxes, Sequence) else list(np.asarray(boxes))
     if len(given) != count:

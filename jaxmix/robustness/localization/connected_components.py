@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["every", "largest"]
+__all__ = ["all_regions", "largest_region"]
 
 _TOUCHING = np.ones((3, 3), bool)
 _SIDES = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
-def every(mask: np.ndarray) -> np.ndarray:
+def all_regions(mask: np.ndarray) -> np.ndarray:
     """Boxes of all regions of a mask, and of all holes with their boundary pixels: the choice of MaxBoxAccV2.
 
     Args:
@@ -28,13 +28,13 @@ def every(mask: np.ndarray) -> np.ndarray:
         ValueError: a mask that isn't bool [h w].
 
     >>> ring = np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool), 2)
-    >>> every(ring).tolist()
+    >>> all_regions(ring).tolist()
     [[2, 2, 5, 5], [2, 2, 5, 5]]
     """
-    return _boxes(mask, _every)
+    return _boxes(mask, _all_regions)
 
 
-def largest(mask: np.ndarray) -> np.ndarray:
+def largest_region(mask: np.ndarray) -> np.ndarray:
     """Box of the region whose contour encloses the largest area, holes included: the choice of MaxBoxAcc and of CAM.
 
     The contour runs through the centers of the outermost pixels, so that a region one pixel thin has area 0. Of equals
@@ -49,10 +49,10 @@ def largest(mask: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a mask that isn't bool [h w].
 
-    >>> largest(np.array([[1, 1, 0, 0, 0], [1, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)).tolist()
+    >>> largest_region(np.array([[1, 1, 0, 0, 0], [1, 1, 0, 1, 1], [0, 0, 0, 0, 0]], bool)).tolist()
     [[0, 0, 2, 2]]
     """
-    return _boxes(mask, _largest)
+    return _boxes(mask, _largest_region)
 
 
 def _boxes(mask: np.ndarray, find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -69,7 +69,7 @@ def _boxes(mask: np.ndarray, find: Callable[[np.ndarray], np.ndarray]) -> np.nda
     return np.minimum(found + np.array([0, 0, 1, 1]), np.array([width, height, width, height]) - 1)
 
 
-def _every(mask: np.ndarray) -> np.ndarray:
+def _all_regions(mask: np.ndarray) -> np.ndarray:
     height, width = mask.shape
     outside, _ = _labeled(~mask, _SIDES)
     others = _extents(outside)
@@ -78,7 +78,7 @@ def _every(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([_extents(regions), others[inner] + np.array([-1, -1, 1, 1])])
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
+def _largest_region(mask: np.ndarray) -> np.ndarray:
     regions, count = _labeled(mask, _TOUCHING)
     if count == 1:
         return _extents(regions)

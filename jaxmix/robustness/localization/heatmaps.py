@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, UInt8
 from jaxmix import arguments
 from jaxmix.saliency import flat_unless_finite
 
-__all__ = ["levels", "score_maps", "scores"]
+__all__ = ["score_maps", "to_levels", "validated_maps"]
 
 # The parameter a of cubic convolution; -0.5 is the other common choice, that of jax.image.resize.
 _SHARPNESS = -0.75
@@ -44,14 +44,14 @@ def score_maps(maps: ArrayLike, height: int, width: int) -> Float[Array, "n h w"
     >>> score_maps(jnp.ones((2, 7, 7)), 224, 224).shape
     (2, 224, 224)
     """
-    maps = scores(maps)
+    maps = validated_maps(maps)
     if maps.dtype == jnp.uint8:
         raise ValueError("maps have dtype uint8; wanted floating ones: levels 0..255 are made after the resizing")
     sides = arguments.count("height", height), arguments.count("width", width)
     return _resized(maps, *(_cubic(old, new) for old, new in zip(maps.shape[1:], sides, strict=True)))
 
 
-def levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
+def to_levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
     """Convert maps to the 256 levels in which regions are found: `out = floor(255 (m - min m) / (max m - min m))`.
 
     Args:
@@ -63,16 +63,16 @@ def levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
     Raises:
         ValueError: maps that aren't floating or uint8 [n h w].
 
-    >>> levels(jnp.array([[[-1.0, 0.0, 1.0]], [[3.0, 3.0, 3.0]]])).tolist()
+    >>> to_levels(jnp.array([[[-1.0, 0.0, 1.0]], [[3.0, 3.0, 3.0]]])).tolist()
     [[[0, 127, 255]], [[0, 0, 0]]]
     """
-    maps = scores(maps)
+    maps = validated_maps(maps)
     if maps.dtype == jnp.uint8:
         return maps
-    return _to_levels(maps)
+    return _levels(maps)
 
 
-def scores(maps: ArrayLike) -> jax.Array:
+def validated_maps(maps: ArrayLike) -> jax.Array:
     """Validate maps [n h w], floating or uint8."""
     shape, dtype = np.shape(maps), getattr(maps, "dtype", jnp.result_type(maps))
     if len(shape) != 3 or 0 in shape:
@@ -94,7 +94,7 @@ def _resized(
 
 
 @jax.jit
-def _to_levels(maps: Float[Array, "n h w"]) -> UInt8[Array, "n h w"]:
+def _levels(maps: Float[Array, "n h w"]) -> UInt8[Array, "n h w"]:
     return (255 * _scaled(maps.astype(jnp.float32))).astype(jnp.uint8)
 
 

@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 
 from jaxmix import arguments
 from jaxmix.robustness.localization import heatmaps
-from jaxmix.robustness.localization.boxes import overlap, validated
-from jaxmix.robustness.localization.connected_components import every, largest
-from jaxmix.robustness.localization.heatmaps import levels
+from jaxmix.robustness.localization.boxes import overlap, validated_boxes
+from jaxmix.robustness.localization.connected_components import all_regions, largest_region
+from jaxmix.robustness.localization.heatmaps import to_levels
 
 __all__ = [
     "Boxes",
@@ -28,15 +28,15 @@ Boxes = ArrayLike | Sequence[ArrayLike]
 Regions = Callable[[np.ndarray], np.ndarray]
 
 
-def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions = largest) -> list[np.ndarray]:
+def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions = largest_region) -> list[np.ndarray]:
     """Boxes of the regions above a threshold in each map, on the host.
 
-        mask = q > floor(threshold * max q),   q = levels(maps)
+        mask = q > floor(threshold * max q),   q = to_levels(maps)
 
     Args:
         maps: [n h w], floating of any range, or uint8 levels.
         threshold: share of a map's highest level, in 0..1; CAM on ImageNet is usually cut at 0.15.
-        regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
+        regions: from a mask [h w] to boxes [r 4]: `largest_region` or `all_regions`.
 
     Returns:
         For each map Int [r 4], (x0, y0, x1, y1); (0, 0, 0, 0) where a map is constant or holds a value that isn't
@@ -50,10 +50,10 @@ def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions =
     [[3, 2, 6, 5]]
     """
     cut = _share("threshold", threshold, zero=True)
-    return [regions(one > int(cut * one.max())) for one in np.asarray(levels(maps))]
+    return [regions(one > int(cut * one.max())) for one in np.asarray(to_levels(maps))]
 
 
-def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions: Regions = every) -> np.ndarray:
+def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions: Regions = all_regions) -> np.ndarray:
     """The best intersection over union of any region's box with any box of the image, at every threshold.
 
         out[n, t] = max over regions r of maps[n] above t, boxes k of overlap(r, boxes[n][k]),   t = 0, step, 2 step ..
@@ -66,7 +66,7 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
         boxes: Int [n 4], or for several boxes in an image a list of [k 4]; (x0, y0, x1, y1) in pixels of the maps,
             x1 at most w and y1 at most h.
         step: between thresholds, above 0 and at most 1.
-        regions: from a mask [h w] to boxes [r 4]: `every` or `largest`.
+        regions: from a mask [h w] to boxes [r 4]: `all_regions` or `largest_region`.
 
     Returns:
         float64 [n t], in 0..1, on the host.
@@ -81,8 +81,8 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
     [[1.0, 1.0]]
     """
     thresholds = np.arange(0, 1, _share("step", step))
-    found = np.asarray(levels(maps))
-    truths = validated(boxes, *found.shape)
+    found = np.asarray(to_levels(maps))
+    truths = validated_boxes(boxes, *found.shape)
     return np.stack([_best(one, truth, thresholds, regions) for one, truth in zip(found, truths, strict=True)])
 
 
@@ -92,13 +92,13 @@ def max_box_accuracy(
     *,
     iou: Sequence[float] = (0.3, 0.5, 0.7),
     step: float = 0.001,
-    regions: Regions = every,
+    regions: Regions = all_regions,
 ) -> np.ndarray:
     """Share of the images whose object is found, at the threshold that is best for the whole set.
 
         out[d] = max over t of mean over n of [best_overlap[n, t] >= iou[d]]
 
-    MaxBoxAccV2 is the mean of the result. MaxBoxAcc, its first form, is `iou=(0.5,), regions=largest`.
+    MaxBoxAccV2 is the mean of the result. MaxBoxAcc, its first form, is `iou=(0.5,), regions=largest_region`.
 
     Args:
         maps: score maps for the true labels, [n h w]: floating of any range, or uint8 levels, of the size of the
@@ -107,7 +107,7 @@ def max_box_accuracy(
             `resize_boxes`.
         iou: overlaps from which on an object counts as found, each above 0 and at most 1.
         step: between thresholds, above 0 and at most 1.
-        regions: from a mask [h w] to boxes [r 4]: `every` or `largest`.
+        regions: from a mask [h w] to boxes [r 4]: `all_regions` or `largest_region`.
 
     Returns:
         float64 [d], the accuracy for each of `iou`, in 0..1, on the host.
@@ -137,7 +137,7 @@ def top_1_accuracy(
     *,
     threshold: float = 0.15,
     iou: float = 0.5,
-    regions: Regions = largest,
+    regions: Regions = largest_region,
 ) -> float:
     """Top-1 Loc: share of the images with the right class and a found object, at one fixed threshold.
 
@@ -151,7 +151,7 @@ def top_1_accuracy(
         correct: bool [n], whether the predicted class is right.
         threshold: share of a map's highest level, in 0..1. It affects the result: state it.
         iou: overlap from which on an object counts as found, above 0 and at most 1.
-        regions: from a mask [h w] to boxes [r 4]: `largest` or `every`.
+        regions: from a mask [h w] to boxes [r 4]: `largest_region` or `all_regions`.
 
     Returns:
         The accuracy, in 0..1, on the host.
@@ -176,7 +176,7 @@ def top_1_accuracy(
             f"correct has shape {right.shape} and dtype {right.dtype}; wanted bool [{len(found)}], one for each map: "
             "call logits.argmax(-1) == labels"
         )
-    truths = validated(boxes, *np.shape(maps))
+    truths = validated_boxes(boxes, *np.shape(maps))
     hits = [overlap(one, truth).max() >= least for one, truth in zip(found, truths, strict=True)]
     return float((right & np.array(hits)).mean())
 
@@ -209,7 +209,7 @@ def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 
     0.8333
     """
     thresholds = np.append(np.arange(0, 1, _share("step", step)), 1)
-    heatmaps.scores(maps)
+    heatmaps.validated_maps(maps)
     scores, truth = np.asarray(maps), np.asarray(masks)
     if scores.dtype == np.uint8 or not (scores.min() >= 0 and scores.max() <= 1):
         raise ValueError(

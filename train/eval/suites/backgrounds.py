@@ -119,8 +119,8 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
     @jax.jit
     def predicted(image: UInt8[Array, "1 h w c"], mask: Float[Array, "1 h w"]) -> Int[Array, "1 n"]:
-        crossed = backgrounds.crossed(image, mask, others)
-        return trained.network(to_unit(crossed.reshape(-1, *image.shape[1:]))).argmax(1).reshape(len(image), -1)
+        images = backgrounds.challenge_images(image, mask, others)
+        return trained.network(to_unit(images.reshape(-1, *image.shape[1:]))).argmax(1).reshape(len(image), -1)
 
     rows = [np.asarray(predicted(images[i : i + 1], masks[i : i + 1]))[0] for i in chosen]
     return float(backgrounds.challenge_accuracy(jnp.asarray(np.stack(rows)), jnp.asarray(labels[chosen])))

@@ -41,14 +41,14 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
 def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> dict[str, Any]:
     located = datasets.located(boxes, trained.images.shape[1:], trained.dataset.classes, limit)
     scores = _scores(trained, located)
-    maps = np.asarray(localization.levels(scores))
+    maps = np.asarray(localization.to_levels(scores))
     right = trained.logits(located.images, "localization").argmax(1) == located.labels
     _plot_examples(folder / "cam.png", located, maps, right, trained.dataset.classes)
     inside = np.zeros(maps.shape, np.uint8)
     for mask, (x0, y0, x1, y1) in zip(inside, located.boxes, strict=True):
         mask[y0 : y1 + 1, x0 : x1 + 1] = 1
-    accuracy = _max_box_accuracy(maps, located.boxes, OVERLAPS, localization.every, "MaxBoxAccV2")
-    (first,) = _max_box_accuracy(maps, located.boxes, (0.5,), localization.largest, "MaxBoxAcc")
+    accuracy = _max_box_accuracy(maps, located.boxes, OVERLAPS, localization.all_regions, "MaxBoxAccV2")
+    (first,) = _max_box_accuracy(maps, located.boxes, (0.5,), localization.largest_region, "MaxBoxAcc")
     known = np.ones(len(maps), bool)
     return {
         "images": len(maps),
@@ -98,7 +98,7 @@ def _center_baseline(located: datasets.Located) -> float:
     maps = np.broadcast_to(pyramid, (len(located.boxes), height, width))
     # It has few distinct values, so a coarser step finds the same.
     title = "center baseline"
-    return float(_max_box_accuracy(maps, located.boxes, OVERLAPS, localization.every, title, 0.01).mean())
+    return float(_max_box_accuracy(maps, located.boxes, OVERLAPS, localization.all_regions, title, 0.01).mean())
 
 
 def _plot_examples(

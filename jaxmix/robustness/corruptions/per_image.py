@@ -1,0 +1,18 @@
+"""A function of every image: one after the other on CPU, all at once elsewhere."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+__all__ = ["each"]
+
+
+def each(function: Callable[[Any], Array], items: Any) -> Array:
+    """Map a function over the leading axis; on CPU in a loop, where a slice at a traced place then is a slice."""
+
+    def loop(items: Any) -> Array:
+        return jax.lax.map(function, items)
+
+    return jax.lax.platform_dependent(items, cpu=loop, default=jax.vmap(function))
