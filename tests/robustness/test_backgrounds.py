@@ -243,10 +243,8 @@ def test_everything_lowers_for_cpu_cuda_and_tpu():
         others = backgrounds.only_background_tiled(images, boxes) + backgrounds.only_background_black(images, boxes)
         donors = backgrounds.same_class(key, labels), backgrounds.random_class(key, labels)
         index, valid = backgrounds.next_class(key, labels, 4)
-        images_made = (
-            backgrounds.mixed(images, masks, others[index]),
-            backgrounds.challenge_images(images, masks, others),
-        )
+        before_others = backgrounds.mixed(images, masks, others[index])
+        before_all = backgrounds.challenge_images(images, masks, others)
         parts = backgrounds.only_foreground(images, masks), backgrounds.no_foreground(images, masks)
         score = backgrounds.challenge_accuracy(predictions, labels), backgrounds.fooling_rates(predictions, labels, 4)
         return (
@@ -259,7 +257,7 @@ def test_everything_lowers_for_cpu_cuda_and_tpu():
             backgrounds.gap(labels, predictions[:, 0], labels),
         )
 
-    jax.config.update("jax_debug_key_reuse", False)  # one key will do here
+    jax.config.update("jax_debug_key_reuse", False)  # one key for all of it
     try:
         arrays = noise(4, 6, 5, 3), noise(4, 6, 5), np.zeros((4, 4), np.int32), LABELS[:4].astype(np.int32)
         shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (*arrays, np.zeros((4, 2), np.int32))]
