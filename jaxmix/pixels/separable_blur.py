@@ -65,8 +65,8 @@ def _sum(x: Array, taps: Weights, axis: int, mode: Border) -> Array:
     padded = jnp.pad(x, [(radius, radius) if a == axis else (0, 0) for a in range(x.ndim)], mode=mode)
     # The axis and those behind it as one: shifts are then contiguous.
     behind = int(np.prod(x.shape[axis + 1 :]))
-    rows = materialize(padded).reshape(-1, (side + 2 * radius) * behind)
-    shifted = [rows[:, t * behind : (t + side) * behind] for t in range(number)]
+    rows = materialize(padded).reshape(*x.shape[:axis], -1)
+    shifted = [jax.lax.slice_in_dim(rows, t * behind, (t + side) * behind, axis=axis) for t in range(number)]
     total = jnp.zeros((), jnp.float32)
     for t in range(radius):
         total = total + taps[t] * (shifted[t] + shifted[number - 1 - t])
