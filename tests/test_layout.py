@@ -17,7 +17,7 @@ def str_of(file):
 # What the trees import, from the lowest up: a module imports only what stands before it, and within a package nothing
 # goes round.
 LIBRARY = (
-    "dtypes numerics sharding warps masks partners arguments sampling mix saliency shifts blocks losses pixels "
+    "dtypes numerics sharding warps masks partners arguments sampling mix pixels saliency shifts blocks losses "
     "visualize forms combinators robustness methods"
 ).split()
 PROGRAMS = (

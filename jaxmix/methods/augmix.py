@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxmix import arguments, dtypes, sampling
 from jaxmix.mix import Mix, identity
@@ -150,7 +150,7 @@ def _views(
     depth: int | None,
     alpha: ArrayLike,
     operations: Sequence[RangedOperation],
-) -> Float[Array, "v b h w c"]:
+) -> Shaped[Array, "v b h w c"]:
     """Make AugMix views of every image."""
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
     levels = dtypes.to_uint8(packing.packable(x))

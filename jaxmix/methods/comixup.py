@@ -117,7 +117,7 @@ def comixup(
 @sharded_like("maps")
 @functools.partial(jax.jit, static_argnames=("iterations", "thresholding"))
 def assign(
-    maps: Float[Array, "b n m"],
+    maps: Float[Array, "b h w"],
     demand: Float[Array, "p n"],
     start: Int[Array, "p n g g"],
     weights: Weights,

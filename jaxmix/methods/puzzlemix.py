@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from jaxmix import arguments, sampling, warps
 from jaxmix.blocks import costs, labeling
@@ -156,8 +156,8 @@ def _mix(
 
 
 def labels(
-    x: Float[Array, "b h w c"],
-    maps: Float[Array, "b n m"],
+    x: Shaped[Array, "b h w c"],
+    maps: Float[Array, "b h w"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
     weights: Weights,
@@ -180,7 +180,7 @@ def labels(
 
 def sources(
     z: Float[Array, "b n n"],
-    maps: Float[Array, "b n m"],
+    maps: Float[Array, "b h w"],
     partner: Int[Array, "b"],
     distance_weight: Float[Array, ""],
     grid: tuple[int, int],
