@@ -1,1 +1,3 @@
 """The methods, one file per paper."""
+
+__all__: list[str] = []

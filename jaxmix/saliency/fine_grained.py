@@ -70,7 +70,7 @@ def _blur(grey: Int[Array, "b h w"]) -> Int[Array, "b h w"]:
 def _differences(grey: Int[Array, "b h w"]) -> tuple[Array, Array]:
     """Sum over the scales the whole grey levels by which each pixel is above and below the mean of its surroundings.
 
-    The mean leaves out the pixel itself, so the difference is |area * grey - sum| / (area - 1), whole numbers below
+    The mean leaves out the pixel itself, so the difference is |area * grey - sum| / (area - 1), integers below
     2^24 all of them, which float32 holds exactly.
     """
     height, width = grey.shape[1:]

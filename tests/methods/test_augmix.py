@@ -27,7 +27,7 @@ NAMES = (
 SHAPE = (4, 14, 12, 3)
 sample = jax.jit(module.sample, static_argnums=(1, 2, 4, 5))
 dirichlet, beta = (jax.jit(f, static_argnums=n) for f, n in ((sampling.dirichlet, (2, 3)), (sampling.beta, (2,))))
-# Few and cheap operations, where any will do.
+# Few and cheap operations, where any suffice.
 FEW = {"width": 1, "depth": 1, "operations": NINE[:3]}
 views_of = jax.jit(functools.partial(augmix_views, operations=THIRTEEN))
 

@@ -175,17 +175,17 @@ def test_doubling_gives_both_slots_of_equal_labels_the_sum_and_nothing_else_chan
 @pytest.mark.parametrize("per_batch", [False, True])
 def test_the_boxes_are_of_independent_shares_from_beta_5_5(per_batch, monkeypatch):
     shares = np.float32([0.3, 0.6, 0.5, 0.4] * 2) + np.float32([0] * 4 + [0.3] * 4)
-    asked = []
+    requested = []
 
     def beta(key, alpha, draws):
-        asked.append((alpha, draws))
+        requested.append((alpha, draws))
         return jnp.asarray(shares[:: 8 // draws])
 
     monkeypatch.setattr(module.sampling, "beta", beta)
     monkeypatch.setattr(module.masks, "uniform_center", lambda key, draws, height, width: (jnp.full(draws, 8),) * 2)
     run = jax.jit(functools.partial(method, per_batch=per_batch))
     _, mix = run(jax.random.key(0), np.zeros((4, 16, 16, 1), np.float32), np.ones((4, 4, 4), np.float32))
-    assert asked == [(5.0, 2 if per_batch else 8)]
+    assert requested == [(5.0, 2 if per_batch else 8)]
     for b in range(4):
         own, other = (0.3, 0.6) if per_batch else (shares[b], shares[4 + b])
         tall, wide = (int(16 * np.sqrt(share)) // 2 * 2 for share in (own, other))
