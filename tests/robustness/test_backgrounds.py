@@ -228,14 +228,19 @@ def test_golden_donors_are_possible_samples(golden):
     assert valid.all() and (np.asarray(index) == numbers["idx_next"]).any(0).all()
 
 
-def test_donors_and_images_are_the_same_eager_and_jitted():
-    for eager, jitted in ((backgrounds.same_class, same_class), (backgrounds.random_class, random_class)):
-        for made, expected in zip(jitted(keys(1), LABELS), eager(keys(1)[0], LABELS), strict=True):
-            np.testing.assert_array_equal(made[0], expected)
+def test_images_are_the_same_eager_and_jitted():
     x, masks, boxes = noise(3, 6, 5, 2), noise(3, 6, 5, seed=1), np.array([[1, 2, 4, 5]] * 3)
     np.testing.assert_array_equal(tiled(x, boxes), backgrounds.only_background_tiled(x, boxes))
     # One instruction for a product and a sum rounds once.
     np.testing.assert_allclose(mixed(x, masks, x[::-1]), backgrounds.mixed(x, masks, x[::-1]), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["same_class", pytest.param("random_class", marks=pytest.mark.slow)])
+def test_donors_are_the_same_eager_and_jitted(name):
+    jitted = {"same_class": same_class, "random_class": random_class}[name]
+    eager = getattr(backgrounds, name)(keys(1)[0], LABELS)
+    for made, expected in zip(jitted(keys(1), LABELS), eager, strict=True):
+        np.testing.assert_array_equal(made[0], expected)
 
 
 def test_everything_lowers_for_cpu_cuda_and_tpu():

@@ -183,7 +183,7 @@ def warp(images, corners, fields, amplitude, blur):
 # Of 32 pixels every severity has a Gaussian of its own length, and so a program of its own.
 @pytest.mark.parametrize(
     ("size", "severities"),
-    [("32", (1, 4)), pytest.param("32", (2, 3, 5), marks=slow), pytest.param("224", SEVERITIES, marks=slow)],
+    [("32", (4,)), pytest.param("32", (1, 2, 3, 5), marks=slow), pytest.param("224", SEVERITIES, marks=slow)],
 )
 def test_the_elastic_transform_is_opencvs_for_the_authors_samples(golden, size, severities):
     numbers, made = golden(f"robustness/rnd{size}_elastic_transform"), []

@@ -37,7 +37,7 @@ def boxes_of(numbers):
 
 @pytest.mark.parametrize(
     ("kind", "regions"),
-    [("single", localization.largest_region), ("multi", localization.all_regions)],
+    [("single", localization.largest_region), pytest.param("multi", localization.all_regions, marks=pytest.mark.slow)],
     ids=["first", "second"],
 )
 def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_evaluator(golden, kind, regions):
