@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments
 
+__all__ = ["Layout", "finest", "layouts", "refine", "transport_grid"]
+
 
 class Layout(NamedTuple):
     """Static structure of the problem.

@@ -16,14 +16,13 @@ from jaxmix.shifts.separable_approximation import nodes as nodes_of
 
 __all__ = ["approximate", "fourier", "sum_in_frame", "top"]
 
+Maps = Float[Array, "b h w"]
+Shifts = Int[Array, "b 2"]
+
 # Up to this many pixels a side a search at half the size saves no time. Above, the effect on the scores of the detail
 # that is lost there has to be negligible. Of the shifts found there some are kept, for a neighbor of the second may be
 # better than those of the first.
 _SMALL, _NEGLIGIBLE, _KEPT = 128, 1e-5, 2
-
-
-Maps = Float[Array, "b h w"]
-Shifts = Int[Array, "b 2"]
 
 
 def fourier(
