@@ -1,9 +1,9 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
-from jaxmix import blocks, masks, partners, pixels, robustness, saliency, shifts, visualize, warps
-from jaxmix.combinators import one_of, sometimes, split
+from jaxmix import blocks, masks, partners, pixels, robustness, saliency, sampling, shifts, visualize, warps
+from jaxmix.arguments import Batch
+from jaxmix.combinators import Method, one_of, sometimes, split
 from jaxmix.losses import accuracy, cross_entropy, jsd, softmax_bce
-from jaxmix.methods.adversarial import adversarial
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views
 from jaxmix.methods.autoaugment import autoaugment
@@ -25,11 +25,14 @@ from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
 from jaxmix.methods.snapmix import snapmix
 from jaxmix.methods.trivialaugment import trivialaugment
 from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
+from jaxmix.robustness.attacks.adversarial import adversarial
 from jaxmix.sharding import per_device
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
+    "Method",
     "Mix",
     "accuracy",
     "adversarial",
@@ -65,6 +68,7 @@ __all__ = [
     "sage",
     "saliency",
     "saliencymix",
+    "sampling",
     "shifts",
     "smoothmix_c",
     "smoothmix_s",
@@ -77,3 +81,7 @@ __all__ = [
     "visualize",
     "warps",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""What the methods accept, and the words of the error when something else comes."""
+"""Parse and validate the arguments of the methods; each error says what came and what was wanted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,15 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from jaxmix.partners import following
 
+__all__ = [
+    "Batch", "blocks", "class_ids", "color_scale", "concrete", "count", "images", "inputs", "interval", "maps",
+    "number", "numbers", "partners", "pixels", "some", "unit",
+]  # fmt: skip
+
+# Images [b h w c], or a mapping that holds them under "image".
 Batch = jax.Array | np.ndarray | Mapping[str, Any]
 
 
 def images(batch: Batch) -> jax.Array:
-    """The pictures or feature maps [b h w c] of a batch: an array, or a mapping that holds them under "image"."""
+    """Parse the images or feature maps [b h w c] of a batch: an array, or a mapping that holds them under "image"."""
     if isinstance(batch, Mapping):
         if "image" not in batch:
             raise ValueError(f'the batch is a mapping with keys {sorted(batch)}; wanted its images under "image"')
@@ -26,11 +32,11 @@ def images(batch: Batch) -> jax.Array:
     if len(shape) != 4:
         raise ValueError(
             f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: add the missing axis with "
-            "x[None] (one picture) or x[..., None] (one channel), or reshape vectors [b c] to [b 1 1 c]"
+            "x[None] (one image) or x[..., None] (one channel), or reshape vectors [b c] to [b 1 1 c]"
         )
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
-    if shape[1] in (1, 3) and _looks_like_a_picture(*shape[2:]):
+    if shape[1] in (1, 3) and _is_image_size(*shape[2:]):
         raise ValueError(
             f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
             "call x.transpose(0, 2, 3, 1) first (or mix x.swapaxes(1, 2) if they really have so few rows)"
@@ -38,12 +44,12 @@ def images(batch: Batch) -> jax.Array:
     return pixels(jnp.asarray(batch), "images")
 
 
-def _looks_like_a_picture(height: int, width: int) -> bool:
+def _is_image_size(height: int, width: int) -> bool:
     return height == width >= 8 or (min(height, width) >= 16 and max(height, width) <= 2 * min(height, width))
 
 
 def pixels(x: jax.Array, name: str) -> jax.Array:
-    """`x` again if its numbers can be blended; class ids and other integers can't."""
+    """Validate that the values of x can be blended; class ids and other integers can't."""
     if not jnp.issubdtype(x.dtype, jnp.floating) and x.dtype != jnp.uint8:
         raise ValueError(
             f"{name} have dtype {x.dtype}, which can't be blended; wanted a floating dtype or uint8: "
@@ -53,7 +59,7 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
 
 
 def unit(x: jax.Array, name: str = "images") -> jax.Array:
-    """`x` again if it is uint8, or floating and from 0 to 1 where its numbers are known."""
+    """Validate that x is uint8, or floating and from 0 to 1 where its values are known."""
     if x.dtype == jnp.uint8:
         return x
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -68,9 +74,9 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
 
 
 def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
-    """Maps [b n m] that go with images [b h w c], as float32 and without a gradient.
+    """Validate maps [b n m] that belong to images [b h w c], as float32 and without a gradient.
 
-    n divides h and m divides w, unless any size will do.
+    n divides h and m divides w, unless any size is accepted.
     """
     if not isinstance(values, jax.Array | np.ndarray):
         raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
@@ -84,7 +90,7 @@ def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) 
     if 0 in shape or (not any_size and (height % shape[1] or width % shape[2])):
         raise ValueError(
             f"{name} has maps of {shape[1]} x {shape[2]}, but the images are {height} x {width}; wanted the same sides "
-            f"or some that divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"
+            f"or sides that divide them: call jax.image.resize({name}, ({size}, {height}, {width}), 'bilinear')"
         )
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"{name} has dtype {dtype}; wanted a floating dtype or uint8")
@@ -92,14 +98,14 @@ def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) 
 
 
 def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[jax.Array, jax.Array, int]:
-    """Images [b h w c], partners [b], and how many draws to make: one per sample, or one for the batch."""
+    """Parse images [b h w c], partners [b], and the number of draws: one per sample, or one for the batch."""
     x = images(batch)
     size = x.shape[0]
     return x, partners(partner, size), 1 if per_batch else size
 
 
 def partners(partner: ArrayLike | None, size: int) -> jax.Array:
-    """Partner of each sample, Int[b]; by default the next sample."""
+    """Validate the partner of each sample, Int[b]; by default the next sample."""
     if partner is None:
         if size < 2:
             raise ValueError(
@@ -147,8 +153,8 @@ def class_ids(
 def number(
     name: str, value: ArrayLike, *, above: float | None = None, low: float = 0.0, high: float = np.inf
 ) -> jax.Array:
-    """A scalar hyper-parameter as float32, in its range: an error where the value is known at trace time, else the
-    nearest number that is allowed (for NaN the lowest; for a lowest number that itself is not allowed, just that).
+    """Validate a scalar hyper-parameter, as float32 in its range: an error where the value is known at trace time, else
+    the nearest value that is allowed (for NaN the lowest, even if the range excludes it).
     """
     if isinstance(value, str) or np.shape(value) != () or not _numeric(value):
         what = f"is {value!r}" if isinstance(value, str) or not _numeric(value) else f"has shape {np.shape(value)}"
@@ -165,12 +171,12 @@ def number(
     return jnp.asarray(value, jnp.float32)
 
 
-def _numeric(value: Any) -> bool:
+def _numeric(value: object) -> bool:
     return value is not None and np.dtype(getattr(value, "dtype", type(value))).kind in "biufV"
 
 
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
-    """Non-negative numbers, not all 0, as float32 [length]; an array, or a sequence whose members may be traced.
+    """Validate values of 0 or more, not all 0, as float32 [length]; an array, or a sequence of which any may be traced.
 
     Traced ones below 0 count as 0.
     """
@@ -187,8 +193,21 @@ def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wan
     return jnp.where(array > 0, array, 0.0)
 
 
+def color_scale(std: ArrayLike | Sequence[ArrayLike], x: Array) -> Float[Array, "1 1 1 #c"]:
+    """Validate std, by which images x were divided to normalize them, as the factor back to units of [0, 1]."""
+    channels = x.shape[3]
+    if isinstance(std, Sequence) or np.ndim(std):
+        shape = (len(std),) if isinstance(std, Sequence) else np.shape(std)
+        length = 1 if shape == (1,) else channels
+        factor = numbers("std", std, length, f"one value, or one for each of {channels} channels")
+    else:
+        factor = number("std", std, above=0.0)[None]
+    factor = jnp.maximum(factor, jnp.finfo(jnp.float32).tiny)[None, None, None]
+    return factor / 255 if x.dtype == jnp.uint8 else factor
+
+
 def interval(name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float) -> tuple[jax.Array, jax.Array]:
-    """The two ends of a range as float32: low <= start <= end <= high."""
+    """Validate the two ends of a range, as float32: low <= start <= end <= high."""
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise ValueError(f"{name} is {bounds!r}; wanted two numbers, (lowest, highest)")
     start, end = (number(f"{name}[{i}]", bound, low=low, high=high) for i, bound in enumerate(bounds))
@@ -199,7 +218,7 @@ def interval(name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high
 
 
 def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> int:
-    """A static whole number, such as a number of cells: it shapes arrays, so it can't be traced."""
+    """Validate a static whole number, such as a number of cells: it shapes arrays, so it can't be traced."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} is {value!r}; wanted a Python int: it is static, so it can't be traced under jit")
     if value < low or (high is not None and value > high):
@@ -208,7 +227,7 @@ def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> in
 
 
 def blocks(number: int, x: jax.Array) -> int:
-    """A static number of blocks along each side of images [b h w c]: it divides h and w."""
+    """Validate a static number of blocks along each side of images [b h w c]: it divides h and w."""
     sides = x.shape[1:3]
     if any(side % count("blocks", number) for side in sides):
         fit = [n for n in range(1, 17) if not any(side % n for side in sides)]
@@ -220,7 +239,7 @@ def blocks(number: int, x: jax.Array) -> int:
 
 
 def some(name: str, values: Sequence[Any]) -> Sequence[Any]:
-    """A sequence to choose from, which mustn't be empty."""
+    """Validate a sequence to choose from, which mustn't be empty."""
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ValueError(f"{name} is {values!r}; wanted a sequence of one or more")
     return values
@@ -235,5 +254,5 @@ def ranked(name: str, values: ArrayLike, rank: int) -> jax.Array:
 
 
 def concrete(value: ArrayLike) -> np.ndarray | None:
-    """The value where it is known at trace time, None where it is traced."""
+    """Return the value where it is known at trace time, None where it is traced."""
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)

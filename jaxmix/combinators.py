@@ -8,36 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Int
 
-from jaxmix import arguments, forms, sharding
+from jaxmix import arguments
 from jaxmix.mix import Mix, identity
+from jaxmix.sharding import sharded_like, varying
+from jaxmix.warps import Chain, Warp
 
+__all__ = ["Method", "one_of", "sometimes", "split"]
+
+# `(key, batch, *maps, **options) -> (images, Mix)`
 Method = Callable[..., tuple[jax.Array, Mix]]
-
-# The key that decides is derived from the caller's with a number that `jax.random.split` never reaches, so the chosen
-# method can be called with the caller's own key: sometimes(method, 1.0)(key, batch) is method(key, batch). A choice
-# among choices sees that same key again, so the number depends on how deep a choice is nested.
-_DECISION = 0x6A6D6978
-_depth = jax.make_user_context(default_value=0)
-
-
-def _decision(key: jax.Array) -> jax.Array:
-    return jax.random.fold_in(key, _DECISION + _depth.value)
-
-
-def _deeper(method: Method) -> Method:
-    """The method, called one level deeper than we are now."""
-    depth = _depth.value + 1
-
-    def call(*arguments: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        with _depth(depth):
-            return method(*arguments, **options)
-
-    return call
 
 
 def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Method:
-    """The method with probability p, else the batch as it is.
+    """Apply a method with probability p, else leave the batch as it is.
 
     Args:
         method: any method; bind its hyper-parameters with `functools.partial`.
@@ -46,8 +31,7 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
             instead of one per sample.
 
     Returns:
-        A method: `(key, batch, *maps) -> (images, Mix)`. With p = 1 it is the method itself, key for key
-        (but a choice inside a choice draws anew).
+        A method: `(key, batch, *maps) -> (images, Mix)`. The method gets a key of its own, split from the caller's.
 
     Raises:
         ValueError: p outside [0, 1].
@@ -60,35 +44,36 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     arguments.number("p", p, low=0.0, high=1.0)
 
     def maybe(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        decide, method_key = jax.random.split(key)
         x = arguments.images(batch)
         probability = arguments.number("p", p, low=0.0, high=1.0)
-        shape = () if per_batch else x.shape[:1]
-        hit = jax.random.uniform(_decision(key), shape, jnp.float32) < probability
-        inner, fresh = _deeper(method), _refreshed(key)
+        hit = jax.random.uniform(decide, () if per_batch else x.shape[:1], jnp.float32) < probability
 
-        def mixed():
-            return sharding.varying(x, inner(fresh(), batch, *maps, **options))
+        def mixed(key: jax.Array) -> tuple[jax.Array, Mix]:
+            return varying(x, method(key, batch, *maps, **options))
 
-        def plain():
-            return sharding.varying(x, (x, identity(x.shape[0], jax.eval_shape(mixed)[1])))
+        def plain(like: Mix) -> tuple[jax.Array, Mix]:
+            return varying(x, (x, identity(x.shape[0], like)))
 
-        if not per_batch:
-            return _where(hit, mixed(), plain())
-        return _branch(hit, [plain, mixed])
+        if per_batch:
+            like = jax.eval_shape(mixed, method_key)[1]
+            return _branch(hit, [lambda _: plain(like), mixed], [method_key] * 2)
+        made = mixed(method_key)
+        return _where(hit, made, plain(made[1]))
 
     return maybe
 
 
 def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) -> Method:
-    """One of several methods, drawn for every batch; only the drawn one is computed.
+    """Apply one of several methods, chosen at random for every batch; only the chosen one is computed.
 
     Args:
         methods: any methods; bind their hyper-parameters with `functools.partial`.
-        probs: one number per method, 0 or more, in proportion to which it is drawn; may be traced.
+        probs: one value per method, 0 or more, in proportion to which it is chosen; may be traced.
 
     Returns:
-        A method: `(key, batch, *maps) -> (images, Mix)`, its `Mix` wide enough for each of them. The drawn method is
-        called with the caller's very key.
+        A method: `(key, batch, *maps) -> (images, Mix)`, its `Mix` wide enough for each of them. Each method gets a key
+        of its own, split from the caller's.
 
     Raises:
         ValueError: no methods, another number of probabilities, negative ones or none above 0.
@@ -100,30 +85,31 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
     (4, 2, 32, 32)
     """
     methods = _methods(methods)
-    wanted = f"one number for each of {len(methods)} methods"
+    wanted = f"one value for each of {len(methods)} methods"
     arguments.numbers("probs", probs, len(methods), wanted)
 
     def chosen(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        odds = jnp.log(arguments.numbers("probs", probs, len(methods), wanted))
-        choice = jax.random.categorical(_decision(key), odds)
-        fresh, x = _refreshed(key), arguments.images(batch)
+        decide, *keys = jax.random.split(key, 1 + len(methods))
+        x = arguments.images(batch)
+        choice = jax.random.categorical(decide, jnp.log(arguments.numbers("probs", probs, len(methods), wanted)))
 
-        def call(method):
-            return _deeper(method)(fresh(), batch, *maps, **options)
+        def call(method: Method, key: jax.Array) -> tuple[jax.Array, Mix]:
+            return method(key, batch, *maps, **options)
 
-        form = forms.common([jax.eval_shape(functools.partial(call, method))[1] for method in methods])
+        mixes = [jax.eval_shape(functools.partial(call, method), keys[0])[1] for method in methods]
+        structure = _common_structure(mixes)
 
-        def branch(method):
-            images, mix = call(method)
-            return sharding.varying(x, (images, forms.conform(mix, form)))
+        def branch(method: Method, key: jax.Array) -> tuple[jax.Array, Mix]:
+            images, mix = call(method, key)
+            return varying(x, (images, _conform(mix, structure)))
 
-        return _branch(choice, [functools.partial(branch, method) for method in methods])
+        return _branch(choice, [functools.partial(branch, method) for method in methods], keys)
 
     return chosen
 
 
 def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
-    """Each method on its own part of the batch, one after the other; partners are found inside the part.
+    """Apply each method to its own part of the batch, one after the other; partners are found inside the part.
 
     Args:
         shares: share of the batch for each method, summing to 1; static. Parts end at round(cumulative share * b).
@@ -148,41 +134,24 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
             f"shares are {list(shares)}; wanted a share of 0 or more for each of {len(methods)} methods, sum 1"
         )
 
-    def parts(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
-        x = arguments.images(batch)
-        return sharding.like(x, 1, functools.partial(mixed, **options), key, x, *maps)
+    def side_by_side(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        return mixed(key, arguments.images(batch), *maps, **options)
 
-    def mixed(key, x, *maps, **options):
-        edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int)
+    @sharded_like("x")
+    def mixed(key: jax.Array, x: jax.Array, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
         keys = jax.random.split(key, len(methods))
+        edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int)
         images, mixes = [], []
         for method, part_key, start, end in zip(methods, keys, edges[:-1], edges[1:], strict=True):
             if start < end:
                 part, mix = method(part_key, x[start:end], *(m[start:end] for m in maps), **options)
                 images.append(part)
-                mixes.append(mix._replace(source=mix.source + int(start)))
-        form = forms.common(mixes)
-        return jnp.concatenate(images), jax.tree.map(
-            lambda *a: jnp.concatenate(a), *(forms.conform(m, form) for m in mixes)
-        )
+                mixes.append(mix.offset(int(start)))
+        structure = _common_structure(mixes)
+        mixes = [_conform(mix, structure) for mix in mixes]
+        return jnp.concatenate(images), jax.tree.map(lambda *fields: jnp.concatenate(fields), *mixes)
 
-    return parts
-
-
-def _branch(choice: jax.Array, calls: Sequence[Callable[[], Any]]) -> Any:
-    """The result of one of the calls. Outside of jit a choice is known: then a switch would only compile anew."""
-    known = arguments.concrete(choice)
-    return jax.lax.switch(choice.astype(jnp.int32), calls) if known is None else calls[int(known)]()
-
-
-def _refreshed(key: jax.Array) -> Callable[[], jax.Array]:
-    """Makes the same key anew for each of several branches. Under vmap all of them run, though only one result is
-    kept: to share the key is no mistake there, which the check for reused keys can't know.
-    """
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return lambda: key
-    data, implementation = jax.random.key_data(key), jax.random.key_impl(key)
-    return lambda: jax.random.wrap_key_data(data, impl=implementation)
+    return side_by_side
 
 
 def _methods(methods: Sequence[Method]) -> list[Method]:
@@ -192,10 +161,80 @@ def _methods(methods: Sequence[Method]) -> list[Method]:
     return methods
 
 
-def _where(hit, mixed, plain):
+def _branch(choice: Int[Array, ""] | Bool[Array, ""], calls: Sequence[Callable[..., Any]], keys: list[Array]) -> Any:
+    """Call one of several functions with its key."""
+    known = arguments.concrete(choice)
+    if known is not None:  # outside of jit, where a switch would only compile anew
+        return calls[int(known)](keys[int(known)])
+    # Under vmap a switch hands what it is given to every branch, which counts as reuse of a key, but not of its bits.
+    implementation, bits = jax.random.key_impl(keys[0]), [jax.random.key_data(key) for key in keys]
+
+    def branch(call: Callable[..., Any], bits: Array) -> Any:
+        return call(jax.random.wrap_key_data(bits, impl=implementation))
+
+    branches = [functools.partial(branch, *pair) for pair in zip(calls, bits, strict=True)]
+    return jax.lax.switch(choice.astype(jnp.int32), branches)
+
+
+def _where(hit: Bool[Array, "b"], mixed: Any, plain: Any) -> Any:
     """Per sample, one of two pytrees of arrays with leading axis b."""
 
-    def choose(a, b):
+    def choose(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.where(hit.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(choose, mixed, plain)
+
+
+# Mixes of several methods differ in structure: slots, resolution of the mask, kinds of warps. To leave one switch, or
+# to be concatenated, they get a common one: height and width of the masks, and for each slot a warp of every kind that
+# any mix has there, as shapes.
+Structure = tuple[int, int, list[list[Warp]]]
+
+
+def _common_structure(mixes: Sequence[Mix]) -> Structure:
+    """The structure that holds each of the mixes, which may be given by their shapes."""
+    height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))
+    slots = max(mix.weight.shape[1] for mix in mixes)
+    kinds: list[list[Warp]] = [[] for _ in range(slots)]
+    for mix in mixes:
+        for slot, warp in enumerate(mix.warps):
+            if warp is not None and _kind(warp) not in map(_kind, kinds[slot]):
+                kinds[slot].append(warp)
+    return height, width, kinds
+
+
+def _kind(warp: Warp) -> Any:
+    return jax.tree.structure(warp), [leaf.shape[1:] for leaf in jax.tree.leaves(warp)]
+
+
+def _conform(mix: Mix, structure: Structure) -> Mix:
+    """The same mix in that structure: with empty slots, a finer mask, and warps that move nothing."""
+    height, width, kinds = structure
+    size, slots, mask_height, mask_width = mix.mask.shape
+    if height % mask_height or width % mask_width:
+        raise ValueError(
+            f"one method's masks are {mask_height} x {mask_width} and another's {height} x {width}, which is no "
+            "multiple of it: choose grids that divide the images"
+        )
+    empty = len(kinds) - slots
+    source = jnp.concatenate([mix.source, jnp.repeat(mix.source[:, :1], empty, 1)], 1)
+    weight = jnp.pad(mix.weight, ((0, 0), (0, empty)))
+    mask = jnp.repeat(jnp.repeat(mix.mask, height // mask_height, 2), width // mask_width, 3)
+    mask = jnp.pad(mask, ((0, 0), (0, empty), (0, 0), (0, 0)))
+    warps = (*mix.warps, *[None] * empty)
+    chains = tuple(_chain(warp, slot, size) for warp, slot in zip(warps, kinds, strict=True))
+    return Mix(source, weight, mask, chains)
+
+
+def _chain(warp: Warp | None, kinds: list[Warp], size: int) -> Warp | None:
+    """The slot's warp in its place among the kinds, the others moving nothing."""
+    if not kinds:
+        return None
+    parts = []
+    for kind in kinds:
+        if warp is not None and _kind(kind) == _kind(warp):
+            parts.append(warp)
+        else:
+            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), kind)
+            parts.append(shapes.still())
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))

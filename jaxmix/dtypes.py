@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+__all__ = ["from_uint8", "from_unit", "narrow", "to_uint8", "to_unit", "widen"]
+
 
 def widen(x: Array) -> Float[Array, "..."]:
     """Convert to float32, in which everything is blended; float64 stays."""

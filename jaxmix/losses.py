@@ -1,4 +1,4 @@
-"""Losses and accuracy of mixed batches, one number per sample, from class ids or soft labels."""
+"""Losses and accuracy of mixed batches, one value per sample, from class ids or soft labels."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,13 @@ from jaxtyping import Array, Float
 from jaxmix import arguments
 from jaxmix.mix import Mix, one_hot, targets
 
+__all__ = ["accuracy", "cross_entropy", "jsd", "softmax_bce"]
+
 
 def cross_entropy(
     logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
 ) -> Float[Array, "b"]:
-    """Cross-entropy of softmax(logits) against the mixed label.
+    """Compute the cross-entropy of softmax(logits) against the mixed label.
 
         loss[b] = - sum over k of t[b, k] log softmax(logits)[b, k],   t = jaxmix.targets(mix, labels)
 
@@ -39,12 +41,12 @@ def cross_entropy(
 def softmax_bce(
     logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
 ) -> Float[Array, "b"]:
-    """Binary cross-entropy of the softmax probabilities, mean over classes.
+    """Compute the binary cross-entropy of the softmax probabilities, mean over classes.
 
         loss[b] = - mean over k of t log q + (1 - t) log(1 - q),   q = softmax(logits),   logs at least -100
 
     The loss of the Manifold Mixup, PuzzleMix, Co-Mixup and SAGE code for CIFAR and Tiny-ImageNet. It isn't
-    cross-entropy: it is k times as small, so their learning rates (0.1 to 0.2) belong to it.
+    cross-entropy: it is 1/k of it, so their learning rates (0.1 to 0.2) belong to it.
 
     Args:
         logits: [b k], any floating dtype; computed in float32.
@@ -68,7 +70,7 @@ def softmax_bce(
 
 
 def accuracy(logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None) -> Float[Array, "b"]:
-    """Weight that the mixed label gives to the predicted class: 1 or 0 on plain batches, a share while mixing.
+    """Compute the weight of the predicted class in the mixed label: 1 or 0 on plain batches, a share while mixing.
 
     Args:
         logits: [b k], any floating dtype.
@@ -86,7 +88,7 @@ def accuracy(logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None)
 
 
 def jsd(logits: Float[Array, "v b k"]) -> Float[Array, "b"]:
-    """Jensen-Shannon divergence of the softmaxes of v views, for each picture; AugMix adds 12 times its mean.
+    """Compute the Jensen-Shannon divergence of the softmaxes of v views, per sample; AugMix adds 12 times its mean.
 
         jsd[b] = mean over v of sum over k of p[v] (log p[v] - log M),   p = softmax(logits),   M = max(mean of p, 1e-7)
 
@@ -123,8 +125,10 @@ def jsd(logits: Float[Array, "v b k"]) -> Float[Array, "b"]:
     return (probabilities * (logs - jnp.log(mixture))).sum(-1).mean(0)
 
 
-def _smooth(logits, labels, mix, label_smoothing):
-    """Dense targets [b k], smoothed."""
+def _smooth(
+    logits: Float[Array, "b k"], labels: Array, mix: Mix | None, label_smoothing: ArrayLike
+) -> Float[Array, "b k"]:
+    """Mix the labels into dense targets, and smooth them."""
     if logits.ndim != 2 or not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(f"logits have shape {logits.shape} and dtype {logits.dtype}; wanted floating [b k]")
     size, classes = logits.shape
@@ -135,13 +139,13 @@ def _smooth(logits, labels, mix, label_smoothing):
     return (1 - rate) * target + rate / classes * target.sum(1, keepdims=True)
 
 
-def _dot(target, logs):
-    """Minus the sum over classes of target * logs, where a target of 0 counts nothing even against -inf."""
+def _dot(target: Float[Array, "b k"], logs: Float[Array, "b k"]) -> Float[Array, "b"]:
+    """Minus the sum over classes of target * logs, where a target of 0 contributes 0 even against -inf."""
     return -jnp.where(target == 0, 0.0, target * jnp.where(target == 0, 0.0, logs)).sum(1)
 
 
-def _log_one_minus_softmax(logits):
-    """log(1 - softmax), exact also for the likeliest class, whose probability may round to 1: there it is the
+def _log_one_minus_softmax(logits: Float[Array, "b k"]) -> Float[Array, "b k"]:
+    """Compute log(1 - softmax), exact also for the likeliest class, whose probability may round to 1: there it is the
     log-sum-exp of the other classes.
     """
     likeliest = jax.nn.one_hot(jnp.argmax(logits, 1), logits.shape[1], dtype=bool)

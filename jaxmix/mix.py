@@ -1,4 +1,4 @@
-"""A mix is data: `Mix`, and the two equations that every method comes down to.
+"""`Mix`, which describes how a batch is mixed, and the two equations that apply it to images and labels.
 
 image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
 label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
@@ -36,7 +36,7 @@ class Mix(NamedTuple):
     warps: tuple[Warp | None, ...]
 
     def offset(self, by: Array | int) -> "Mix":
-        """The mix of the same samples as a part of a larger batch, the first of them at index `by`."""
+        """Describe the same samples as a part of a larger batch, the first of them at index `by`."""
         return self._replace(source=self.source + jnp.asarray(by, self.source.dtype))
 
 
@@ -79,7 +79,7 @@ def pair(
 
 
 def identity(size: int, like: Mix | None = None) -> Mix:
-    """The mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
+    """Make the mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
 
     Args:
         size: number of samples b.

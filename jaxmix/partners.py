@@ -1,14 +1,16 @@
-"""With whom: each function gives the partner of every sample, Int[b]."""
+"""Partners: the index of the sample that each sample is mixed with, Int[b]."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from jaxmix import sharding
+from jaxmix.sharding import sharded_like
+
+__all__ = ["following", "reverse", "shuffle", "within"]
 
 
 def following(size: int) -> Int[Array, "b"]:
-    """The next sample, the last one with the first. The default: nobody meets itself, and no random number is spent.
+    """The next sample; the first for the last. The default: no sample is paired with itself, nothing is random.
 
     Batches are shuffled by the data pipeline, so the next sample is as random a partner as any.
     """
@@ -16,24 +18,21 @@ def following(size: int) -> Int[Array, "b"]:
 
 
 def reverse(size: int) -> Int[Array, "b"]:
-    """The batch backwards. The middle sample of an odd batch meets itself."""
+    """The batch backwards. The middle sample of an odd batch is paired with itself."""
     return jnp.flip(jnp.arange(size, dtype=jnp.int32))
 
 
 def shuffle(key: Array, size: int) -> Int[Array, "b"]:
-    """A uniform random permutation, as most authors' code draws: a sample meets itself with probability 1/b."""
+    """A uniform random permutation, as in most authors' code: a sample is paired with itself with probability 1/b."""
     return jax.random.permutation(key, jnp.arange(size, dtype=jnp.int32))
 
 
+@sharded_like("group")
 def within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
-    """A random partner of the same group (a class, a domain); one alone in its group meets itself.
+    """A random partner of the same group (a class, a domain); a sample alone in its group is paired with itself.
 
-    Each group is put in a random circle, and every member meets the next one.
+    Each group is put in a random cyclic order, and every sample is paired with the next one.
     """
-    return sharding.like(group, 1, _circles, key, group)
-
-
-def _circles(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
     size = group.shape[0]
     order = jnp.lexsort((jax.random.uniform(key, (size,), jnp.float32), group)).astype(jnp.int32)
     sorted_group = group[order]

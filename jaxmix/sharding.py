@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["per_device"]
+__all__ = ["HoldsIndices", "per_device", "sharded_like", "varying"]
 
 
 @runtime_checkable
@@ -17,7 +17,7 @@ class HoldsIndices(Protocol):
     """A pytree that holds indices of the batch, as `Mix` does."""
 
     def offset(self, by: jax.Array | int) -> "HoldsIndices":
-        """The same pytree with its indices increased."""
+        """Increase the indices."""
         ...
 
 
@@ -42,7 +42,7 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
 
     >>> from jaxmix.methods.cutmix import cutmix
     >>> mesh = jax.make_mesh((1,), ("data",))
-    >>> images, mix = per_device(cutmix, mesh)(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
+    >>> images, mix = jax.jit(per_device(cutmix, mesh))(jax.random.key(0), jax.numpy.zeros((4, 32, 32, 3)))
     >>> mix.source.shape
     (4, 2)
     """

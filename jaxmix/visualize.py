@@ -1,4 +1,4 @@
-"""Pictures of what a method did to a batch, for people. Needs Pillow."""
+"""Figures of mixed batches: images, partners, masks, labels and maps. Needs Pillow."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,10 +9,12 @@ import numpy as np
 
 from jaxmix.mix import Mix, one_hot
 
+__all__ = ["contact_sheet", "overlay"]
+
 if TYPE_CHECKING:
     from PIL import Image
 
-# Ten colors that people tell apart, the eight of Okabe and Ito (2008) and two greys; classes take them in turn.
+# Ten colors that are easy to tell apart, the eight of Okabe and Ito (2008) and two greys; classes take them in turn.
 _COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#555555", "#a0a0a0", "#8c510a"]
 # From black through violet and orange to light yellow, lighter all the way.
 _GLOW = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32)
@@ -30,24 +32,23 @@ def contact_sheet(
     count: int = 8,
     tile: int = 96,
 ) -> "Image.Image":
-    """The first samples of a mixed batch, a column each: its pictures, masks, the result, and the label as a bar.
+    """Plot the first samples of a mixed batch, a column each: its images, masks, the result, and the label as a bar.
 
-    Of more than four sources the four that weigh most are shown, the sample itself first; what weighs nothing is left
-    blank.
+    Of more than four slots the four of largest weight are shown, the sample itself first; a slot of weight 0 is blank.
 
     Args:
         images: [b h w c] before mixing, uint8, or floating in [0, 1] (other values are clipped); c is 1 or 3.
         mixed: the same batch after mixing.
         mix: how it was mixed.
         labels: class ids Int[b], or soft labels Float[b k].
-        maps: saliency or class activation maps [b n m] that guided the method, shown over the pictures.
-        names: name of every class; by default its number.
-        count: how many samples to show.
-        tile: side of a picture on the sheet, in pixels; the longer side where they differ.
+        maps: saliency or class activation maps [b n m] that guided the method, plotted over the images.
+        names: name of every class; by default its id.
+        count: the number of samples to show.
+        tile: side of an image on the sheet, in pixels; the longer side where they differ.
 
     Raises:
         ValueError: images that aren't [b h w 1] or [b h w 3], another shape for mixed, maps that
-            aren't one for each picture, fewer names than classes.
+            aren't one for each image, fewer names than classes.
         ImportError: Pillow isn't installed.
 
     >>> import jaxmix
@@ -76,11 +77,11 @@ def contact_sheet(
     size = (margin + count * (width + gap) + gap, len(rows) * (height + gap) + bar + 2 * gap)
     sheet = Image.new("RGB", size, _PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for place, (title, pictures) in enumerate(rows):
+    for place, (title, tiles) in enumerate(rows):
         top = gap + place * (height + gap)
         pen.text((gap, top + height / 2), title, _INK, font, anchor="lm")
-        for column, picture in enumerate(pictures):
-            tiled = Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)).copy())
+        for column, pixels in enumerate(tiles):
+            tiled = Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
             box = (margin + column * (width + gap), top)
             sheet.paste(tiled.resize((width, height), Image.Resampling.NEAREST), box)
     top = 2 * gap + len(rows) * (height + gap)
@@ -102,14 +103,14 @@ def contact_sheet(
 
 
 def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.ndarray:
-    """Maps over their pictures, uint8 [b h w 3]: grey pictures that glow where the map is high.
+    """Plot maps over their images, uint8 [b h w 3]: grey images, coloured where the map is high.
 
     Args:
         images: [b h w c], uint8, or floating in [0, 1]; c is 1 or 3.
-        maps: [b n m], one for each picture, coarser or as fine; each is shown from its lowest to its highest number.
+        maps: [b n m], one for each image, coarser or as fine; each is scaled from its lowest to its highest value.
 
     Raises:
-        ValueError: images that aren't [b h w 1] or [b h w 3], maps of another number or of a size that doesn't fit.
+        ValueError: images that aren't [b h w 1] or [b h w 3], another number of maps, or maps without a pixel.
 
     >>> overlay(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 4, 4))).shape
     (2, 8, 8, 3)
@@ -117,7 +118,7 @@ def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.
     images, maps = _pixels(images, "images"), np.asarray(maps, np.float32)
     size, height, width, _ = images.shape
     if maps.ndim != 3 or maps.shape[0] != size or 0 in maps.shape:
-        raise ValueError(f"maps have shape {maps.shape}; wanted one map for each of {size} pictures, [{size} n m]")
+        raise ValueError(f"maps have shape {maps.shape}; wanted one map for each of {size} images, [{size} n m]")
     rows, columns = (
         np.arange(side) * count // side for side, count in zip((height, width), maps.shape[1:], strict=True)
     )
@@ -129,8 +130,15 @@ def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.
     return np.rint(0.4 * grey + 0.6 * glow).astype(np.uint8)
 
 
-def _rows(images, mixed, heat, source, weight, mask) -> list[tuple[str, np.ndarray]]:
-    """The rows of a sheet with their titles: of every slot the pictures and their maps, then the masks, the result."""
+def _rows(
+    images: np.ndarray,
+    mixed: np.ndarray,
+    heat: np.ndarray | None,
+    source: np.ndarray,
+    weight: np.ndarray,
+    mask: np.ndarray,
+) -> list[tuple[str, np.ndarray]]:
+    """The rows of a sheet with their titles: of every slot the images and their maps, then the masks, the result."""
     count, slots = weight.shape
     greys = np.rint(mask[:, :, :, :, None] * 255).astype(np.uint8)
     whose = ["own", *["partner"] * (slots - 1)]
@@ -140,13 +148,15 @@ def _rows(images, mixed, heat, source, weight, mask) -> list[tuple[str, np.ndarr
         rows.append((whose[slot], np.where(blank, 255, images[source[:, slot]])))
         if heat is not None:
             rows.append((f"{whose[slot]}'s map", np.where(blank, 255, heat[source[:, slot]])))
-    if slots > 1 or (mask < 1).any():  # else the picture is all its own
+    if slots > 1 or (mask < 1).any():  # else nothing of the image is mixed
         rows += [(f"{whose[slot]}'s share", greys[:, slot]) for slot in range(min(1, slots - 1), slots)]
     return [*rows, ("mixed", mixed[:count])]
 
 
-def _heaviest(source, weight, mask, *, limit):
-    """Of each sample, slot 0 and the slots that weigh most, `limit` in all."""
+def _heaviest(
+    source: np.ndarray, weight: np.ndarray, mask: np.ndarray, *, limit: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each sample, slot 0 and the slots of largest weight, `limit` in all."""
     if weight.shape[1] <= limit:
         return source, weight, mask
     others = 1 + np.argsort(-weight[:, 1:], 1, kind="stable")[:, : limit - 1]
@@ -155,7 +165,8 @@ def _heaviest(source, weight, mask, *, limit):
     return source[row, kept], weight[row, kept], mask[row, kept]
 
 
-def _pixels(images, name) -> np.ndarray:
+def _pixels(images: np.ndarray | jax.Array, name: str) -> np.ndarray:
+    """Convert images to uint8 on the host."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(f"{name} have shape {images.shape}; wanted [b h w 1] or [b h w 3]")
@@ -164,6 +175,6 @@ def _pixels(images, name) -> np.ndarray:
     return np.rint(np.clip(images.astype(np.float32), 0, 1) * 255).astype(np.uint8)
 
 
-def _classes(labels) -> np.ndarray:
+def _classes(labels: np.ndarray | jax.Array) -> np.ndarray:
     labels = np.asarray(labels)
     return labels if labels.ndim == 1 else np.asarray(one_hot(jnp.asarray(labels), None)).argmax(1)

@@ -1,4 +1,4 @@
-"""Moved how: a warp moves the picture in one slot of a mix before it is blended.
+"""Warps: what moves the image in one slot of a mix before it is blended.
 
 A warp is a pytree of arrays with leading axis b, so it crosses jit, vmap and shard_map like the rest of a mix.
 """
@@ -9,13 +9,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+__all__ = ["Blocks", "Chain", "Interpolate", "Resample", "Warp", "resize_into"]
+
 
 @runtime_checkable
 class Warp(Protocol):
-    """What `Mix.warps` holds: call it on pictures, ask it for the warp of its kind that moves nothing."""
+    """An element of `Mix.warps`: moves images, and makes a warp of its structure that moves nothing."""
 
     def __call__(self, x: Array) -> Array:
-        """Pictures or maps [b h w ...], moved."""
+        """Move images or maps [b h w ...]."""
         ...
 
     def still(self) -> "Warp":
@@ -26,7 +28,7 @@ class Warp(Protocol):
 class Resample(NamedTuple):
     """Every output row and column copies one source row and column: `out[b, i, j] = x[b, rows[b, i], columns[b, j]]`.
 
-    Shifts, crops, flips and nearest-neighbour resizing are all of this form. An index outside the picture gives 0.
+    Shifts, crops, flips and nearest-neighbour resizing are all of this form. An index outside the image gives 0.
     """
 
     rows: Int[Array, "b h"]
@@ -40,20 +42,20 @@ class Resample(NamedTuple):
         return Resample(*(_pixels(index) for index in self))
 
 
-def _fits(x, height, width):
+def _fits(x: Array, height: int, width: int) -> None:
     if x.ndim < 3 or x.shape[1:3] != (height, width):
         raise ValueError(
-            f"this mix moves pictures of height and width {(height, width)}, but got an array of shape {x.shape}; "
+            f"this mix moves images of height and width {(height, width)}, but got an array of shape {x.shape}; "
             f"wanted [b {height} {width} ...]: resize the array to the images' size first"
         )
 
 
-def _pixels(places):
+def _pixels(places: Array | jax.ShapeDtypeStruct) -> Array:
     """The places of an axis that moves nothing, like the given ones [b side]."""
     return jnp.broadcast_to(jnp.arange(places.shape[1], dtype=places.dtype), places.shape)
 
 
-def _copy(x, rows, columns):
+def _copy(x: Array, rows: Int[Array, "h"], columns: Int[Array, "w"]) -> Array:
     rows_inside = (rows >= 0) & (rows < x.shape[0])
     columns_inside = (columns >= 0) & (columns < x.shape[1])
     inside = (rows_inside[:, None] & columns_inside[None, :]).reshape(rows.size, columns.size, *[1] * (x.ndim - 2))
@@ -62,11 +64,11 @@ def _copy(x, rows, columns):
 
 
 class Interpolate(NamedTuple):
-    """Every output row and column lies between two source rows and columns, and takes its share of each (bilinear).
+    """Every output row and column is interpolated between two source rows and columns (bilinear).
 
         out[b, i, j] = x at the point (rows[b, i], columns[b, j])
 
-    Coordinates are pixels; beyond the border the border's pixel is taken. The result is float32 at least.
+    Coordinates are pixels; beyond the border they are clipped to it. The result is float32 at least.
     """
 
     rows: Float[Array, "b h"]
@@ -76,14 +78,14 @@ class Interpolate(NamedTuple):
         _fits(x, self.rows.shape[1], self.columns.shape[1])
         x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
         # Whole rows are copied much faster than single pixels, so columns are made rows for their turn.
-        return _between(_between(x, self.rows).swapaxes(1, 2), self.columns).swapaxes(1, 2)
+        return _lerp(_lerp(x, self.rows).swapaxes(1, 2), self.columns).swapaxes(1, 2)
 
     def still(self) -> "Interpolate":
         return Interpolate(*(_pixels(points) for points in self))
 
 
-def _between(x, points):
-    """`x` [b h ...] at fractional rows."""
+def _lerp(x: Float[Array, "b h ..."], points: Float[Array, "b n"]) -> Float[Array, "b n ..."]:
+    """Interpolate x at fractional rows."""
     points = jnp.clip(points, 0, x.shape[1] - 1)
     low = jnp.floor(points)
     share = (points - low).astype(x.dtype).reshape(*points.shape, *[1] * (x.ndim - 2))
@@ -94,7 +96,7 @@ def _between(x, points):
 
 
 class Blocks(NamedTuple):
-    """The picture cut into n x m blocks that are laid out anew: block (i, j) shows block `source[b, i, j]`.
+    """The image cut into n x m blocks that are rearranged: block (i, j) becomes block `source[b, i, j]`.
 
     Blocks are counted row by row, i * m + j; -1 leaves a block 0. The sides of what is moved are multiples of n and m.
     """
@@ -125,7 +127,7 @@ class Blocks(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Several warps, one after the other."""
+    """A chain of warps, one after the other."""
 
     parts: tuple[Warp, ...]
 
@@ -141,13 +143,13 @@ class Chain(NamedTuple):
 def resize_into(
     ratio: Float[Array, "b"], top: Int[Array, "b"], left: Int[Array, "b"], height: int, width: int
 ) -> Resample:
-    """The whole picture shrunk by `ratio`, its corner at (top, left); only the pixels of that box are meaningful.
+    """Shrink the whole image by `ratio`, its corner at (top, left); only the pixels of that box are meaningful.
 
     Nearest neighbour with source index floor(i / ratio), the rule of an interpolation that is given a scale factor
     (floor(i * side / new side) differs in nine cases of ten).
     """
 
-    def source(side, start):
+    def source(side: int, start: Int[Array, "b"]) -> Int[Array, "b side"]:
         offset = jnp.arange(side, dtype=jnp.int32)[None, :] - start[:, None]
         return jnp.clip(jnp.floor(offset.astype(jnp.float32) / ratio[:, None]).astype(jnp.int32), 0, side - 1)
 

@@ -18,7 +18,7 @@ def str_of(file):
 # goes round.
 LIBRARY = (
     "dtypes numerics sharding warps masks partners arguments sampling mix pixels saliency shifts blocks losses "
-    "visualize forms combinators robustness methods"
+    "visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
     "state checkpoints devices run_dir configuration optimizer models inputs recipes step loop preview training eval "

@@ -13,6 +13,8 @@ from reference import boxes, fmix, grids, smoothmix
 
 from jaxmix import masks
 
+pytestmark = pytest.mark.unoptimized
+
 SIZES = [(13, 10), (8, 11), (7, 7)]  # odd and even sides, height and width differ
 CUTMIX = {
     "even": jax.jit(masks.even_box, static_argnums=(2, 3)),
@@ -30,6 +32,13 @@ isotropic = jax.jit(masks.isotropic, static_argnums=(1, 2))
 authors_anisotropic = jax.jit(masks.authors_anisotropic, static_argnums=(1, 2))
 cells = jax.jit(masks.cells, static_argnums=(1, 2))
 holes = jax.jit(masks.holes, static_argnums=(1, 2, 3))
+outer, window = jax.jit(masks.outer), jax.jit(masks.window, static_argnums=2)
+uniform_center, real_center, gaussian_center = (
+    jax.jit(center, static_argnums=(1, 2, 3))
+    for center in (masks.uniform_center, masks.real_center, masks.gaussian_center)
+)
+inner_corner = jax.jit(masks.inner_corner, static_argnums=(2, 3))
+spectrum_noise = jax.jit(masks.spectrum_noise, static_argnums=(1, 2, 3))
 
 sizes = st.sampled_from(SIZES)
 fractions = st.floats(0, 1, width=32, allow_subnormal=False)
@@ -37,7 +46,7 @@ properties = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def mask_of(profiles):
-    mask, covered = masks.outer(*profiles)
+    mask, covered = outer(*profiles)
     return np.asarray(mask), np.asarray(covered)
 
 
@@ -55,9 +64,9 @@ def box_of(profile):
 def test_a_window_is_1_from_its_start_up_to_its_end_and_cut_at_the_border():
     start, end = jnp.array([2, -3, 4, 5, 9]), jnp.array([5, 2, 99, 5, 3])
     expected = [[0, 0, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1], [0] * 6, [0] * 6]
-    window = masks.window(start, end, 6)
-    np.testing.assert_array_equal(window, expected)
-    assert window.dtype == jnp.float32
+    made = window(start, end, 6)
+    np.testing.assert_array_equal(made, expected)
+    assert made.dtype == jnp.float32
 
 
 def test_outer_is_the_product_of_the_profiles_and_its_sum():
@@ -124,7 +133,7 @@ def test_a_real_box_differs_from_its_share_by_less_than_a_pixel_an_edge_and_only
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (13, 10)])
 def test_uniform_centers_are_every_pixel_alike(height, width):
-    y, x = (np.asarray(c) for c in masks.uniform_center(jax.random.key(0), 20_000, height, width))
+    y, x = (np.asarray(c) for c in uniform_center(jax.random.key(0), 20_000, height, width))
     for place, side in ((y, height), (x, width)):
         counts = np.bincount(place, minlength=side)
         assert len(counts) == side
@@ -134,8 +143,8 @@ def test_uniform_centers_are_every_pixel_alike(height, width):
     assert abs(np.corrcoef(y, x)[0, 1]) < 4 / math.sqrt(20_000)
 
 
-def test_real_centers_are_uniform_over_the_picture():
-    y, x = (np.asarray(c) for c in masks.real_center(jax.random.key(1), 20_000, 13, 40))
+def test_real_centers_are_uniform_over_the_image():
+    y, x = (np.asarray(c) for c in real_center(jax.random.key(1), 20_000, 13, 40))
     for place, side in ((y, 13), (x, 40)):
         assert 0 <= place.min() < 0.01 * side and 0.99 * side < place.max() <= side
         assert abs(place.mean() / side - 0.5) < 4 * math.sqrt(1 / 12 / 20_000)
@@ -144,7 +153,7 @@ def test_real_centers_are_uniform_over_the_picture():
 
 @pytest.mark.parametrize("std", [0.1, 0.25])
 def test_gaussian_centers_have_the_given_spread_around_the_middle_and_stay_inside(std):
-    y, x = (np.asarray(c) for c in masks.gaussian_center(jax.random.key(2), 20_000, 101, 64, std=std))
+    y, x = (np.asarray(c) for c in gaussian_center(jax.random.key(2), 20_000, 101, 64, std=std))
     for place, side in ((y, 101), (x, 64)):
         assert place.min() >= 0 and place.max() <= side - 1
         draws = side / 2 + std * side * np.random.default_rng(0).standard_normal(200_000)
@@ -158,8 +167,8 @@ def test_a_shifted_box_agrees_with_the_slow_loops_and_lies_inside_in_full(height
     for tall in range(height + 1):
         for wide in (1, width // 2, width):
             y, x = (grid.ravel() for grid in np.mgrid[:height, :width])
-            sides = jnp.array([tall]), jnp.array([wide])
-            top, left = masks.inner_corner(sides, (jnp.asarray(y), jnp.asarray(x)), height, width)
+            sides = np.array([tall]), np.array([wide])
+            top, left = inner_corner(sides, (y, x), height, width)
             slow = [boxes.shifted_box((tall, wide), center, height, width) for center in zip(y, x, strict=True)]
             np.testing.assert_array_equal(np.stack([top, top + tall, left, left + wide], 1), slow)
             assert np.min(top) >= 0 and np.max(top) + tall <= height
@@ -240,31 +249,31 @@ def test_the_smoothmix_mask_is_separable():
 
 @pytest.mark.parametrize(("height", "width"), [(8, 6), (7, 9), (5, 8), (6, 17)])
 @pytest.mark.parametrize("decay", [3.0, 1.5])
-def test_low_frequency_pictures_agree_with_the_slow_sums(height, width, decay):
+def test_low_frequency_images_agree_with_the_slow_sums(height, width, decay):
     noise = np.random.default_rng(height).standard_normal((2, height, width // 2 + 1, 2)).astype(np.float32)
     for fast, slow in ((isotropic, fmix.isotropic), (authors_anisotropic, fmix.authors_anisotropic)):
         made = fast(jnp.asarray(noise), height, width, decay)
         expected = [slow(one.astype(float), height, width, decay) for one in noise]
-        np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6)  # float32 transforms of pictures in [0, 1]
+        np.testing.assert_allclose(made, expected, rtol=0, atol=2e-6)  # float32 transforms of images in [0, 1]
 
 
-def test_low_frequency_pictures_span_0_to_1_and_flat_noise_stays_finite():
-    noise = masks.spectrum_noise(jax.random.key(0), 3, 8, 6)
+def test_low_frequency_images_span_0_to_1_and_flat_noise_stays_finite():
+    noise = spectrum_noise(jax.random.key(0), 3, 8, 6)
     assert noise.shape == (3, 8, 4, 2)
-    picture = np.asarray(isotropic(noise, 8, 6, 3.0))
-    np.testing.assert_array_equal(picture.min((1, 2)), 0)
+    image = np.asarray(isotropic(noise, 8, 6, 3.0))
+    np.testing.assert_array_equal(image.min((1, 2)), 0)
     # Where a quotient becomes a product with a reciprocal, x / x may miss 1 by a rounding.
-    np.testing.assert_allclose(picture.max((1, 2)), 1, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(image.max((1, 2)), 1, rtol=0, atol=1e-7)
     assert np.isfinite(isotropic(jnp.zeros_like(noise), 8, 6, 3.0)).all()
 
 
 def test_the_share_of_energy_at_each_frequency_is_the_measured_one_for_both_spectra():
-    # From the specification, measured over 200 pictures of the authors' code and 200 of the intended one: the share of
+    # From the specification, measured over 200 images of the authors' code and 200 of the intended one: the share of
     # the variance at |k| = 0, 1, 2 along the width, each sign.
-    noise = masks.spectrum_noise(jax.random.key(3), 200, 32, 32)
+    noise = spectrum_noise(jax.random.key(3), 200, 32, 32)
     for spectrum, expected in ((isotropic, (0.287, 0.340, 0.014)), (authors_anisotropic, (0.124, 0.438, 0.0))):
-        picture = np.asarray(spectrum(noise, 32, 32, 3.0))
-        energy = (np.abs(np.fft.fft2(picture - picture.mean((1, 2), keepdims=True))) ** 2).sum(1)
+        image = np.asarray(spectrum(noise, 32, 32, 3.0))
+        energy = (np.abs(np.fft.fft2(image - image.mean((1, 2), keepdims=True))) ** 2).sum(1)
         share = energy[:, :3] / energy.sum(1, keepdims=True)
         error = share.std(0) / math.sqrt(200)  # of our mean, and as much again of the measured one
         assert (np.abs(share.mean(0) - expected) < 4 * math.sqrt(2) * error + 0.0005).all()
@@ -274,23 +283,23 @@ def test_the_share_of_energy_at_each_frequency_is_the_measured_one_for_both_spec
 @given(st.sampled_from([(13, 10), (7, 7)]), st.integers(0, 2**32 - 1), fractions, st.floats(0, 0.5))
 def test_brightest_agrees_with_the_slow_ranking(size, seed, own, max_soft):
     height, width = size
-    picture = np.random.default_rng(seed).permutation(height * width).reshape(size).astype(np.float32)
+    image = np.random.default_rng(seed).permutation(height * width).reshape(size).astype(np.float32)
     count = int(own * height * width)
     soft = int(height * width * min(max_soft, own, 1 - own))
-    hard = brightest(jnp.asarray(picture)[None], jnp.array([count]))
-    np.testing.assert_array_equal(hard[0], fmix.binarise(picture, count))
-    ramped = brightest_soft(jnp.asarray(picture)[None], jnp.array([count]), jnp.array([soft]))
-    np.testing.assert_allclose(ramped[0], fmix.binarise(picture, count, soft), rtol=0, atol=1e-6)  # a float32 quotient
+    hard = brightest(jnp.asarray(image)[None], jnp.array([count]))
+    np.testing.assert_array_equal(hard[0], fmix.binarise(image, count))
+    ramped = brightest_soft(jnp.asarray(image)[None], jnp.array([count]), jnp.array([soft]))
+    np.testing.assert_allclose(ramped[0], fmix.binarise(image, count, soft), rtol=0, atol=1e-6)  # a float32 quotient
 
 
-def test_brightest_takes_equal_pixels_together_and_none_where_none_are_asked_for():
-    picture = jnp.broadcast_to(jnp.array([0.0, 0.5, 0.5, 0.5, 1.0]), (5, 1, 5))
-    mask = brightest(picture, jnp.array([0, 1, 2, 4, 5]))
+def test_brightest_takes_equal_pixels_together_and_none_where_the_count_is_0():
+    image = jnp.broadcast_to(jnp.array([0.0, 0.5, 0.5, 0.5, 1.0]), (5, 1, 5))
+    mask = brightest(image, jnp.array([0, 1, 2, 4, 5]))
     np.testing.assert_array_equal(mask.sum((1, 2)), [0, 1, 4, 4, 5])
     assert brightest(jnp.zeros((1, 3, 3)), jnp.array([0])).sum() == 0
 
 
-def test_a_soft_edge_takes_as_many_pixels_as_asked_among_equal_ones():
+def test_a_soft_edge_takes_exactly_the_count_among_equal_pixels():
     none = jnp.zeros(3, jnp.int32)
     mask = brightest_soft(jnp.zeros((3, 5, 7)), jnp.array([0, 11, 35]), none)
     np.testing.assert_array_equal(mask.sum((1, 2)), [0, 11, 35])

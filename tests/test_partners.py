@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from jaxmix import partners
 
+pytestmark = pytest.mark.unoptimized
+
 SIZE = 12
 within = jax.jit(partners.within)
 shuffles = jax.jit(jax.vmap(partners.shuffle, (0, None)), static_argnums=1)

@@ -12,6 +12,8 @@ from reference import mixing, resizemix
 
 from jaxmix import warps
 
+pytestmark = pytest.mark.unoptimized
+
 HEIGHT, WIDTH = 7, 10
 resize_into = jax.jit(warps.resize_into, static_argnums=(3, 4))
 move = jax.jit(lambda warp, x: warp(x))

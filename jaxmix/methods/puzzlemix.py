@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Shaped
 
@@ -19,7 +18,7 @@ from jaxmix.mix import Mix, apply, pair
 from jaxmix.saliency import normalize
 from jaxmix.sharding import sharded_like, varying
 
-__all__ = ["Weights", "labels", "puzzlemix", "sources", "units"]
+__all__ = ["Weights", "labels", "puzzlemix", "sources"]
 
 # Weights of costs are at most this, so that no sum of them overflows.
 _MOST = 1e6
@@ -109,7 +108,7 @@ def puzzlemix(
     share_key, layout_key = jax.random.split(key)
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     maps = arguments.maps("saliency", saliency, x)
-    weights = _weights(smoothness, data_weight, prior_weight, distance_weight, units(std, x))
+    weights = _weights(smoothness, data_weight, prior_weight, distance_weight, arguments.color_scale(std, x))
     options = layouts(blocks, transport, transport_side, neighbors, levels, x)
     share = jnp.broadcast_to(sampling.beta(share_key, alpha, draws), partner.shape)
     chosen = jax.random.randint(layout_key, (), 0, len(options), jnp.int32)
@@ -190,19 +189,6 @@ def sources(
     own = transport_blocks(saliency, z > 0, distance_weight=distance_weight)
     other = transport_blocks(saliency[partner], z < 1, distance_weight=distance_weight)
     return own.reshape(z.shape), other.reshape(z.shape)
-
-
-def units(std: ArrayLike | Sequence[ArrayLike], x: Array) -> Float[Array, "1 1 1 #c"]:
-    """The factor that brings colors of images x, divided by std to normalize them, to units of [0, 1]; above 0."""
-    channels = x.shape[3]
-    if isinstance(std, Sequence) or np.ndim(std):
-        known = np.shape(std) if not isinstance(std, Sequence) else (len(std),)
-        length = 1 if known == (1,) else channels
-        factor = arguments.numbers("std", std, length, f"one value, or one for each of {channels} channels")
-    else:
-        factor = arguments.number("std", std, above=0.0)[None]
-    factor = jnp.maximum(factor, jnp.finfo(jnp.float32).tiny)[None, None, None]
-    return factor / 255 if x.dtype == jnp.uint8 else factor
 
 
 def _weights(smoothness: ArrayLike, data: ArrayLike, prior: ArrayLike, distance: ArrayLike, units: Array) -> Weights:

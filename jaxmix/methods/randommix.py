@@ -1,4 +1,4 @@
-"""RandomMix (Liu et al., 2022): one of several methods, drawn for every batch."""
+"""RandomMix (Liu et al., 2022): one of several methods, chosen at random for every batch."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def randommix(
     """Mix the batch by one of several methods, drawn in proportion to their weights.
 
     Args:
-        key: PRNG key; the chosen method is called with this very key.
+        key: PRNG key.
         batch: images or features [b h w c], floating or uint8, or a mapping with "image".
         methods: what to choose from; each takes key, batch and per_batch (and partner, where it is given).
         weights: one value for each method, 0 or more; may be traced. WideResNet: (3, 1, 1, 1).

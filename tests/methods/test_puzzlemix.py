@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reference import puzzlemix as slow
 
+from jaxmix import arguments
 from jaxmix import mix as mixing
 from jaxmix.blocks.layouts import Layout, refine, transport_grid
 from jaxmix.methods import puzzlemix as module
@@ -265,7 +266,7 @@ def test_colors_are_compared_in_units_of_0_to_1():
         (x / 255 / 0.5, [0.5]),
         (x / 255 / 0.5, 0.5),
     ):
-        found = batch.astype(np.float32) * np.asarray(module.units(divided, batch))
+        found = batch.astype(np.float32) * np.asarray(arguments.color_scale(divided, batch))
         np.testing.assert_allclose(found, x / 255, rtol=3e-7)  # three roundings
     x = np.round(images_of() * 255)
     expected = mixed(3, x / 256, data_weight=1.0)[1].mask

@@ -1,4 +1,4 @@
-"""Mixing pictures that an attack has changed, as PuzzleMix's authors do it (Kim et al., 2020)."""
+"""Adversarial noise in mixed images: the adversarial training of PuzzleMix's authors (Kim et al., 2020)."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import arguments
-from jaxmix.methods.puzzlemix import units
+from jaxmix.dtypes import narrow, widen
 from jaxmix.mix import Mix, apply
+
+__all__ = ["adversarial"]
 
 
 def adversarial(
@@ -24,33 +26,33 @@ def adversarial(
     start: Array | None = None,
     std: ArrayLike | Sequence[ArrayLike] = 1.0,
 ) -> Array:
-    """Mixed pictures as they would be if the pictures had been changed before, each slot's with probability p.
+    """Add adversarial noise to mixed images, as if it had been added before mixing, in each slot with probability p.
 
         out[b] = images[b] + sum over s of u_s mask[b, s] * warp_s(noise[source[b, s]]),
         noise = clip(start + step * sign(gradient), -epsilon, epsilon),   u_s ~ U(0, 1) with probability p, else 0
 
-    A mix is linear, so the pictures needn't be mixed again. One number u_s is drawn for a batch: in most batches either
-    all own pictures are changed, or all partners, or none.
+    A mix is linear, so the images needn't be mixed again. u_s is sampled once for a batch: in most batches either all
+    own images are changed, or all partners, or none.
 
     Args:
         key: PRNG key.
-        images: mixed pictures [b h w c], floating or uint8, as a method returned them.
+        images: mixed images [b h w c], floating or uint8, as a method returned them.
         mix: how they were mixed.
-        gradient: of the loss with respect to the pictures before mixing, [b h w c]: what PuzzleMix's saliency is made
-            of. Only its sign counts; where it isn't a number nothing is added to the start.
+        gradient: of the loss with respect to the images before mixing, [b h w c]: what PuzzleMix's saliency is made of.
+            Only its sign counts; where it is NaN nothing is added to the start.
         p: probability, in [0, 1]; may be traced, as all that follow. 0.1 on CIFAR, 0.15 on Tiny-ImageNet.
-        epsilon: largest change, in units of [0, 1] of the pictures, 0 or more.
+        epsilon: largest change, in units of [0, 1] of the images, 0 or more.
         step: length of the step along the gradient's sign, in the same units, 0 or more.
         start: where the step starts, [b h w c] in the same units; by default uniform between -epsilon and epsilon. To
-            take the gradient there, as the authors do, draw it yourself and add it to the pictures before.
-        std: what the pictures, or each channel, were divided by to normalize them, above 0. uint8 goes up to 255.
+            take the gradient there, as the authors do, sample it yourself and add it to the images before.
+        std: what the images, or each channel, were divided by to normalize them, above 0. uint8 goes up to 255.
 
     Returns:
-        Pictures like `images`, of the same dtype. uint8 is rounded and stays in its range; other pictures may leave
-        that of the data by as much as epsilon.
+        Images like `images`, of the same dtype. uint8 is rounded and stays in its range; floats may leave that of the
+        data by epsilon.
 
     Raises:
-        ValueError: images, gradient or start that aren't [b h w c] of one shape, a number out of range.
+        ValueError: images, gradient or start that aren't [b h w c] of one shape, a value out of range.
 
     Reference: Jang-Hyun Kim, Wonho Choo, Hyun Oh Song. Puzzle Mix: Exploiting Saliency and Local Statistics for
     Optimal Mixup. ICML 2020.
@@ -70,11 +72,10 @@ def adversarial(
         if array.shape != x.shape:
             raise ValueError(f"{name} has shape {array.shape}; wanted that of the images, {x.shape}")
     towards = (gradient > 0).astype(jnp.float32) - (gradient < 0).astype(jnp.float32)
-    noise = jnp.clip(start + arguments.number("step", step) * towards, -limit, limit) / units(std, x)
+    noise = jnp.clip(start + arguments.number("step", step) * towards, -limit, limit) / arguments.color_scale(std, x)
     slots = mix.weight.shape[1:]
     chosen = jax.random.uniform(choice_key, slots, jnp.float32) < arguments.number("p", p, high=1.0)
     size = jnp.where(chosen, jax.random.uniform(size_key, slots, jnp.float32), 0.0)
-    wide = x.dtype if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
     change = apply(mix._replace(mask=mix.mask * size[None, :, None, None]), jax.lax.stop_gradient(noise))
-    out = x.astype(wide) + change.astype(wide)
-    return (jnp.clip(jnp.round(out), 0, 255) if x.dtype == jnp.uint8 else out).astype(x.dtype)
+    wide = widen(x)
+    return narrow(wide + change.astype(wide.dtype), x.dtype)

@@ -1,4 +1,4 @@
-"""Mixes of pictures that an attack has changed."""
+"""Adversarial noise in mixed images."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix.methods.adversarial import adversarial
+from jaxmix.robustness.attacks.adversarial import adversarial
 
 SHAPE = (6, 8, 6, 3)
 EPSILON = 10 / 255
