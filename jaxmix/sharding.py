@@ -122,8 +122,3 @@ def varying(x: jax.Array, tree: Any) -> Any:
         return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
 
     return jax.tree.map(mark, tree) if axes else tree
-
-
-def like(x: jax.Array, axes: int, call: Callable[..., Any], *arguments: Any) -> Any:
-    """`call(*arguments)`, sharded as x is along its first axes."""
-    return sharded_like("x", axes)(lambda x, arguments: call(*arguments))(x, arguments)
