@@ -13,7 +13,7 @@ from jaxmix.partners import following
 
 __all__ = [
     "Batch", "blocks", "class_ids", "color_scale", "concrete", "count", "images", "inputs", "interval", "maps",
-    "number", "numbers", "partners", "pixels", "some", "unit",
+    "number", "numbers", "partners", "pixels", "ranked", "some", "unit",
 ]  # fmt: skip
 
 # Images [b h w c], or a mapping that holds them under "image".
@@ -74,10 +74,7 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
 
 
 def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
-    """Validate maps [b n m] that belong to images [b h w c], as float32 and without a gradient.
-
-    n divides h and m divides w, unless any size is accepted.
-    """
+    """Validate maps [b n m] of images [b h w c], as float32 without a gradient; n divides h and m w, if not any_size."""
     if not isinstance(values, jax.Array | np.ndarray):
         raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
     size, height, width = x.shape[:3]
@@ -153,9 +150,7 @@ def class_ids(
 def number(
     name: str, value: ArrayLike, *, above: float | None = None, low: float = 0.0, high: float = np.inf
 ) -> jax.Array:
-    """Validate a scalar hyper-parameter, as float32 in its range: an error where the value is known at trace time, else
-    the nearest value that is allowed (for NaN the lowest, even if the range excludes it).
-    """
+    """Validate a scalar, as float32 in its range; a traced one becomes the nearest allowed value, NaN the lowest."""
     if isinstance(value, str) or np.shape(value) != () or not _numeric(value):
         what = f"is {value!r}" if isinstance(value, str) or not _numeric(value) else f"has shape {np.shape(value)}"
         raise ValueError(f"{name} {what}; wanted one number")
@@ -176,10 +171,7 @@ def _numeric(value: object) -> bool:
 
 
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
-    """Validate values of 0 or more, not all 0, as float32 [length]; an array, or a sequence of which any may be traced.
-
-    Traced ones below 0 count as 0.
-    """
+    """Validate values of 0 or more, not all 0, as float32 [length]; any may be traced, below 0 they then count as 0."""
     parts: Any = list(values) if isinstance(values, Sequence) else values
     known = None if any(concrete(part) is None for part in jax.tree.leaves(parts)) else np.asarray(parts, np.float64)
     found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
@@ -246,7 +238,7 @@ def some(name: str, values: Sequence[Any]) -> Sequence[Any]:
 
 
 def ranked(name: str, values: ArrayLike, rank: int) -> jax.Array:
-    """Return the values as an array if they have the rank and no empty axis."""
+    """Validate an array of a rank, without an empty axis."""
     array = jnp.asarray(values)
     if array.ndim != rank or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; wanted [{'b h w c'[: 2 * rank - 1]}], none of them 0")
