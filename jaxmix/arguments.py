@@ -74,7 +74,7 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
 
 
 def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
-    """Validate maps [b n m] of images [b h w c], as float32 without a gradient; n divides h and m w, if not any_size."""
+    """Validate maps [b n m] of images [b h w c], float32 without a gradient; n divides h and m w, if not any_size."""
     if not isinstance(values, jax.Array | np.ndarray):
         raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
     size, height, width = x.shape[:3]
