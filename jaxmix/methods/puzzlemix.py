@@ -119,7 +119,7 @@ def puzzlemix(
 @sharded_like("x")
 def _solve(
     chosen: Int[Array, ""],
-    x: Float[Array, "b h w c"],
+    x: Shaped[Array, "b h w c"],
     maps: Float[Array, "b n m"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
@@ -136,8 +136,8 @@ def _solve(
 
 @functools.partial(jax.jit, static_argnames=("layout", "common"))
 def _mix(
-    x: Float[Array, "b h w c"],
-    maps: Float[Array, "b n m"],
+    x: Shaped[Array, "b h w c"],
+    maps: Float[Array, "b h w"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
     weights: Weights,
