@@ -2,8 +2,11 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
+
+import jaxmix
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted((ROOT / "jaxmix").rglob("*.py"))
@@ -79,7 +82,36 @@ def test_imports_have_no_circle(tree):
         visit(name, [])
 
 
-def test_the_top_of_the_library_is_small():
+def test_the_top_of_the_library_and_the_main_program_are_small():
+    assert len((ROOT / "train" / "cifar.py").read_text().splitlines()) <= 250
     entries = [path for path in (ROOT / "jaxmix").iterdir() if not path.name.startswith("_")]
     assert sum(path.suffix == ".py" for path in entries) <= 13
     assert sum(path.is_dir() for path in entries) <= 8
+
+
+def test_the_names_of_the_package_are_its_api():
+    assert {name for name in dir(jaxmix) if not name.startswith("__")} == set(jaxmix.__all__)
+
+
+@pytest.mark.parametrize("package", [f for f in FILES if f.name == "__init__.py"], ids=lambda f: f.parent.name)
+def test_every_package_lists_its_names(package):
+    assert re.search(r"^__all__(: .*)? = ", package.read_text(), re.MULTILINE)
+
+
+def functions(file):
+    return [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str_of)
+def test_functions_are_short(file):
+    for function in functions(file):
+        lines = (function.end_lineno or 0) - function.lineno + 1 - len((ast.get_docstring(function) or "").splitlines())
+        assert lines <= 60, f"{function.name} has {lines} lines below its docstring"
+
+
+@pytest.mark.parametrize("file", FILES + SCRIPTS, ids=str_of)
+def test_every_function_is_annotated(file):
+    for function in functions(file):
+        own = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        missing = [a.arg for a in own if a.annotation is None and a.arg not in ("self", "cls")]
+        assert not missing and function.returns is not None, f"{function.name}: {missing or 'its result'}"

@@ -17,7 +17,7 @@ Norm = Literal["inf", "2"]
 class ThreatModel:
     """The images in 0..1 within epsilon of given ones: a ball, its projection, and steps within it."""
 
-    def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm):
+    def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm) -> None:
         if norm not in ("inf", "2"):
             raise ValueError(f'norm is {norm!r}; wanted "inf" or "2"')
         x = jax.lax.stop_gradient(arguments.unit(arguments.images(images)))
