@@ -204,6 +204,13 @@ def test_split_runs_each_method_on_its_part_with_partners_inside():
     np.testing.assert_allclose(images[:3], first, atol=2e-6)
 
 
+def test_parts_of_a_split_end_at_the_nearest_sample():
+    x = jnp.zeros((9, 1, 1, 1))
+    for shares, expected in (([0.3, 0.7], [1.0] * 3 + [2.0] * 6), ([0.4, 0.6], [1.0] * 4 + [2.0] * 5)):
+        # 2.7 and 3.6 samples
+        assert marks(jaxmix.split(shares, [painted(1.0), painted(2.0)]), x)(jax.random.key(0)).tolist() == expected
+
+
 def test_split_covers_every_sample_whatever_the_rounding_and_splits_maps_alike():
     def added(key, batch, maps, *, factor):
         return batch + factor * maps[..., None], identity(batch.shape[0])

@@ -157,6 +157,13 @@ def test_per_device_never_pairs_across_devices_and_sources_are_places_in_the_bat
     np.testing.assert_array_equal(mixed, jaxmix.apply(together, images()))
 
 
+def test_sources_of_per_device_are_offset_by_samples_whatever_the_number_of_slots():
+    mesh = jax.make_mesh((4,), ("data",), devices=jax.devices()[:4], axis_types=(AxisType.Auto,))
+    x = jnp.zeros((16, 4, 4, 1))  # four samples on each device, two slots
+    _, mix = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh))(jax.random.key(3), x)
+    np.testing.assert_array_equal(mix.source[:, 0], np.arange(16))
+
+
 def test_per_device_draws_differently_on_every_device():
     _, mix = jax.jit(jaxmix.per_device(jaxmix.mixup, mesh_of()))(jax.random.key(3), images())
     assert len(np.unique(mix.weight[:, 0])) == 16

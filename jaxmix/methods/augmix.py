@@ -96,7 +96,7 @@ def augmix(
     Reference: Dan Hendrycks, Norman Mu, Ekin D. Cubuk, Barret Zoph, Justin Gilmer, Balaji Lakshminarayanan. AugMix: A
     Simple Data Processing Method to Improve Robustness and Uncertainty. ICLR 2020.
 
-    >>> images, mix = jax.eval_shape(augmix, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
+    >>> images, mix = jax.jit(augmix)(jax.random.key(0), jnp.full((4, 8, 8, 3), 0.5))
     >>> images.shape, mix.weight.shape
     ((4, 8, 8, 3), (4, 1))
     """
@@ -133,7 +133,7 @@ def augmix_views(
     Raises:
         ValueError: as `augmix`, and fewer than 1 views.
 
-    >>> jax.eval_shape(augmix_views, jax.random.key(0), jnp.zeros((4, 8, 8, 3))).shape
+    >>> jax.jit(augmix_views)(jax.random.key(0), jnp.full((4, 8, 8, 3), 0.5)).shape
     (3, 4, 8, 8, 3)
     """
     x = arguments.images(batch)

@@ -49,7 +49,7 @@ def autoaugment(
     Reference: Ekin D. Cubuk, Barret Zoph, Dandelion Mane, Vijay Vasudevan, Quoc V. Le. AutoAugment: Learning
     Augmentation Strategies from Data. CVPR 2019.
 
-    >>> images, mix = jax.eval_shape(autoaugment, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
+    >>> images, mix = jax.jit(autoaugment)(jax.random.key(0), jnp.full((4, 8, 8, 3), 0.5))
     >>> images.shape, mix.weight.shape
     ((4, 8, 8, 3), (4, 1))
     """

@@ -99,7 +99,7 @@ def comixup(
     Reference: Jang-Hyun Kim, Wonho Choo, Hosan Jeong, Hyun Oh Song. Co-Mixup: Saliency Guided Joint Mixup with
     Supermodular Diversity. ICLR 2021.
 
-    >>> images, mix = jax.eval_shape(comixup, jax.random.key(0), jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8)))
+    >>> images, mix = jax.jit(comixup)(jax.random.key(0), jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8)))
     >>> mix.source.shape, mix.mask.shape
     ((3, 3), (3, 3, 4, 4))
     """

@@ -100,8 +100,7 @@ def puzzlemix(
     Reference: Jang-Hyun Kim, Wonho Choo, Hyun Oh Song. Puzzle Mix: Exploiting Saliency and Local Statistics for
     Optimal Mixup. ICML 2020.
 
-    >>> x, saliency = jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8))
-    >>> images, mix = jax.eval_shape(functools.partial(puzzlemix, blocks=4), jax.random.key(0), x, saliency)
+    >>> images, mix = puzzlemix(jax.random.key(0), jnp.zeros((3, 8, 8, 1)), jnp.ones((3, 8, 8)), blocks=4)
     >>> mix.mask.shape, mix.warps[1].source.shape
     ((3, 2, 4, 4), (3, 4, 4))
     """

@@ -48,7 +48,7 @@ def randaugment(
     Reference: Ekin D. Cubuk, Barret Zoph, Jonathon Shlens, Quoc V. Le. RandAugment: Practical Automated Data
     Augmentation with a Reduced Search Space. NeurIPS 2020.
 
-    >>> images, mix = jax.eval_shape(randaugment, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
+    >>> images, mix = jax.jit(randaugment)(jax.random.key(0), jnp.full((4, 8, 8, 3), 0.5))
     >>> images.shape, mix.weight.shape
     ((4, 8, 8, 3), (4, 1))
     """

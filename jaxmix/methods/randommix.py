@@ -47,7 +47,7 @@ def randommix(
     Reference: Xiaoliang Liu, Furao Shen, Jian Zhao, Changhai Nie. RandomMix: A Mixed Sample Data Augmentation Method
     with Multiple Mixed Modes. arXiv 2205.08728, 2022.
 
-    >>> images, mix = jax.eval_shape(randommix, jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
+    >>> images, mix = jax.jit(randommix)(jax.random.key(0), jax.numpy.zeros((4, 8, 8, 3)))
     >>> images.shape, mix.weight.shape
     ((4, 8, 8, 3), (4, 2))
     """

@@ -70,7 +70,7 @@ def sage(
     Reference: Avery Ma, Nikita Dvornik, Ran Zhang, Leila Pishdad, Konstantinos G. Derpanis, Afsaneh Fazly. SAGE:
     Saliency-Guided Mixup with Optimal Rearrangements. BMVC 2022.
 
-    >>> images, mix = jax.eval_shape(sage, jax.random.key(0), jnp.ones((4, 8, 8, 3)), jnp.ones((4, 8, 8)))
+    >>> images, mix = jax.jit(sage)(jax.random.key(0), jnp.ones((4, 8, 8, 3)), jnp.ones((4, 8, 8)))
     >>> mix.mask.shape, mix.warps[1].rows.shape
     ((4, 2, 8, 8), (4, 8))
     """

@@ -56,8 +56,7 @@ def snapmix(
     Reference: Shaoli Huang, Xinchao Wang, Dacheng Tao. SnapMix: Semantically Proportional Mixing for Augmenting
     Fine-grained Data. AAAI 2021.
 
-    >>> x, cam = jnp.zeros((4, 8, 8, 3)), jnp.ones((4, 2, 2))
-    >>> images, mix = jax.eval_shape(snapmix, jax.random.key(0), x, cam)
+    >>> images, mix = jax.jit(snapmix)(jax.random.key(0), jnp.zeros((4, 8, 8, 3)), jnp.ones((4, 2, 2)))
     >>> mix.weight.shape, mix.mask.shape
     ((4, 2), (4, 2, 8, 8))
     """

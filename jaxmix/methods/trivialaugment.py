@@ -42,7 +42,7 @@ def trivialaugment(
     Reference: Samuel G. Mueller, Frank Hutter. TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation.
     ICCV 2021.
 
-    >>> images, mix = jax.eval_shape(trivialaugment, jax.random.key(0), jnp.zeros((4, 8, 8, 3)))
+    >>> images, mix = jax.jit(trivialaugment)(jax.random.key(0), jnp.full((4, 8, 8, 3), 0.5))
     >>> images.shape, mix.weight.shape
     ((4, 8, 8, 3), (4, 1))
     """

@@ -95,6 +95,19 @@ def test_the_number_of_pixels_is_the_share_rounded_up_or_down_with_equal_probabi
     assert abs((count == 59).mean() - 0.5) < 4 * 0.5 / math.sqrt(400)
 
 
+def test_a_soft_edge_is_never_wider_than_either_share():
+    @jax.jit
+    def masks_of(key):
+        image = jnp.arange(117, dtype=jnp.float32).reshape(1, 13, 9)
+        keys = jax.random.split(key)
+        return [module._threshold(keys[i], image, jnp.full(1, share), 0.5) for i, share in enumerate((0.1, 0.9))]
+
+    for mask, share in zip(masks_of(jax.random.key(0)), (0.1, 0.9), strict=True):
+        # At most a tenth of the pixels to each side of the edge, so the mean stays the share.
+        assert ((mask > 0) & (mask < 1)).mean() <= 0.2 + 1 / 117
+        assert abs(mask.mean() - share) <= 1.5 / 117
+
+
 def test_soft_masks_are_shares_whose_mean_is_the_label_and_have_a_ramp():
     for max_soft in (0.0, 0.3, 0.5):
         images, mix = many(np.arange(2), max_soft=max_soft, hard=False)

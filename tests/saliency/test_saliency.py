@@ -174,6 +174,15 @@ def test_grad_cam_of_a_mean_and_a_linear_layer_is_the_positive_part_of_cam_over_
     assert (np.asarray(made) > 0).any() and (np.asarray(made) == 0).any()
 
 
+def test_grad_cam_and_cam_are_without_a_gradient_where_they_say_so():
+    features, kernel, labels = noise(2, 2, 2, 3), noise(3, 4, seed=1), np.array([3, 0])
+
+    def total(features):
+        return saliency.grad_cam(features, lambda f: jnp.square(f).mean((1, 2)) @ kernel, labels).sum()
+
+    assert not np.asarray(jax.jit(jax.grad(total))(features)).any()
+
+
 def test_traced_labels_out_of_range_give_maps_of_0_and_known_ones_an_error():
     features, kernel, labels = noise(3, 2, 2, 4), noise(4, 7, seed=1), np.array([7, -1, 0])
 
