@@ -34,7 +34,7 @@ def bare_mixup(key, x):
 
 
 def bare_cutmix(key, x):
-    """The same expression with the draws of `jaxmix.cutmix`: one number per picture, the pixels its box covers."""
+    """The same expression with the draws of `jaxmix.cutmix`: one value per image, the pixels its box covers."""
     share_key, center_key = jax.random.split(key)
     b, height, width, _ = x.shape
     share = sampling.beta(share_key, 1.0, b)

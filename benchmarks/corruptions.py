@@ -1,11 +1,11 @@
-"""Milliseconds a picture for every corruption, next to imagecorruptions', and how long a CIFAR-size sweep takes.
+"""Milliseconds an image for every corruption, next to imagecorruptions', and how long a CIFAR-size sweep takes.
 
     uv run --isolated --with-requirements requirements.lock --with imagecorruptions --with "setuptools<80" \\
         --with-editable . python benchmarks/corruptions.py     # without imagecorruptions: ours alone
-    python benchmarks/corruptions.py --sweep                   # 15 corruptions x 5 severities x 10,000 pictures
+    python benchmarks/corruptions.py --sweep                   # 15 corruptions x 5 severities x 10,000 images
 
 Contenders run interleaved in one process, in random order, round after round; a ratio is the median over rounds, in
-which the drift of a busy machine cancels. Both get 8-bit pictures and ImageNet-C's constants at severity 3: theirs one
+which the drift of a busy machine cancels. Both get 8-bit images and ImageNet-C's constants at severity 3: theirs one
 by one, ours the batch. Severity 3 of spatter is water, for which ours is a substitute; frost gets photographs of noise,
 and theirs reads a file in every call.
 """
@@ -53,7 +53,7 @@ def theirs() -> types.ModuleType | None:
     return module
 
 
-def pictures(number: int, side: int) -> np.ndarray:
+def random_images(number: int, side: int) -> np.ndarray:
     """Smooth coloured noise, 8 bits."""
     coarse = jax.random.uniform(jax.random.key(0), (number, side // 8, side // 8, 3))
     return np.asarray(jax.image.resize(coarse, (number, side, side, 3), "cubic").clip(0, 1) * 255).astype(np.uint8)
@@ -76,8 +76,8 @@ def one_by_one(module, name, images):
 
 
 def measured(side: int, module) -> dict[str, dict]:
-    """By corruption: milliseconds a picture of both, ratios, and seconds to compile."""
-    x = pictures(SIZES[side], side)
+    """By corruption: milliseconds an image of both, ratios, and seconds to compile."""
+    x = random_images(SIZES[side], side)
     found, device = {}, jax.device_put(x)
     for name in NAMES:
         keys = itertools.cycle(jax.random.split(jax.random.key(1), 64))
@@ -99,8 +99,8 @@ def measured(side: int, module) -> dict[str, dict]:
 
 
 def sweep(number: int, batch: int) -> dict[str, float]:
-    """Seconds for all severities of each of the 15 on `number` pictures of 32 px, with compilation."""
-    x = pictures(batch, 32)
+    """Seconds for all severities of each of the 15 on `number` images of 32 px, with compilation."""
+    x = random_images(batch, 32)
     seconds = {}
     for name in corruptions.MAIN:
         start = time.perf_counter()
@@ -115,7 +115,7 @@ def sweep(number: int, batch: int) -> dict[str, float]:
 
 
 def table(found: dict[int, dict], module) -> str:
-    """A Markdown row per corruption: milliseconds a picture at each size, theirs and how many times as long."""
+    """A Markdown row per corruption: milliseconds an image at each size, theirs and how many times as long."""
     rows = [f"| | {' | '.join(f'{side} px, ms | theirs' for side in found)} |", "|---" * (2 * len(found) + 1) + "|"]
     for name in NAMES:
         cells = []
@@ -135,16 +135,14 @@ def table(found: dict[int, dict], module) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sweep", action="store_true", help="time 15 x 5 x 10,000 pictures of 32 px instead")
-    parser.add_argument("--number", type=int, default=10_000, help="pictures of the sweep")
-    parser.add_argument("--batch", type=int, default=1000, help="pictures at once in the sweep; divides their number")
+    parser.add_argument("--sweep", action="store_true", help="time 15 x 5 x 10,000 images of 32 px instead")
+    parser.add_argument("--number", type=int, default=10_000, help="images of the sweep")
+    parser.add_argument("--batch", type=int, default=1000, help="images at once in the sweep; divides their number")
     arguments = parser.parse_args()
     if arguments.sweep:
         seconds = sweep(arguments.number, arguments.batch)
-        print(f"{sum(seconds.values()):.0f} s in all for 15 x 5 x {arguments.number} pictures")
-        path = measure.write(
-            "corruptions_sweep", pictures=arguments.number, seconds=seconds, total=sum(seconds.values())
-        )
+        print(f"{sum(seconds.values()):.0f} s in all for 15 x 5 x {arguments.number} images")
+        path = measure.write("corruptions_sweep", images=arguments.number, seconds=seconds, total=sum(seconds.values()))
     else:
         module = theirs()
         found = {side: measured(side, module) for side in SIZES}

@@ -1,10 +1,10 @@
-"""Pictures per second of AugMix and its relatives, next to timm's and torchvision's on Pillow, in one run.
+"""Images per second of AugMix and its relatives, next to timm's and torchvision's on Pillow, in one run.
 
     uv run --isolated --with-requirements requirements.lock --with timm --with torchvision --with-editable . \\
         python benchmarks/policies.py
 
 Contenders run interleaved in one process, in random order, round after round; ratios are medians over rounds, in which
-the drift of a busy machine cancels. All get 8-bit pictures: theirs Pillow images one by one, ours the batch, to the
+the drift of a busy machine cancels. All get 8-bit images: theirs Pillow images one by one, ours the batch, to the
 same kind of result. AugMix's severity is 3, RandAugment's 2 operations of magnitude 9; timm fills with grey and takes
 bilinear and bicubic warps, torchvision nearest ones and black, as they do by default. What timm does not by default is
 the whole RandAugment: it leaves out each operation with probability 1/2. Here "timm" does them all, as the paper says;
@@ -42,7 +42,7 @@ METHODS = {
 }
 
 
-def pictures(number: int, side: int) -> np.ndarray:
+def random_images(number: int, side: int) -> np.ndarray:
     """Smooth coloured noise, 8 bits."""
     coarse = jax.random.uniform(jax.random.key(0), (number, side // 8, side // 8, 3))
     return np.asarray(jax.image.resize(coarse, (number, side, side, 3), "cubic").clip(0, 1) * 255).astype(np.uint8)
@@ -80,8 +80,8 @@ def one_by_one(transform, images):
 
 
 def measured(number: int, side: int) -> dict[str, dict]:
-    x = pictures(number, side)
-    images = [PIL.Image.fromarray(picture) for picture in x]
+    x = random_images(number, side)
+    images = [PIL.Image.fromarray(image) for image in x]
     key, device = jax.random.key(1), jax.device_put(x)
     found = {}
     for name, method in METHODS.items():
@@ -94,7 +94,7 @@ def measured(number: int, side: int) -> dict[str, dict]:
             calls[library] = functools.partial(one_by_one, transform, images)
         times = measure.interleaved(calls, ROUNDS, SECONDS)
         found[name] = {
-            library: {"pictures_per_second": number / np.median(took).item()} | measure.ratios(took, times["jaxmix"])
+            library: {"images_per_second": number / np.median(took).item()} | measure.ratios(took, times["jaxmix"])
             for library, took in times.items()
         }
         found[name]["jaxmix"]["compile_seconds"] = seconds
@@ -103,7 +103,7 @@ def measured(number: int, side: int) -> dict[str, dict]:
 
 def forms(number: int, side: int) -> dict[str, float]:
     """Milliseconds of AugMix's chains in either form, on this device."""
-    levels = jax.device_put(pictures(number, side))
+    levels = jax.device_put(random_images(number, side))
     drawn = augmix.sample(jax.random.key(1), number, 3, 3.0, None, len(augmix.NINE))
     calls = {}
     for name in ("loop_over_images", "vectorized"):
@@ -119,7 +119,7 @@ def forms(number: int, side: int) -> dict[str, float]:
 
 
 def table(results: dict[str, dict]) -> str:
-    """A Markdown row per method and size: pictures per second, and how many times as fast as each library."""
+    """A Markdown row per method and size: images per second, and how many times as fast as each library."""
     libraries = ("jaxmix", "timm", "timm, half", "torchvision")
     rows = [f"| | {' | '.join(libraries)} | compile, s |", "|---" * (len(libraries) + 2) + "|"]
     for size, found in results.items():
@@ -132,7 +132,7 @@ def table(results: dict[str, dict]) -> str:
 def cell(library: str, found: dict | None) -> str:
     if found is None:
         return ""
-    return f"{found['pictures_per_second']:,.0f}" + (f" ({found['ratio']:.1f})" if library != "jaxmix" else "")
+    return f"{found['images_per_second']:,.0f}" + (f" ({found['ratio']:.1f})" if library != "jaxmix" else "")
 
 
 def main() -> None:
@@ -140,7 +140,7 @@ def main() -> None:
     results = {f"{number}x{side}x{side}x3": measured(number, side) for number, side in SIZES}
     both = {f"{number}x{side}x{side}x3": forms(number, side) for number, side in SIZES}
     versions = {"timm": timm.__version__, "torchvision": torchvision.__version__, "Pillow": PIL.__version__}
-    path = measure.write("policies", versions=versions, pictures_per_second=results, forms_ms=both)
+    path = measure.write("policies", versions=versions, images_per_second=results, forms_ms=both)
     print(f"{table(results)}\n\nchains of AugMix, ms: {both}\n\nwritten to {path}")
 
 

@@ -12,13 +12,15 @@ from jaxmix.mix import Mix, one_hot
 __all__ = ["contact_sheet", "overlay"]
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
 # Ten colors that are easy to tell apart, the eight of Okabe and Ito (2008) and two greys; classes take them in turn.
 _COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#555555", "#a0a0a0", "#8c510a"]
 # From black through violet and orange to light yellow, lighter all the way.
 _GLOW = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32)
 _INK, _PAPER = "#202020", "#ffffff"
+# Between tiles, left of them, and height of a line of text, in pixels.
+_GAP, _MARGIN, _LINE = 4, 96, 14
 
 
 def contact_sheet(
@@ -71,35 +73,46 @@ def contact_sheet(
     if names is not None and len(names) <= classes.max():
         raise ValueError(f"there are {len(names)} names, but class {classes.max()} among the labels")
 
-    gap, margin, line = 4, 96, 14
     height, width = (max(1, round(tile * side / max(images.shape[1:3]))) for side in images.shape[1:3])
-    bar = line * (1 + slots) + gap
-    size = (margin + count * (width + gap) + gap, len(rows) * (height + gap) + bar + 2 * gap)
+    bar = _LINE * (1 + slots) + _GAP
+    size = (_MARGIN + count * (width + _GAP) + _GAP, len(rows) * (height + _GAP) + bar + 2 * _GAP)
     sheet = Image.new("RGB", size, _PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for place, (title, tiles) in enumerate(rows):
-        top = gap + place * (height + gap)
-        pen.text((gap, top + height / 2), title, _INK, font, anchor="lm")
+        top = _GAP + place * (height + _GAP)
+        pen.text((_GAP, top + height / 2), title, _INK, font, anchor="lm")
         for column, pixels in enumerate(tiles):
             tiled = Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
-            box = (margin + column * (width + gap), top)
+            box = (_MARGIN + column * (width + _GAP), top)
             sheet.paste(tiled.resize((width, height), Image.Resampling.NEAREST), box)
-    top = 2 * gap + len(rows) * (height + gap)
-    pen.text((gap, top + line / 2), "label", _INK, font, anchor="lm")
+    top = 2 * _GAP + len(rows) * (height + _GAP)
+    pen.text((_GAP, top + _LINE / 2), "label", _INK, font, anchor="lm")
     for column in range(count):
-        left = float(margin + column * (width + gap))
-        for slot in range(slots):
-            share, label = float(weight[column, slot]), int(classes[source[column, slot]])
-            color, row = _COLORS[label % len(_COLORS)], top + line * (slot + 1)
-            if share > 0:
-                pen.rectangle((left, top, left + max(share * width - 1, 0), top + line - 3), fill=color)
-            if slot > 1 and share == 0:
-                continue
-            start = margin + column * (width + gap)
-            pen.rectangle((start, row + 3, start + 6, row + 9), fill=color)
-            pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
-            left += share * width
+        start = _MARGIN + column * (width + _GAP)
+        _plot_label(pen, font, (start, top, width), weight[column], classes[source[column]], names)
     return sheet
+
+
+def _plot_label(
+    pen: "ImageDraw.ImageDraw",
+    font: "ImageFont.FreeTypeFont | ImageFont.ImageFont",
+    place: tuple[int, int, int],
+    weight: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str] | None,
+) -> None:
+    """Plot the label of a sample at (left, top, width): a bar of its weights, and a line for each class."""
+    start, top, width = place
+    left = float(start)
+    for slot, (share, label) in enumerate(zip(weight.tolist(), classes.tolist(), strict=True)):
+        color, row = _COLORS[label % len(_COLORS)], top + _LINE * (slot + 1)
+        if share > 0:
+            pen.rectangle((left, top, left + max(share * width - 1, 0), top + _LINE - 3), fill=color)
+        if slot > 1 and share == 0:
+            continue
+        pen.rectangle((start, row + 3, start + 6, row + 9), fill=color)
+        pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
+        left += share * width
 
 
 def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.ndarray:

@@ -31,8 +31,7 @@ def adversarial(
         out[b] = images[b] + sum over s of u_s mask[b, s] * warp_s(noise[source[b, s]]),
         noise = clip(start + step * sign(gradient), -epsilon, epsilon),   u_s ~ U(0, 1) with probability p, else 0
 
-    A mix is linear, so the images needn't be mixed again. u_s is sampled once for a batch: in most batches either all
-    own images are changed, or all partners, or none.
+    A mix is linear, so the images needn't be mixed again. u_s is sampled once for a batch.
 
     Args:
         key: PRNG key.
@@ -75,7 +74,12 @@ def adversarial(
     noise = jnp.clip(start + arguments.number("step", step) * towards, -limit, limit) / arguments.color_scale(std, x)
     slots = mix.weight.shape[1:]
     chosen = jax.random.uniform(choice_key, slots, jnp.float32) < arguments.number("p", p, high=1.0)
-    size = jnp.where(chosen, jax.random.uniform(size_key, slots, jnp.float32), 0.0)
-    change = apply(mix._replace(mask=mix.mask * size[None, :, None, None]), jax.lax.stop_gradient(noise))
+    strength = jnp.where(chosen, jax.random.uniform(size_key, slots, jnp.float32), 0.0)
+    return _add(x, mix, jax.lax.stop_gradient(noise), strength)
+
+
+def _add(x: Array, mix: Mix, noise: Float[Array, "b h w c"], strength: Float[Array, "s"]) -> Array:
+    """Add the mixed noise, each slot's times its strength."""
+    change = apply(mix._replace(mask=mix.mask * strength[None, :, None, None]), noise)
     wide = widen(x)
     return narrow(wide + change.astype(wide.dtype), x.dtype)
