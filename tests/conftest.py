@@ -53,6 +53,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(_Optimizations())  # a plugin, as the examples in jaxmix/ are not below this folder
     if config.getoption("costs"):
         config.pluginmanager.register(Costs())
     alone = WORKER == "main" and not config.getoption("numprocesses", None)
@@ -61,13 +62,14 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + flag
 
 
-@pytest.fixture(autouse=True)
-def _unoptimized(request):
-    """Half the compile time for tests marked `unoptimized`: XLA's own passes, but none of LLVM's optimizations."""
-    wanted = request.node.get_closest_marker("unoptimized") is not None
-    if jax.config.values["jax_disable_most_optimizations"] and not wanted:
-        jax.clear_caches()  # an optimized test must not run what was compiled for the others
-    jax.config.update("jax_disable_most_optimizations", wanted)
+class _Optimizations:
+    """Half the compile time for what is marked `unoptimized` and for examples: XLA's own passes, but none of LLVM's."""
+
+    def pytest_runtest_setup(self, item):
+        wanted = item.get_closest_marker("unoptimized") is not None or isinstance(item, pytest.DoctestItem)
+        if jax.config.values["jax_disable_most_optimizations"] and not wanted:
+            jax.clear_caches()  # an optimized test must not run what was compiled for the others
+        jax.config.update("jax_disable_most_optimizations", wanted)
 
 
 def pytest_runtest_teardown():

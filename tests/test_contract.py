@@ -273,7 +273,8 @@ def test_a_choice_of_the_method_or_nothing_has_its_form(method):
 @every_method_slowly
 def test_probability_0_is_the_identity_and_1_mixes_every_sample(method):
     def mixed(key, x, p):  # per sample and per batch in one program, whose draws are compiled once
-        return [jaxmix.sometimes(method, p, per_batch=per_batch)(key, x) for per_batch in (False, True)]
+        keys = zip(jax.random.split(key), (False, True), strict=True)
+        return [jaxmix.sometimes(method, p, per_batch=per_batch)(k, x) for k, per_batch in keys]
 
     mixed = jax.jit(mixed)
     for x, mix in mixed(key(), images(), 0.0):
@@ -396,7 +397,7 @@ def test_hyper_parameters_out_of_range_say_what_was_wanted():
         r"max_soft is 0.6; wanted a number from 0 to 0.5": lambda: jaxmix.fmix(key(), x, max_soft=0.6),
         r"cells is 11; wanted 1 or more, at most 10": lambda: jaxmix.gridmix(key(), x, cells=11),
         r"holes is 6; wanted 1 or more, at most 5": lambda: jaxmix.gridmixup(key(), x, holes=6),
-        r"probs have shape \(2,\); wanted one number for each of 4": lambda: jaxmix.randommix(key(), x, weights=(1, 1)),
+        r"probs have shape \(2,\); wanted one value for each of 4": lambda: jaxmix.randommix(key(), x, weights=(1, 1)),
         r"keep is 1.5; wanted a number from 0 to 1": lambda: jaxmix.dropblock(key(), x, keep=1.5),
         r"block is 0; wanted 1 or more": lambda: jaxmix.dropblock(key(), x, block=0),
         r"features have dtype uint8; wanted a floating": lambda: jaxmix.dropblock(key(), x.astype(jnp.uint8)),

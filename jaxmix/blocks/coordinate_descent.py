@@ -145,7 +145,7 @@ def add_half_labels(
     return jnp.concatenate([unary, halves], 3), pairwise, table
 
 
-def duplicate_penalty(masses: Float[Array, "p n n"]) -> Float[Array, "p n n"]:
+def duplicate_penalty(masses: Float[Array, "p o n"]) -> Float[Array, "p o n"]:
     """1 at an input that an output is penalized for, because another output uses exactly the same inputs; 0 elsewhere.
 
     Of two outputs of the same inputs, two at least, it is the first input for the former, the second for the latter.

@@ -4,6 +4,7 @@ The metrics run once over a test set, on the host and in float64, so that 10,000
 use under jit.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,10 +13,12 @@ from jax.typing import ArrayLike
 
 from jaxmix import arguments
 
-__all__ = ["predictions", "rows", "vector"]
+__all__ = ["Values", "predictions", "rows", "vector"]
+
+Values = ArrayLike | Sequence[Any]  # an array, or a list of values or of rows
 
 
-def vector(name: str, values: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
+def vector(name: str, values: Values, *, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
     """Convert to float64 [n]: one finite value per sample from low to high; those off by a rounding are clipped."""
     array = _known(name, values)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "biuf":
@@ -29,7 +32,7 @@ def vector(name: str, values: ArrayLike, *, low: float = -np.inf, high: float = 
     return np.clip(array, low, high)
 
 
-def predictions(confidence: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def predictions(confidence: Values, correct: Values) -> tuple[np.ndarray, np.ndarray]:
     """Convert the confidence, in 0..1, and whether the prediction is right, 0 or 1, of the same samples."""
     sure, right = vector("confidence", confidence, low=0.0, high=1.0), vector("correct", correct)
     if sure.shape != right.shape:
@@ -41,7 +44,7 @@ def predictions(confidence: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, 
     return sure, right
 
 
-def rows(name: str, values: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def rows(name: str, values: Values, labels: Values) -> tuple[np.ndarray, np.ndarray]:
     """Convert to a finite value for each class, float64 [n k], and class ids [n] from 0 to k - 1."""
     array, ids = _known(name, values), _known("labels", labels)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f":

@@ -10,7 +10,7 @@ __all__ = ["accuracy", "challenge_accuracy", "fooling_rates", "gap", "vulnerable
 
 
 def accuracy(
-    predictions: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
+    predictions: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "_"] | None = None
 ) -> Float[Array, ""]:
     """Share of right predictions, also of a network whose classes are finer than the labels.
 
@@ -36,7 +36,7 @@ def accuracy(
 
 
 def gap(
-    same: Int[Array, "n"], random: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
+    same: Int[Array, "n"], random: Int[Array, "n"], labels: Int[Array, "n"], *, mapping: Int[Array, "_"] | None = None
 ) -> Float[Array, ""]:
     """BG-Gap: the loss of accuracy where backgrounds no longer go with the class.
 
@@ -64,7 +64,7 @@ def gap(
 
 
 def vulnerable(
-    predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
+    predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "_"] | None = None
 ) -> Bool[Array, "n"]:
     """Foregrounds for which any of the backgrounds makes the prediction wrong.
 
@@ -86,7 +86,7 @@ def vulnerable(
 
 
 def challenge_accuracy(
-    predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "k"] | None = None
+    predictions: Int[Array, "n m"], labels: Int[Array, "n"], *, mapping: Int[Array, "_"] | None = None
 ) -> Float[Array, ""]:
     """Accuracy of the background challenge: share of the foregrounds that are right before every background.
 
@@ -116,7 +116,7 @@ def fooling_rates(
     labels: Int[Array, "n"],
     num_classes: int,
     *,
-    mapping: Int[Array, "k"] | None = None,
+    mapping: Int[Array, "_"] | None = None,
 ) -> Float[Array, "k m"]:
     """Fooling rate of each background for each class: share of its foregrounds that are wrong before it.
 

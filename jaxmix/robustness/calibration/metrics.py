@@ -7,10 +7,10 @@ The confidence of a sample is the probability of its predicted class, and correc
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from jaxmix import arguments
 from jaxmix.robustness import metric_inputs
+from jaxmix.robustness.metric_inputs import Values
 
 __all__ = [
     "Reliability",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
+def rms_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """Root mean square calibration error over bins of equal size.
 
         sqrt(sum over bins of (n_bin / n) (mean confidence - mean correct)^2)
@@ -63,7 +63,7 @@ def rms_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
     return float(np.sqrt((share * gap**2).sum()))
 
 
-def mad_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
+def mad_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """Mean absolute calibration error over bins of equal size.
 
         sum over bins of (n_bin / n) |mean confidence - mean correct|
@@ -77,7 +77,7 @@ def mad_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
     return float((share * gap).sum())
 
 
-def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
+def max_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """The largest of the gaps |mean confidence - mean correct| over bins of equal size.
 
     Args, Returns, Raises, Reference: as `rms_error`.
@@ -88,9 +88,7 @@ def max_error(confidence: ArrayLike, correct: ArrayLike, *, bin_size: int = 100,
     return float(_even(confidence, correct, bin_size, drop_last_bin)[1].max(initial=0.0))
 
 
-def _even(
-    confidence: ArrayLike, correct: ArrayLike, bin_size: int, drop_last_bin: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _even(confidence: Values, correct: Values, bin_size: int, drop_last_bin: bool) -> tuple[np.ndarray, np.ndarray]:
     """Share of the samples and gap of each bin of `bin_size` samples."""
     sure, right = metric_inputs.predictions(confidence, correct)
     size = arguments.count("bin_size", bin_size)
@@ -122,7 +120,7 @@ class Reliability(NamedTuple):
     accuracy: np.ndarray
 
 
-def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) -> Reliability:
+def reliability(confidence: Values, correct: Values, *, bins: int = 15) -> Reliability:
     """Mean confidence and accuracy in bins of equal width: the values of a reliability diagram.
 
     Bin i holds confidences in (i / bins, (i + 1) / bins]; a confidence of 0 is in the first.
@@ -153,7 +151,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) ->
     return Reliability(edges, count, *means)
 
 
-def expected_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) -> float:
+def expected_error(confidence: Values, correct: Values, *, bins: int = 15) -> float:
     """Expected calibration error (ECE) over bins of equal width.
 
         sum over bins of (n_bin / n) |accuracy - mean confidence|
@@ -170,7 +168,7 @@ def expected_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15)
     return float((found.number * np.abs(found.accuracy - found.confidence)).sum() / found.number.sum())
 
 
-def maximum_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) -> float:
+def maximum_error(confidence: Values, correct: Values, *, bins: int = 15) -> float:
     """Maximum calibration error (MCE): the largest |accuracy - mean confidence| over bins of equal width.
 
     Args, Raises, Reference: as `reliability`.
@@ -182,7 +180,7 @@ def maximum_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15) 
     return float(np.abs(found.accuracy - found.confidence).max())
 
 
-def aurra(confidence: ArrayLike, correct: ArrayLike) -> float:
+def aurra(confidence: Values, correct: Values) -> float:
     """Area under the response rate accuracy curve: about 1 where all right predictions are more confident than wrong.
 
         mean over r = 1..n of (accuracy of the r most confident samples)
@@ -207,7 +205,7 @@ def aurra(confidence: ArrayLike, correct: ArrayLike) -> float:
     return float((np.cumsum(right[order]) / np.arange(1, sure.size + 1)).mean())
 
 
-def soft_f1(confidence: ArrayLike, correct: ArrayLike) -> float:
+def soft_f1(confidence: Values, correct: Values) -> float:
     """F1 score of detecting mistakes, with doubt 1 - confidence as the soft prediction of one.
 
         2 sum of (1 - confidence) wrong / sum of (1 - confidence + wrong),   wrong = 1 - correct
@@ -227,7 +225,7 @@ def soft_f1(confidence: ArrayLike, correct: ArrayLike) -> float:
     return float(2 * ((1 - sure) * (1 - right)).sum() / total) if total > 0 else 0.0
 
 
-def brier_of_confidence(confidence: ArrayLike, correct: ArrayLike) -> float:
+def brier_of_confidence(confidence: Values, correct: Values) -> float:
     """Brier score of the confidence alone: `mean of (confidence - correct)^2`, 0 to 1, the lower the better.
 
     Args, Raises: as `aurra`. `brier` takes the probabilities of all classes.

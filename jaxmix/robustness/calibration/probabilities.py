@@ -1,14 +1,14 @@
 """Metrics of the logits or probabilities of all classes: the top label, proper scores, and the temperature."""
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
+from jaxmix.robustness.metric_inputs import Values
 
 __all__ = ["brier", "negative_log_likelihood", "softmax", "temperature", "top_label"]
 
 
-def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def top_label(logits: Values, labels: Values, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Compute the confidence in the predicted class and whether it is right, for calibration and detection metrics.
 
         confidence = max over k of softmax(logits / temperature),   correct = [argmax of logits = label]
@@ -34,7 +34,7 @@ def top_label(logits: ArrayLike, labels: ArrayLike, *, temperature: float = 1.0)
     return softmax(scores / temperature).max(1), scores.argmax(1) == ids
 
 
-def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
+def brier(probabilities: Values, labels: Values) -> float:
     """Brier score: `mean over samples of sum over k of (p[k] - [k = label])^2`, 0 to 2, the lower the better.
 
     Args:
@@ -53,7 +53,7 @@ def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(np.square(shares - np.eye(shares.shape[1])[ids]).sum(1).mean())
 
 
-def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> float:
+def negative_log_likelihood(probabilities: Values, labels: Values) -> float:
     """`- mean of log p[label]` in nats, 0 or more, the lower the better. Probabilities count as 1e-12 at least.
 
     Args, Raises: as `brier`.
@@ -65,7 +65,7 @@ def negative_log_likelihood(probabilities: ArrayLike, labels: ArrayLike) -> floa
     return float(-np.log(np.maximum(np.take_along_axis(shares, ids[:, None], 1), 1e-12)).mean())
 
 
-def temperature(logits: ArrayLike, labels: ArrayLike, *, low: float = 0.2, high: float = 5.0) -> float:
+def temperature(logits: Values, labels: Values, *, low: float = 0.2, high: float = 5.0) -> float:
     """Find the temperature t that calibrates logits of a validation set: softmax(logits / t) has the lowest NLL.
 
     The NLL is convex in 1 / t, so its minimum is found by bisection, to 1e-6. The predicted classes don't change. Not
@@ -110,7 +110,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return exponent / exponent.sum(1, keepdims=True)
 
 
-def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _probabilities(probabilities: Values, labels: Values) -> tuple[np.ndarray, np.ndarray]:
     shares, ids = metric_inputs.rows("probabilities", probabilities, labels)
     # Stored probabilities are often rounded, to two digits even.
     if shares.min() < 0 or abs(shares.sum(1) - 1).max() > 0.05:

@@ -135,7 +135,7 @@ def _snow(case: Case) -> Array:
     return weather.snow(case.x, normals, angle, flakes, kernel, case.static)
 
 
-def _frost_constants(values: Any, side: int, images: Array) -> Split:
+def _frost_constants(values: Any, side: int, images: Array | None) -> Split:
     return Split(tuple(np.float32(round(100 * weight)) for weight in values))
 
 

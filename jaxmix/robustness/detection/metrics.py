@@ -5,14 +5,14 @@ Images inside are the positive class unless stated otherwise.
 """
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
+from jaxmix.robustness.metric_inputs import Values
 
 __all__ = ["accuracy", "aupr_inside", "aupr_outside", "auroc", "fpr_at_recall", "threshold_at_tpr", "tnr_at_tpr"]
 
 
-def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
+def auroc(inside: Values, outside: Values) -> float:
     """Area under the ROC curve, by ranks.
 
         P(inside score > outside score) + P(equal) / 2
@@ -39,7 +39,7 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
     return float((below + up_to).sum() / (2 * known.size * other.size))
 
 
-def aupr_inside(inside: ArrayLike, outside: ArrayLike) -> float:
+def aupr_inside(inside: Values, outside: Values) -> float:
     """Area under the precision-recall curve as average precision, images inside being the positive class.
 
         sum over thresholds of (recall - recall at the threshold above) * precision
@@ -60,7 +60,7 @@ def aupr_inside(inside: ArrayLike, outside: ArrayLike) -> float:
     return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
-def aupr_outside(inside: ArrayLike, outside: ArrayLike) -> float:
+def aupr_outside(inside: Values, outside: Values) -> float:
     """`aupr_inside` with images outside as the positive class, and minus the score: that of outlier exposure.
 
     Args, Raises: as `auroc`.
@@ -74,7 +74,7 @@ def aupr_outside(inside: ArrayLike, outside: ArrayLike) -> float:
     return aupr_inside(-other, -known)
 
 
-def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
+def threshold_at_tpr(inside: Values, *, tpr: float = 0.95) -> float:
     """The highest threshold t that accepts this share of the images inside: `P(inside >= t) >= tpr`.
 
     Args:
@@ -94,7 +94,7 @@ def threshold_at_tpr(inside: ArrayLike, *, tpr: float = 0.95) -> float:
     return float(np.sort(known)[::-1][enough])
 
 
-def tnr_at_tpr(inside: ArrayLike, outside: ArrayLike, *, tpr: float = 0.95) -> float:
+def tnr_at_tpr(inside: Values, outside: Values, *, tpr: float = 0.95) -> float:
     """Share of the images outside that is rejected where `tpr` of those inside are accepted.
 
         P(outside < t),   t = the highest threshold with P(inside >= t) >= tpr
@@ -122,7 +122,7 @@ def tnr_at_tpr(inside: ArrayLike, outside: ArrayLike, *, tpr: float = 0.95) -> f
     return float((other < threshold_at_tpr(known, tpr=tpr)).mean())
 
 
-def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
+def accuracy(inside: Values, outside: Values) -> float:
     """Detection accuracy: the best of one threshold, with inside and outside weighted equally.
 
         max over t of P(inside >= t) / 2 + P(outside < t) / 2
@@ -140,7 +140,7 @@ def accuracy(inside: ArrayLike, outside: ArrayLike) -> float:
     return float(max(0.5, (hits / known.size - misses / other.size).max() / 2 + 0.5))
 
 
-def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95) -> float:
+def fpr_at_recall(inside: Values, outside: Values, *, recall: float = 0.95) -> float:
     """FPR95 of outlier exposure: share of the images inside that is rejected where 95 % of those outside are.
 
     Images outside are the positive class, with minus the score. As in the authors' code the
@@ -172,7 +172,7 @@ def fpr_at_recall(inside: ArrayLike, outside: ArrayLike, *, recall: float = 0.95
     return float(misses[: last + 1][::-1][off.argmin()] / known.size)
 
 
-def _scores(inside: ArrayLike, outside: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _scores(inside: Values, outside: Values) -> tuple[np.ndarray, np.ndarray]:
     return metric_inputs.vector("inside", inside), metric_inputs.vector("outside", outside)
 
 

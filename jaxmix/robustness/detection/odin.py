@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from jaxmix.robustness import metric_inputs
+from jaxmix.robustness.metric_inputs import Values
 
 __all__ = ["Odin", "odin"]
 
@@ -18,7 +18,7 @@ class Odin(NamedTuple):
     auroc: float
 
 
-def odin(inside: ArrayLike, outside: ArrayLike, *, low: float = 0.1, high: float = 1.0) -> Odin:
+def odin(inside: Values, outside: Values, *, low: float = 0.1, high: float = 1.0) -> Odin:
     """Compute the metrics that ODIN's script prints, at 100,000 thresholds from `low` to `high`.
 
         TPR(t) = P(inside >= t),   FPR(t) = P(outside > t)

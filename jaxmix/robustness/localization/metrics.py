@@ -13,6 +13,7 @@ from jaxmix.robustness.localization import heatmaps
 from jaxmix.robustness.localization.boxes import overlap, validated_boxes
 from jaxmix.robustness.localization.connected_components import all_regions, largest_region
 from jaxmix.robustness.localization.heatmaps import to_levels
+from jaxmix.robustness.metric_inputs import Values
 
 __all__ = [
     "Boxes",
@@ -24,7 +25,7 @@ __all__ = [
     "top_1_accuracy",
 ]
 
-Boxes = ArrayLike | Sequence[ArrayLike]
+Boxes = Values
 Regions = Callable[[np.ndarray], np.ndarray]
 
 
@@ -133,7 +134,7 @@ def max_box_accuracy(
 def top_1_accuracy(
     maps: ArrayLike,
     boxes: Boxes,
-    correct: ArrayLike,
+    correct: Values,
     *,
     threshold: float = 0.15,
     iou: float = 0.5,
