@@ -10,7 +10,7 @@ from jaxmix.robustness.detection.metrics import (
     threshold_at_tpr,
     tnr_at_tpr,
 )
-from jaxmix.robustness.detection.odin import Odin, odin
+from jaxmix.robustness.detection.odin_metrics import Odin, odin
 
 __all__ = [
     "Odin",
