@@ -8,7 +8,7 @@ os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook
 
-install_import_hook([f"jaxmix.{name}" for name in ("masks", "partners", "warps")], "typechecker.check")
+install_import_hook(["jaxmix"], "typechecker.check")
 
 
 import jax

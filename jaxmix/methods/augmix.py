@@ -114,7 +114,7 @@ def augmix_views(
     depth: int | None = None,
     alpha: ArrayLike = 1.0,
     operations: Sequence[RangedOperation] = NINE,
-) -> Float[Array, "v b h w c"]:
+) -> Shaped[Array, "v b h w c"]:
     """Stack the clean images and independent AugMix views of each, for `jaxmix.jsd`.
 
     Args:
@@ -178,7 +178,7 @@ def sample(key: Array, size: int, number: int, severity: ArrayLike, depth: int |
 @sharded_like("x")
 def blend(
     x: Array,
-    levels: UInt8[Array, "b h w c"],
+    levels: UInt8[Array, "b ..."],
     sampled: Sampled,
     weight: Float[Array, "b v n"],
     skip: Float[Array, "b v"],

@@ -136,7 +136,7 @@ def _solve(
 @functools.partial(jax.jit, static_argnames=("layout", "common"))
 def _mix(
     x: Shaped[Array, "b h w c"],
-    maps: Float[Array, "b h w"],
+    maps: Float[Array, "b _ _"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
     weights: Weights,
@@ -155,7 +155,7 @@ def _mix(
 
 def labels(
     x: Shaped[Array, "b h w c"],
-    maps: Float[Array, "b h w"],
+    maps: Float[Array, "b _ _"],
     partner: Int[Array, "b"],
     share: Float[Array, "b"],
     weights: Weights,
@@ -178,7 +178,7 @@ def labels(
 
 def sources(
     z: Float[Array, "b n n"],
-    maps: Float[Array, "b h w"],
+    maps: Float[Array, "b _ _"],
     partner: Int[Array, "b"],
     distance_weight: Float[Array, ""],
     grid: tuple[int, int],
