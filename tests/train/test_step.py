@@ -235,7 +235,7 @@ def test_one_and_the_same_mix_acts_on_all_views(method):
         return views.unfold(folded, 3), mixing.mix, [(m(0, x), m.mix) for m, x in zip(each, seen, strict=True)]
 
     with jax.debug_key_reuse(False):  # the same key on purpose
-        found, mix, expected = mixed(jax.random.key(2))
+        found, mix, expected = mixed(jax.random.key(2))  # one whose boxes are not empty
     for view, (own, own_mix) in zip(found, expected, strict=True):
         np.testing.assert_allclose(view, own, atol=1e-6)
         np.testing.assert_array_equal(mix.weight, own_mix.weight)
