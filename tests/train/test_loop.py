@@ -102,15 +102,19 @@ def test_an_interrupt_in_the_last_step_of_an_epoch_ends_the_epoch_first(tmp_path
 
 
 def test_the_handlers_of_signals_are_put_back_and_a_second_interrupt_stops_at_once(tmp_path):
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
     def twice(step):
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)  # to this thread: two that are sent to the process may become one
 
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, at=twice)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, at=twice)
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 @pytest.mark.parametrize("step", [6, 7, 9])
