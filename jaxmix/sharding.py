@@ -78,7 +78,8 @@ def sharded_like(name: str, axes: int | None = 1) -> Callable[[Callable[..., Any
 
     On meshes with explicit axes (JAX's default) a gather from a sharded axis is an error unless the program says how
     its result is sharded; with the decorator the compiler inserts the communication. Elsewhere the function is called
-    as it is. With `axes=None` all axes of the argument count. Arguments that aren't arrays are static.
+    as it is. Of a pytree the first array counts, with `axes=None` all its axes. Arguments that aren't arrays are
+    static.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,7 +88,7 @@ def sharded_like(name: str, axes: int | None = 1) -> Callable[[Callable[..., Any
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
-            sharding = jax.typeof(bound.arguments[name]).sharding
+            sharding = jax.typeof(jax.tree.leaves(bound.arguments[name])[0]).sharding
             kinds = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
             explicit = tuple(axis for axis, kind in kinds if kind == AxisType.Explicit)
             if not explicit:

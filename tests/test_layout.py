@@ -93,9 +93,16 @@ def test_the_names_of_the_package_are_its_api():
     assert {name for name in dir(jaxmix) if not name.startswith("__")} == set(jaxmix.__all__)
 
 
-@pytest.mark.parametrize("package", [f for f in FILES if f.name == "__init__.py"], ids=lambda f: f.parent.name)
-def test_every_package_lists_its_names(package):
-    assert re.search(r"^__all__(: .*)? = ", package.read_text(), re.MULTILINE)
+@pytest.mark.parametrize("file", FILES, ids=str_of)
+def test_every_module_lists_its_names(file):
+    tree = ast.parse(file.read_text())
+    listed = [node.value for node in tree.body if re.match(r"__all__(: .*)? =", ast.unparse(node))]
+    assert listed, "no __all__"
+    bound = {name.id for name in ast.walk(tree) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+    bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    bound |= {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    missing = set(ast.literal_eval(listed[0])) - bound
+    assert not missing, f"__all__ names {missing}, which the module doesn't have"
 
 
 def functions(file):

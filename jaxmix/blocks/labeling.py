@@ -1,6 +1,7 @@
 """PuzzleMix's block labels: which of two images fills each block, at the minimum of the energy."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,16 @@ __all__ = ["certified", "energy", "label"]
 
 # Sums of such costs stay finite.
 _MOST = 1e30
+
+
+class Problem(NamedTuple):
+    """The costs and weights of E, as `label` describes them."""
+
+    own: Float[Array, "b n m"]
+    other: Float[Array, "b n m"]
+    prior: Float[Array, "b l"]
+    vertical: Float[Array, "b n-1 m"]
+    horizontal: Float[Array, "b n m-1"]
 
 
 def label(
@@ -92,8 +103,8 @@ def certified(
     >>> [x.tolist() for x in certified(*costs, jnp.ones((1, 1, 2)), jnp.ones((1, 2, 1)))]
     [[[[1.0, 1.0], [1.0, 1.0]]], [0.0]]
     """
-    arrays = _validated(own, other, prior, vertical, horizontal)
-    return _minimize(*arrays, jnp.int32(arguments.count("iterations", iterations)))
+    problem = _validated(own, other, prior, vertical, horizontal)
+    return _minimize(problem, jnp.int32(arguments.count("iterations", iterations)))
 
 
 def energy(
@@ -124,22 +135,16 @@ def energy(
     >>> energy(z, *costs, jnp.ones((1, 0, 2)), jnp.ones((1, 1, 1))).tolist()
     [0.75]
     """
-    own, other, prior, vertical, horizontal = _validated(own, other, prior, vertical, horizontal)
+    problem = _validated(own, other, prior, vertical, horizontal)
     z = jnp.asarray(z, jnp.float32)
-    if z.shape != own.shape:
-        raise ValueError(f"z has shape {z.shape}, but the costs have {own.shape}; wanted one label per block")
-    return _energy(z, own, other, prior, vertical, horizontal)
+    if z.shape != problem.own.shape:
+        raise ValueError(f"z has shape {z.shape}, but the costs have {problem.own.shape}; wanted one label per block")
+    return _energy(z, problem)
 
 
 @jax.jit
-def _energy(
-    z: Float[Array, "b n m"],
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
-) -> Float[Array, "b"]:
+def _energy(z: Float[Array, "b n m"], problem: Problem) -> Float[Array, "b"]:
+    own, other, prior, vertical, horizontal = problem
     edges = [(w * jnp.square(jnp.diff(z, axis=axis))).sum((1, 2)) for axis, w in ((1, vertical), (2, horizontal))]
     index = jnp.clip(jnp.round(z * (prior.shape[1] - 1)), 0, prior.shape[1] - 1).astype(jnp.int32)
     priors = jnp.take_along_axis(prior, index.reshape(len(z), -1), 1).sum(1)
@@ -148,7 +153,7 @@ def _energy(
 
 def _validated(
     own: ArrayLike, other: ArrayLike, prior: ArrayLike, vertical: ArrayLike, horizontal: ArrayLike
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> Problem:
     own, other, prior, vertical, horizontal = (
         jax.lax.stop_gradient(jnp.asarray(x, jnp.float32)) for x in (own, other, prior, vertical, horizontal)
     )
@@ -163,34 +168,19 @@ def _validated(
             f"vertical and horizontal have shapes {vertical.shape} and {horizontal.shape}; wanted one weight for each "
             f"pair of neighbors, {wanted[0]} and {wanted[1]}"
         )
-    return own, other, prior, vertical, horizontal
+    return Problem(own, other, prior, vertical, horizontal)
 
 
-@sharded_like("own", axes=1)
+@sharded_like("problem")
 @jax.jit
-def _minimize(
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
-    iterations: Int[Array, ""],
-) -> tuple[Float[Array, "b n m"], Float[Array, "b"]]:
-    z, gap = minimize(*_label_costs(own, other, prior, vertical, horizontal), iterations)
+def _minimize(problem: Problem, iterations: Int[Array, ""]) -> tuple[Float[Array, "b n m"], Float[Array, "b"]]:
+    z, gap = minimize(*_label_costs(problem), iterations)
     return z.transpose(2, 0, 1), gap
 
 
-def _label_costs(
-    own: Float[Array, "b n m"],
-    other: Float[Array, "b n m"],
-    prior: Float[Array, "b l"],
-    vertical: Float[Array, "b n-1 m"],
-    horizontal: Float[Array, "b n m-1"],
-) -> tuple[Costs, Float[Array, "n+1 m b"], Float[Array, "m+1 n b"]]:
-    """Costs of labels and weights of edges in the form of `min_sum`; all are finite."""
-    own, other, prior, vertical, horizontal = (
-        jnp.clip(jnp.nan_to_num(x), -_MOST, _MOST) for x in (own, other, prior, vertical, horizontal)
-    )
+def _label_costs(problem: Problem) -> tuple[Costs, Float[Array, "_ _ b"], Float[Array, "_ _ b"]]:
+    """Costs of labels, and weights of edges [n+1 m b] and [m+1 n b], in the form of `min_sum`; all are finite."""
+    own, other, prior, vertical, horizontal = (jnp.clip(jnp.nan_to_num(x), -_MOST, _MOST) for x in problem)
     down = jnp.pad(jnp.maximum(vertical, 0).transpose(1, 2, 0), ((1, 1), (0, 0), (0, 0)))
     right = jnp.pad(jnp.maximum(horizontal, 0).transpose(2, 1, 0), ((1, 1), (0, 0), (0, 0)))
     more, prior = barrier((own - other).transpose(1, 2, 0)), (prior - prior[:, :1]).T[:, None, None]

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import statistics
+import types
 
 import jax
 import pytest
@@ -62,14 +63,7 @@ class Fakes:
         return 0
 
     def checkpoints(self, folder, *, create):
-        class Fake:
-            def latest(_):  # noqa: N805
-                return self.steps.get(folder.absolute())
-
-            def close(_):  # noqa: N805
-                pass
-
-        return Fake()
+        return types.SimpleNamespace(latest=lambda: self.steps.get(folder.absolute()), close=lambda: None)
 
     def evaluate(self, folder, suites, options):
         config = self.configs[folder.absolute()]
