@@ -58,9 +58,9 @@ def assert_mixed_as_on_one_device(method, kind):
     assert mixed.sharding.spec[0] == "data"
 
 
-# By value by default: soft masks, boxes, a warp, indices, searched shifts, own pixels. The partitioner of XLA does the
+# By value by default: soft masks, boxes, a warp, indices, searched shifts. The partitioner of XLA does the
 # rest, whose work is the same for every method of a kind.
-KINDS = {"mixup", "cutmix", "resizemix", "fmix", "attentivemix", "sage", "augmix"}
+KINDS = {"mixup", "cutmix", "resizemix", "fmix", "attentivemix", "sage"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ def test_a_batch_on_explicit_axes_is_accepted_and_its_sharding_kept(method):
     assert mixed.sharding.spec[0] == "data"
 
 
-@every_kind_slowly
+@pytest.mark.slow
+@every_kind_of_mesh
 def test_large_smooth_maps_are_searched_alike_on_a_sharded_batch(kind):
     coarse = jax.random.uniform(jax.random.key(7), (16, 4, 4))
     mesh, maps = mesh_of(kind), jax.image.resize(coarse, (16, 132, 130), "cubic").clip(0)

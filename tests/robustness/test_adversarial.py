@@ -8,6 +8,8 @@ import pytest
 import jaxmix
 from jaxmix.robustness.attacks.adversarial import adversarial
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (6, 8, 6, 3)
 EPSILON = 10 / 255
 run = jax.jit(adversarial)

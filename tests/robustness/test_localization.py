@@ -50,6 +50,7 @@ def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_ev
         assert 100 * (found >= least).mean(0).max() == pytest.approx(numbers[f"{kind}_acc_30_50_70"][place], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_from_features_to_max_box_accuracy_as_in_the_authors_evaluator(golden):
     numbers = golden("robustness/wsol_box")
     expected = golden("robustness/wsol_scoremap_u8")["scoremap_u8"]

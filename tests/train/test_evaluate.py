@@ -117,6 +117,7 @@ def real_run(finished, tmp_path, monkeypatch):
     return shutil.copytree(finished, tmp_path / "real")
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_saved_logits(real_run, capsys):
     assert evaluated(real_run, "clean,calibration") == 0
     with np.load(real_run / "evaluation" / "logits.npz") as arrays:

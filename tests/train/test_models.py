@@ -12,6 +12,8 @@ import models
 from models import convolution
 from models.layers import Conv, dropout
 
+pytestmark = pytest.mark.unoptimized
+
 SMALL = ("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8", "densenet-7-4")
 
 

@@ -10,6 +10,8 @@ from recipes import cifar as recipes
 from recipes import saliency_passes
 from recipes.core import Mixing
 
+pytestmark = pytest.mark.unoptimized
+
 METHODS = tuple(recipes.table(recipes.Setting("cifar10", 32, "resnet", (1.0,), True)))
 MIXING = tuple(name for name in METHODS if recipes.create(name, "cifar10", 32, "resnet-20").augmentation is not None)
 

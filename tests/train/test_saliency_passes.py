@@ -17,6 +17,8 @@ from jaxmix import saliency
 from recipes import cifar as recipes
 from recipes import saliency_passes
 
+pytestmark = pytest.mark.unoptimized
+
 SIDE, CLASSES = 16, 3
 LABELS = jnp.arange(6) % CLASSES
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)

@@ -56,6 +56,7 @@ def assert_eight_devices_train_as_one(chosen):
     return text
 
 
+@pytest.mark.slow
 def test_one_device_and_eight_train_the_same_and_no_device_requests_images_of_another():
     text = assert_eight_devices_train_as_one(tiny.recipe("augmix", views=tiny.shaken))
     assert "all-reduce(" in text
