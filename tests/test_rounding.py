@@ -1,7 +1,10 @@
 """Compiled as users do, methods draw the bits of their eager calls, however LLVM fuses multiply and add."""
 
 import jax
+import pytest
 from specimens import assert_same_mixes, every_method_slowly, images, key
+
+pytestmark = pytest.mark.exact
 
 
 @every_method_slowly

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from jaxmix import sampling
 
+pytestmark = pytest.mark.exact
+
 DRAWS = 20_000
 traced_beta = jax.jit(sampling.beta, static_argnums=2)
 scale_to = jax.jit(sampling.scale_to)

@@ -13,6 +13,8 @@ from jaxmix.methods.augmix import THIRTEEN
 from jaxmix.pixels import affine, packing, random_operations, search_spaces
 from jaxmix.pixels.operation_chains import Operation, Resampling, apply_chains, loop_over_images, vectorized
 
+pytestmark = pytest.mark.exact
+
 SPACES = {
     "augmix": THIRTEEN,
     "autoaugment": tuple(search_spaces.autoaugment(10).values()),

@@ -12,6 +12,8 @@ from reference import pixels as slow
 from jaxmix import pixels
 from jaxmix.pixels import lookup_tables
 
+pytestmark = pytest.mark.exact
+
 # A program for each size of image: two sizes suffice to see what differs from Pillow, a square one and an oblong one.
 FILES = (
     "pillow_32",

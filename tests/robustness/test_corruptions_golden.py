@@ -25,6 +25,8 @@ from jaxmix.robustness.corruptions import (
 from jaxmix.robustness.corruptions.registry import CORRUPTIONS
 from jaxmix.robustness.corruptions.severities import CONSTANTS, SIDE, constant
 
+pytestmark = pytest.mark.exact
+
 KEY = jax.random.key(0)
 SEVERITIES = range(1, 6)
 slow = pytest.mark.slow
