@@ -62,7 +62,8 @@ DEVICES = 8
 
 
 def _may_shard(config):
-    return any(SHARDS.search(path) or os.path.isdir(path) for path in config.args)
+    paths = [pathlib.Path(argument.split("::")[0]) for argument in config.args]
+    return any(SHARDS.search(str(file)) for path in paths for file in (path, *path.rglob("test_*.py")))
 
 
 def pytest_addoption(parser):
