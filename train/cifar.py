@@ -8,14 +8,15 @@ The first needs no data and takes about a minute on two CPU cores. Every run has
 configuration, metrics, an image of a mixed batch and checkpoints.
 """
 
+import installed  # noqa: F401 - ends the program with one line where a package is missing
+
+# isort: split
 import dataclasses
 import shlex
 import sys
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -30,73 +31,15 @@ import optimizer
 import preview
 import run_dir
 import training
-from configuration import RunOptions
 from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess
-from optimizer import OptimizerOptions
+from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
 from step import Setup
 from training import Finished, Training
 
 __all__ = ["Config", "Resolved", "build", "main", "read", "resolve", "restore", "run"]
-
-# ---- options
-
-
-@dataclass(frozen=True)
-class Config(RunOptions, OptimizerOptions):
-    """Train a classifier of small images with mixed samples; without options, digits with CutMix."""
-
-    dataset: Literal["digits", "cifar10", "cifar100", "npz"] = "digits"
-    """Data set. npz is a file of your own with x_train, y_train, x_test and y_test."""
-    data_dir: Path = Path("data")
-    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
-    method: str = "cutmix"
-    """Method of mixing: none, mixup, cutmix, ..., augmix, augmix+cutmix, ...; a wrong name lists them all."""
-    model: str = "resnet-8"
-    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv."""
-    limit_train: int | None = None
-    """Train on the first n images only, for a quick look."""
-    limit_test: int | None = None
-    """Test on the first n images only, for a quick look."""
-    epochs: int | None = None
-    """Passes over the training images. Default: 30 for digits, otherwise 200, for augmix 100 (200 with densenet and
-    resnext), though the papers of others differ."""
-    batch_size: int = 128
-    """Images in a step, over all devices together. The last, smaller part of an epoch is left out (another one every
-    epoch)."""
-    label_smoothing: float = 0.0
-    """Share of every label that is spread evenly over all classes."""
-    loss: Literal["auto", "cross_entropy", "softmax_bce"] = "auto"
-    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, sage, puzzlemix and comixup, else
-    cross_entropy."""
-    jsd: Literal["on", "off"] = "on"
-    """For augmix: train on each image and two views of it, with 12 times their Jensen-Shannon divergence in the loss;
-    off is one view and the plain loss."""
-    crop_padding: int | None = None
-    """Pixels of mean color around an image before its random crop. Default: digits 1, npz an eighth, CIFAR as in the
-    method's paper, 4 or 2."""
-    flip: bool | None = None
-    """Mirror half of the training images. Default: on CIFAR only."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolved(Config):
-    """The options of a run, every one of them with its value; what config.json holds."""
-
-    epochs: int
-    milestones: tuple[int, ...]
-    weight_decay: float
-    loss: Literal["cross_entropy", "softmax_bce"]
-    crop_padding: int
-    flip: bool
-
-
-# The fields that `resolve` fills in where they have their default.
-AUTOMATIC = ("epochs", "milestones", "weight_decay", "loss", "crop_padding", "flip", "steps_per_call")
 
 
 def main(arguments: list[str] | None = None) -> int:

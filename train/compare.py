@@ -9,6 +9,9 @@ The same command continues after an interruption, and trains only what is new af
 folder holds every run (runs/METHOD-sSEED), table.md, and table.json with all values.
 """
 
+import installed  # noqa: F401 - ends the program with one line where a package is missing
+
+# isort: split
 import dataclasses
 import sys
 from dataclasses import dataclass, field
@@ -97,7 +100,8 @@ def check(options: Comparison) -> None:
             raise ValueError(f"--{name} are {', '.join(map(str, given)) or 'none'}; wanted one or more, each once.")
     for method in options.methods:
         recipes.cifar.create(method, options.train.dataset, 32, options.train.model)
-    configuration.check(options.train)
+    for seed in options.seeds:
+        configuration.check(dataclasses.replace(options.train, seed=seed))
 
 
 def open_folder(options: Comparison) -> None:

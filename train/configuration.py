@@ -1,12 +1,14 @@
 """The configuration of a run: options that every program has, config.json, and what a resumed run may change."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
+import installed
 from run_dir import read_json
 
 __all__ = ["FREE_ON_RESUME", "RunOptions", "check", "decode", "encode", "program", "resume"]
@@ -40,18 +42,33 @@ class RunOptions:
 # The lowest value of each option that has one.
 LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1, "limit_test": 1, "crop_padding": 0}
 LOWEST |= dict.fromkeys(
-    ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed"), 0
+    ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed", "milestones"), 0
 )
+# What a value must stay below: a whole number is int32 in the programs, of a seed jax.random.key takes 32 bits (2**32
+# would train as 0 does), and of shares one is left.
+WHOLE = 2**31
+BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1}
 
 
 def check(config: Any) -> None:
-    """Raises ValueError for a value out of range, or one that is not a number; None is accepted."""
-    for name, low in LOWEST.items():
-        value = getattr(config, name, None)
-        if value is not None and not value >= low:  # NaN is neither below nor above
-            raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted {low} or more.")
-    if config.label_smoothing >= 1 or config.momentum >= 1:
-        raise ValueError("--label-smoothing and --momentum must be below 1.")
+    """Raises ValueError for a value out of range, infinite or not a number; None is accepted."""
+    for name, given in vars(config).items():
+        for value in given if isinstance(given, tuple) else (given,):
+            _check_value(f"--{name.replace('_', '-')}", value, LOWEST.get(name), BELOW.get(name))
+    if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
+        raise ValueError("--tensorboard needs a package that is not installed: pip install tensorboardX.")
+
+
+def _check_value(option: str, value: Any, low: float | None, high: float | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if low is not None and not value >= low:  # NaN is neither below nor above
+        raise ValueError(f"{option} is {value}; wanted {low} or more.")
+    if not math.isfinite(value):
+        raise ValueError(f"{option} is {value}; wanted a finite value.")
+    high = WHOLE if high is None and isinstance(value, int) else high
+    if high is not None and value >= high:
+        raise ValueError(f"{option} is {value}; wanted less than {high}.")
 
 
 def encode(program: str, config: Any) -> dict[str, Any]:

@@ -8,6 +8,9 @@ Each run gets a folder evaluation/ with report.json, report.md and figures. Ever
 command continues an interrupted evaluation.
 """
 
+import installed  # noqa: F401 - ends the program with one line where a package is missing
+
+# isort: split
 import signal
 import sys
 import time
@@ -17,6 +20,7 @@ from typing import Annotated, Any
 
 import tyro
 
+import configuration
 from eval import load_run, report
 from eval.load_run import Trained
 from eval.results import Results
@@ -80,6 +84,7 @@ def suite_names(options: Evaluation) -> list[str]:
         value = getattr(options, name)
         if value is not None and value < 2:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted 2 or more.")
+    configuration.check(options)
     names = list(SUITES) if options.suite == "all" else [name.strip() for name in options.suite.split(",")]
     unknown = [name for name in names if name not in SUITES]
     if unknown:

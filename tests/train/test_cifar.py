@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import inputs
 import loop
 import run_dir
 from checkpoints import Checkpoints
+from recipes import cifar as recipes
 
 SCRIPT = pathlib.Path(cifar.__file__)
 # 160 digits, 5 steps an epoch: about a second once compiled.
@@ -167,6 +169,7 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--model", "resnet"], "There is no model 'resnet'. There are"),
         (["--method", "cutmixx"], "Did you mean 'cutmix'?"),
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "tar -xzf cifar-10-python.tar.gz -C nowhere"),
+        (["--lr", "inf"], "--lr is inf; wanted a finite value"),
         (["--batch-size", "0"], "--batch-size is 0; wanted 2 or more"),
         (["--batch-size", "4096"], "the number of training images"),
         (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
@@ -193,10 +196,13 @@ def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, c
     assert not pathlib.Path("runs").exists()
 
 
-def test_help_tells_every_option(capsys):
+def test_help_tells_every_option_and_method_and_the_trainers_own_first(capsys):
     with pytest.raises(SystemExit) as stopped:
         cifar.main(["--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
     for field in dataclasses.fields(cifar.Config):
         assert f"--{field.name.replace('_', '-')}" in out
+    for method in recipes.table(recipes.Setting("digits", 8, "resnet", (1.0,), True)):
+        assert re.search(rf"\b{method}\b", out)
+    assert out.index("--dataset") < out.index("--lr") < out.index("--runs-dir")

@@ -1,0 +1,48 @@
+"""The options of a run: their ranges, and what a resumed run may change."""
+
+import math
+import typing
+
+import jax
+import numpy as np
+import pytest
+
+import cifar
+import configuration
+
+
+def refusal(**options):
+    with pytest.raises(ValueError, match="^--") as caught:
+        configuration.check(cifar.Config(**options))
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "label_smoothing"])
+def test_values_that_are_not_finite_are_refused(name):
+    option = f"--{name.replace('_', '-')}"
+    for value in (math.nan, math.inf, -math.inf):
+        assert refusal(**{name: value}).startswith(f"{option} is {value}; wanted ")
+
+
+def whole(hint):
+    return hint is int or any(whole(argument) for argument in typing.get_args(hint))
+
+
+HINTS = typing.get_type_hints(cifar.Config)
+
+
+@pytest.mark.parametrize("name", [name for name, hint in HINTS.items() if whole(hint)])
+def test_every_whole_number_has_a_range(name):
+    """Of all options, those added later too."""
+    option, several = f"--{name.replace('_', '-')}", "tuple" in str(HINTS[name])
+    for value, wanted in ((-1, ""), (99999999999, f"less than {2**32 if name == 'seed' else 2**31}.")):
+        assert refusal(**{name: (value,) if several else value}).startswith(f"{option} is {value}; wanted {wanted}")
+
+
+def test_a_seed_is_refused_where_it_would_give_the_draws_of_another():
+    data = [np.asarray(jax.random.key_data(jax.random.key(seed))) for seed in (0, 2**32)]
+    np.testing.assert_array_equal(*data)
+    configuration.check(cifar.Config(seed=2**32 - 1))
+    for seed in (2**32, 2**63):
+        assert refusal(seed=seed) == f"--seed is {seed}; wanted less than 4294967296."
