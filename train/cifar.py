@@ -64,6 +64,7 @@ def run(options: Config) -> int:
     """
     started = time.perf_counter()
     configuration.check(options)
+    optimizer.check(options)
     if options.deterministic:
         devices.make_deterministic()
 
@@ -144,13 +145,16 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     """
     recipe = recipe_of(config, dataset)
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
+    lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
+    weight_decay = recipe.weight_decay if weight_decay is None else weight_decay
     milestones = optimizer.milestones(config.milestones, epochs, config.warmup_epochs, config.schedule)
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
     steps_per_epoch = max(len(dataset.train_images) // config.batch_size, 1)
     found = {
         "epochs": epochs,
         "milestones": milestones,
-        "weight_decay": recipe.weight_decay if config.weight_decay is None else config.weight_decay,
+        "lr": lr if config.lr is None else config.lr,
+        "weight_decay": weight_decay if config.weight_decay is None else config.weight_decay,
         "loss": recipe.loss if config.loss == "auto" else config.loss,
         "crop_padding": padding if config.crop_padding is None else config.crop_padding,
         "flip": dataset.flip if config.flip is None else config.flip,
@@ -179,10 +183,12 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip),
         loss=LOSSES[config.loss],
         label_smoothing=config.label_smoothing,
-        optimizer=optimizer.sgd(rate, momentum=config.momentum, weight_decay=config.weight_decay),
+        optimizer=optimizer.create(config, rate, config.weight_decay),
         steps_per_epoch=source.steps_per_epoch,
         steps=source.steps_per_epoch * config.epochs,
         rows=source.rows,
+        accumulate=config.accumulate,
+        ema=config.ema,
     )
     return training.compile_training(source, setup, network, rate, start_key=start_key, step_key=step_key)
 

@@ -40,14 +40,15 @@ class RunOptions:
 
 
 # The lowest value of each option that has one.
-LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1, "limit_test": 1, "crop_padding": 0}
+LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1, "limit_test": 1, "accumulate": 1}
 LOWEST |= dict.fromkeys(
     ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed", "milestones"), 0
 )
+LOWEST |= dict.fromkeys(("crop_padding", "clip_norm", "ema"), 0)
 # What a value must stay below: a whole number is int32 in the programs, of a seed jax.random.key takes 32 bits (2**32
 # would train as 0 does), and of shares one is left.
 WHOLE = 2**31
-BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1}
+BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1, "ema": 1}
 
 
 def check(config: Any) -> None:

@@ -1,20 +1,25 @@
-"""SGD and its learning rate over a training."""
+"""The optimizer, and its learning rate over a training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 
-__all__ = ["OptimizerOptions", "learning_rate", "milestones", "sgd"]
+__all__ = ["DEFAULTS", "OptimizerOptions", "check", "create", "learning_rate", "milestones", "sgd"]
 
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """Options of SGD."""
+    """Options of the optimizer."""
 
-    lr: float = 0.1
-    """Highest learning rate. The same for all methods unless given, though their papers differ."""
+    optimizer: Literal["sgd", "adamw", "lamb"] = "sgd"
+    """SGD with Nesterov's momentum; or AdamW or LAMB, with their papers' decay rates of the moments, 0.9 and 0.999."""
+    lr: float | None = None
+    """Highest learning rate, the same for all methods though their papers differ. Default: sgd 0.1, adamw and lamb
+    0.001."""
     schedule: Literal["cosine", "step"] = "cosine"
     """How the learning rate falls: along half a cosine to 0, or tenfold at every milestone."""
     milestones: tuple[int, ...] | None = None
@@ -25,12 +30,56 @@ class OptimizerOptions:
     momentum: float = 0.9
     """Of SGD, in Nesterov's form."""
     weight_decay: float | None = None
-    """L2 penalty on all parameters. Default: that of the method's paper, 1e-4 or 5e-4."""
+    """For sgd an L2 penalty on all parameters; for adamw and lamb decoupled, on kernels alone (no bias, no batch
+    normalization). Default: for sgd that of the method's paper, 1e-4 or 5e-4, otherwise 0.01."""
+    clip_norm: float | None = None
+    """Scale the gradient of an update down to this norm over all parameters, where it is larger. Default: never."""
+    accumulate: int = 1
+    """Steps to an update, which takes the mean of their gradients: that of a batch n times as large, but batch
+    normalization and mixing act in each step's own batch."""
+    ema: float | None = None
+    """Test and save the average of the network over the updates so far (batch statistics included), in which weights
+    fall by this factor an update, such as 0.999. Default: no average."""
+
+
+# Of each optimizer: the learning rate and the weight decay unless given; None is that of the method's paper.
+DEFAULTS: dict[str, tuple[float, float | None]] = {"sgd": (0.1, None), "adamw": (1e-3, 0.01), "lamb": (1e-3, 0.01)}
+
+
+def check(options: OptimizerOptions) -> None:
+    """Raises ValueError for options that don't suit each other."""
+    if options.optimizer != "sgd" and options.momentum != OptimizerOptions.momentum:
+        raise ValueError(
+            f"--momentum is {options.momentum}, but --optimizer {options.optimizer} has none; leave it out."
+        )
+    for name in ("ema", "clip_norm"):
+        if getattr(options, name) == 0:
+            raise ValueError(f"--{name.replace('_', '-')} is 0; wanted more, or leave it out.")
+
+
+def create(options: OptimizerOptions, rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
+    """The optimizer that the options describe; `rate` is of the step, of which an update takes `options.accumulate`."""
+    each = options.accumulate
+    of_update = rate if each == 1 else lambda count: rate(count * each)
+    makers: dict[str, Callable[[], optax.GradientTransformation]] = {
+        "sgd": lambda: sgd(of_update, momentum=options.momentum, weight_decay=weight_decay),
+        "adamw": lambda: optax.adamw(of_update, weight_decay=weight_decay, mask=_kernels),
+        "lamb": lambda: optax.lamb(of_update, weight_decay=weight_decay, mask=_kernels),
+    }
+    made = makers[options.optimizer]()
+    if options.clip_norm is not None:  # before the decay, as the norm is that of the loss's gradient
+        made = optax.chain(optax.clip_by_global_norm(options.clip_norm), made)
+    return made if each == 1 else optax.MultiSteps(made, each).gradient_transformation()
 
 
 def sgd(rate: optax.Schedule, *, momentum: float, weight_decay: float) -> optax.GradientTransformation:
     """SGD with Nesterov's momentum and an L2 penalty on all parameters."""
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(rate, momentum=momentum, nesterov=True))
+
+
+def _kernels(params: Any) -> Any:
+    """Which parameters are kernels: those with more than one axis."""
+    return jax.tree.map(lambda x: x.ndim > 1, params)
 
 
 def milestones(
@@ -53,9 +102,18 @@ def milestones(
 
 
 def learning_rate(
-    options: OptimizerOptions, milestones: tuple[int, ...], epochs: int, steps_per_epoch: int
+    options: OptimizerOptions,
+    milestones: tuple[int, ...],
+    epochs: int,
+    steps_per_epoch: int,
+    extend: tuple[int, ...] = (),
 ) -> optax.Schedule:
-    """The learning rate as a function of the step, for the resolved milestones."""
+    """The learning rate as a function of the step, for the resolved options and milestones.
+
+    The epochs of each extension have half a cosine of their own, from a tenth of the highest rate to 0; steps stay at
+    the last rate.
+    """
+    assert options.lr is not None
     warmup = options.warmup_epochs * steps_per_epoch
     if options.schedule == "cosine":
         falling = optax.cosine_decay_schedule(options.lr, max(epochs * steps_per_epoch - warmup, 1))
@@ -64,5 +122,9 @@ def learning_rate(
         falling = optax.piecewise_constant_schedule(options.lr, drops)
     rising = optax.linear_schedule(0.0, options.lr, warmup)
     schedule = optax.join_schedules([rising, falling], [warmup]) if warmup else falling
+    if extend and options.schedule == "cosine":
+        again = [optax.cosine_decay_schedule(options.lr / 10, more * steps_per_epoch) for more in extend]
+        ends = [(epochs + sum(extend[:number])) * steps_per_epoch for number in range(len(extend))]
+        schedule = optax.join_schedules([schedule, *again], ends)
     # Optax divides the count by a float, which strict promotion forbids for an integer.
     return lambda step: schedule(jnp.asarray(step, jnp.float32))

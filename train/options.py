@@ -63,6 +63,7 @@ class Resolved(Config):
     """The options of a run, every one of them with its value; what config.json holds."""
 
     epochs: int
+    lr: float
     milestones: tuple[int, ...]
     weight_decay: float
     loss: Literal["cross_entropy", "softmax_bce"]
@@ -71,4 +72,4 @@ class Resolved(Config):
 
 
 # The fields that `resolve` fills in where they have their default.
-AUTOMATIC = ("epochs", "milestones", "weight_decay", "loss", "crop_padding", "flip", "steps_per_call")
+AUTOMATIC = ("epochs", "lr", "milestones", "weight_decay", "loss", "crop_padding", "flip", "steps_per_call")

@@ -18,6 +18,7 @@ class State(NamedTuple):
     params, statistics: of the network
     optimizer: of optax
     totals: Float[2], sums of loss and accuracy over the steps of the present epoch
+    average: of params and statistics over the updates, see `averages`; empty without one
     """
 
     step: Int[Array, ""]
@@ -25,12 +26,19 @@ class State(NamedTuple):
     statistics: Any
     optimizer: Any
     totals: Float[Array, "2"]
+    average: Any = ()
+
+    def tested(self) -> tuple[Any, Any]:
+        """The parameters and statistics that are tested: their average, where there is one."""
+        return self.average or (self.params, self.statistics)
 
 
-def start(network: nnx.Module, optimizer: optax.GradientTransformation) -> State:
+def start(network: nnx.Module, optimizer: optax.GradientTransformation, *, average: bool = False) -> State:
     """The state before the first step."""
     params, statistics = nnx.state(network, nnx.Param), nnx.state(network, nnx.BatchStat)
-    return State(jnp.zeros((), jnp.int32), params, statistics, optimizer.init(params), jnp.zeros(2))
+    # Copies, since the buffers of a state are given to the next, each once.
+    kept = jax.tree.map(jnp.copy, (params, statistics)) if average else ()
+    return State(jnp.zeros((), jnp.int32), params, statistics, optimizer.init(params), jnp.zeros(2), kept)
 
 
 def all_finite(state: State) -> Bool[Array, ""]:

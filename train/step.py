@@ -15,6 +15,7 @@ from flax import nnx
 from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int
 
+import averages
 from inputs.preprocess import Preprocess
 from inputs.source import Batch
 from jaxmix import accuracy, jsd
@@ -35,8 +36,11 @@ class Setup:
     recipe, preprocess: of the method and the data set
     loss: per example, loss(logits, labels, mix, label_smoothing=...)
     optimizer: of optax
-    steps_per_epoch, steps: of the training
+    steps_per_epoch: of the training
+    steps: in which the progress of a scheduled method goes from 0 to 1, where it stays
     rows: how the rows of a batch lie on the devices
+    accumulate: the number of steps to an update of the optimizer
+    ema: the factor by which weights fall in the average that the state keeps of the network; None keeps none
     """
 
     graph: Any
@@ -49,6 +53,8 @@ class Setup:
     steps_per_epoch: int
     steps: int
     rows: Sharding
+    accumulate: int = 1
+    ema: float | None = None
 
 
 class Keys(NamedTuple):
@@ -67,7 +73,7 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     keys, images = prepare(setup, batch, key)
     found = saliency(setup, state, images, batch.labels, keys.saliency)
     inputs, count = make_views(setup, images, keys.views)
-    progress = state.step.astype(jnp.float32) / setup.steps
+    progress = jnp.minimum(state.step, setup.steps).astype(jnp.float32) / setup.steps
 
     def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
         model = nnx.merge(setup.graph, params, found.statistics, copy=True)
@@ -85,7 +91,12 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     updates, optimizer = setup.optimizer.update(gradients, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     totals = jnp.where(state.step % setup.steps_per_epoch == 0, 0.0, state.totals)
-    return State(state.step + 1, params, statistics, optimizer, totals + metrics), metrics
+    average = state.average
+    if setup.ema is not None:
+        average = averages.moved(
+            average, (params, statistics), state.step, decay=setup.ema, accumulate=setup.accumulate
+        )
+    return State(state.step + 1, params, statistics, optimizer, totals + metrics, average), metrics
 
 
 def test_step(

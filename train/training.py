@@ -60,17 +60,21 @@ def compile_training(
     """Nothing is compiled before it is first called."""
 
     def first(key: jax.Array) -> State:
-        return start(network(nnx.Rngs(params=key)), setup.optimizer)
+        return start(network(nnx.Rngs(params=key)), setup.optimizer, average=setup.ema is not None)
 
     test = jax.jit(partial(test_step, setup), out_shardings=source.replicated)
     finite = jax.jit(all_finite, out_shardings=source.replicated)
 
     def evaluate(state: State) -> loop.Evaluation:
         zeros = jax.device_put(np.zeros(3, np.float32), source.replicated)
-        return loop.evaluate(partial(test, state.params, state.statistics), source.test_batches(), zeros)
+        return loop.evaluate(partial(test, *state.tested()), source.test_batches(), zeros)
 
+    each = setup.accumulate  # all steps to an update have the rate of the first
     functions = loop.Functions(
-        source.advance(partial(train_step, setup), step_key), evaluate, lambda state: bool(finite(state)), learning_rate
+        source.advance(partial(train_step, setup), step_key),
+        evaluate,
+        lambda state: bool(finite(state)),
+        lambda step: learning_rate(step // each * each),
     )
     begin = partial(jax.jit(first, out_shardings=source.replicated), start_key)
     return Training(source, setup, step_key, begin, functions)

@@ -94,7 +94,7 @@ def load(folder: Path, *, data_dir: Path | None = None, limit: int | None = None
     """
     program = importlib.import_module(configuration.program(folder))
     config, dataset, graph, state = program.restore(folder, data_dir)
-    model = nnx.merge(graph, state.params, state.statistics)
+    model = nnx.merge(graph, *state.tested())
     return Trained(
         model, dataset, config, int(state.step), mesh=devices.local_mesh(), limit=limit, batch_size=batch_size
     )
