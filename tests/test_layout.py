@@ -24,7 +24,7 @@ LIBRARY = (
     "visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
-    "installed averages state checkpoints devices run_dir configuration optimizer models inputs recipes options step loop "
+    "installed averages state checkpoints best devices run_dir configuration optimizer models inputs recipes options step loop "
     "preview training eval cifar evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}

@@ -1,5 +1,6 @@
 """The states of a run on disk."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ class Checkpoints:
     A state is written whole or not at all: what a kill leaves half written is never read.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 3, create: bool = True) -> None:
+    def __init__(self, folder: Path, *, keep: int | None = 3, create: bool = True) -> None:
         """`create` makes the folder if it isn't there."""
         self.folder = (folder / "checkpoints").absolute()
         # Not asynchronous: the next step overwrites the arrays that would still be being written.
@@ -52,6 +53,12 @@ class Checkpoints:
         """The newest state as it lies on disk, name by name."""
         found = self._manager.restore(self.latest(), args=orbax.args.StandardRestore())
         return {name: np.asarray(array) for name, array in found.items()}
+
+    def drop(self, which: Callable[[int], bool]) -> None:
+        """Removes the checkpoints of the steps for which `which` holds."""
+        for step in self._manager.all_steps():
+            if which(step):
+                self._manager.delete(step)
 
     def close(self) -> None:
         """Lets go of the folder."""

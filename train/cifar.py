@@ -31,6 +31,8 @@ import optimizer
 import preview
 import run_dir
 import training
+from best import Best
+from inputs import validation
 from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess
 from options import AUTOMATIC, Config, Resolved
@@ -78,6 +80,7 @@ def run(options: Config) -> int:
     # ---- run folder
     if config.resume is not None:
         folder = config.resume
+        training.extend(folder, config, made.source.steps_per_epoch)
         checkpoints, state = training.resume(made, folder, config.data_dir)
     else:
         folder = run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
@@ -87,7 +90,7 @@ def run(options: Config) -> int:
     # ---- loop
     resume = shlex.join(["--resume", str(folder)])
     plan = loop.Plan(
-        epochs=config.epochs,
+        epochs=config.epochs + sum(config.extend),
         steps_per_epoch=made.source.steps_per_epoch,
         batch_size=config.batch_size,
         steps_per_call=config.steps_per_call,
@@ -97,7 +100,8 @@ def run(options: Config) -> int:
     )
     print(training.describe(made, plan, f"{config.model}, {config.method}, {config.loss}"))
     print(f"run folder {folder}" + (f", going on from step {int(state.step)}" if int(state.step) else ""), flush=True)
-    state, code = loop.train(state, made.functions, plan, folder, checkpoints, metrics)
+    best = None if made.source.validation is None else Best(folder, int(state.step))
+    state, code = loop.train(state, made.functions, plan, folder, checkpoints, metrics, best)
 
     # ---- result
     if code == 0:
@@ -107,15 +111,16 @@ def run(options: Config) -> int:
     return code
 
 
-def restore(folder: Path, data_dir: Path | None = None) -> Finished:
-    """A run with a checkpoint: its configuration, data, network graph and newest state. Its data may have moved.
+def restore(folder: Path, data_dir: Path | None = None, *, best: bool = False) -> Finished:
+    """A run with a checkpoint: its configuration, data, network graph and newest state, or that of its best epoch. Its
+    data may have moved.
 
     Raises ValueError: no run there, no checkpoint, data that are missing or not those of the training.
     """
     config = read(folder, data_dir)
     dataset = load(config)
     made = build(config, dataset)
-    return Finished(config, dataset, made.setup.graph, training.newest_state(made, folder, config.data_dir))
+    return Finished(config, dataset, made.setup.graph, training.newest_state(made, folder, config.data_dir, best=best))
 
 
 # ---- configuration
@@ -129,7 +134,8 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config) -> inputs.Dataset:
     """The images of the data set that the options request."""
-    return inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
+    dataset = inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
+    return validation.split(dataset, config.val_share, config.seed) if config.val_share else dataset
 
 
 def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
@@ -141,15 +147,24 @@ def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
 def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     """The configuration with every default that depends on something else filled in.
 
-    Raises ValueError for an unknown method, and for a milestone in the warm-up.
+    Raises ValueError for an unknown method, and for options that don't suit the method, the data or each other.
     """
     recipe = recipe_of(config, dataset)
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
     lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
     weight_decay = recipe.weight_decay if weight_decay is None else weight_decay
+    if config.mix_until is not None and (recipe.augmentation is None or config.mix_until > epochs):
+        wanted = f"at most the {epochs} epochs" if recipe.augmentation else f"none, as {config.method} mixes nothing"
+        raise ValueError(f"--mix-until is {config.mix_until}; wanted {wanted}.")
+    if config.warmup_epochs > epochs:
+        raise ValueError(f"--warmup-epochs is {config.warmup_epochs}; wanted at most the {epochs} epochs.")
     milestones = optimizer.milestones(config.milestones, epochs, config.warmup_epochs, config.schedule)
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
-    steps_per_epoch = max(len(dataset.train_images) // config.batch_size, 1)
+    per_update = config.batch_size * config.accumulate
+    steps_per_epoch = max(len(dataset.train_images) // per_update, 1) * config.accumulate
+    steps = steps_per_epoch * (epochs + sum(config.extend))
+    if steps >= configuration.WHOLE:
+        raise ValueError(f"--epochs is {epochs}, which is {steps:,} steps; wanted fewer than {configuration.WHOLE:,}.")
     found = {
         "epochs": epochs,
         "milestones": milestones,
@@ -170,12 +185,19 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
     """The training that a configuration describes, on all local devices unless a mesh is given."""
     start_key, order_key, step_key = jax.random.split(jax.random.key(config.seed), 3)
     mesh = devices.local_mesh() if mesh is None else mesh
-    source = OnDevice(dataset, mesh, batch_size=config.batch_size, key=order_key)
+    source = OnDevice(
+        dataset,
+        mesh,
+        batch_size=config.batch_size,
+        key=order_key,
+        accumulate=config.accumulate,
+        balanced=config.balanced,
+    )
     network = partial(
         models.create, config.model, len(source.classes), source.image_shape[-1], dtype=jnp.dtype(config.dtype)
     )
     graph, points = models.structure(network, config.model, dataset.name, min(source.image_shape[:2]))
-    rate = optimizer.learning_rate(config, config.milestones, config.epochs, source.steps_per_epoch)
+    rate = optimizer.learning_rate(config, config.milestones, config.epochs, source.steps_per_epoch, config.extend)
     setup = Setup(
         graph=graph,
         points=points,
@@ -190,7 +212,9 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         accumulate=config.accumulate,
         ema=config.ema,
     )
-    return training.compile_training(source, setup, network, rate, start_key=start_key, step_key=step_key)
+    return training.compile_training(
+        source, setup, network, rate, start_key=start_key, step_key=step_key, mix_until=config.mix_until
+    )
 
 
 if __name__ == "__main__":

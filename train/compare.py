@@ -160,7 +160,7 @@ def train(options: Comparison, method: str, seed: int) -> tuple[int, Path]:
     checkpoints = Checkpoints(folder, create=False)
     latest = checkpoints.latest()
     checkpoints.close()
-    if lines and lines[-1]["epoch"] == config.epochs and latest == lines[-1]["step"]:
+    if lines and lines[-1]["epoch"] == config.epochs + sum(config.extend) and latest == lines[-1]["step"]:
         print(f"  already trained: {folder}")
         return 0, folder
     return cifar.run(config), folder

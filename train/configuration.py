@@ -11,7 +11,7 @@ import tyro
 import installed
 from run_dir import read_json
 
-__all__ = ["FREE_ON_RESUME", "RunOptions", "check", "decode", "encode", "program", "resume"]
+__all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
 # What may differ when a run is resumed, because no parameter of the network depends on it.
 FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
@@ -35,20 +35,24 @@ class RunOptions:
     """Epochs between checkpoints; the end of the training and an interrupt always write one."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well."""
+    extend: tuple[int, ...] = ()
+    """With --resume of a finished run: epochs to train on for. The cosine falls again in them, from a tenth of --lr;
+    --schedule step keeps its last rate. A run that was extended before names all extensions: --extend 10 20."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of a run to go on with, by its own configuration."""
 
 
 # The lowest value of each option that has one.
-LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1, "limit_test": 1, "accumulate": 1}
+LOWEST = {"batch_size": 2}
 LOWEST |= dict.fromkeys(
-    ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed", "milestones"), 0
+    ("epochs", "checkpoint_every", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
 )
-LOWEST |= dict.fromkeys(("crop_padding", "clip_norm", "ema"), 0)
+LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
+LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
 # What a value must stay below: a whole number is int32 in the programs, of a seed jax.random.key takes 32 bits (2**32
 # would train as 0 does), and of shares one is left.
 WHOLE = 2**31
-BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1, "ema": 1}
+BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1, "ema": 1, "val_share": 1}
 
 
 def check(config: Any) -> None:
@@ -56,6 +60,8 @@ def check(config: Any) -> None:
     for name, given in vars(config).items():
         for value in given if isinstance(given, tuple) else (given,):
             _check_value(f"--{name.replace('_', '-')}", value, LOWEST.get(name), BELOW.get(name))
+    if getattr(config, "extend", ()) and config.resume is None:
+        raise ValueError("--extend is for a finished run; wanted --resume RUN with it.")
     if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
         raise ValueError("--tensorboard needs a package that is not installed: pip install tensorboardX.")
 
@@ -117,13 +123,25 @@ def resume(saved: C, requested: C, defaults: C, resolved: tuple[str, ...], folde
     for field in dataclasses.fields(saved):  # type: ignore[arg-type]
         before, now = getattr(saved, field.name), getattr(requested, field.name)
         automatic = field.name in resolved and now == getattr(defaults, field.name)
+        if field.name == "extend":
+            _check_extension(before, now, folder)
+            continue
         if before != now and field.name not in FREE_ON_RESUME and not automatic:
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is {before} in {folder / 'config.json'}, but {now} on the command "
                 "line: a run keeps its configuration."
             )
-    free = {name: getattr(requested, name) for name in FREE_ON_RESUME}
+    free = {name: getattr(requested, name) for name in (*FREE_ON_RESUME, "extend")}
     return dataclasses.replace(saved, **free | {"resume": folder})  # type: ignore[type-var]
+
+
+def _check_extension(before: tuple[int, ...], now: tuple[int, ...], folder: Path) -> None:
+    if now[: len(before)] != before:
+        saved, given = (" ".join(map(str, epochs)) for epochs in (before, now))
+        raise ValueError(
+            f"--extend is {saved} in {folder / 'config.json'}, but {given or 'empty'} on the command line: it names "
+            f"all extensions of a run, as in --extend {saved} {given}."
+        )
 
 
 def _read(folder: Path, option: str) -> dict[str, Any]:

@@ -1,4 +1,12 @@
-"""The devices of this machine: their mesh, steps in one dispatch, bit-identical results."""
+"""The devices of this machine: their mesh, steps in one dispatch, bit-identical results.
+
+A training on eight devices is that on one, with the batch in eight parts. The same to the bit: the split for
+validation, the order of the images, and all that is drawn, such as crops, mixes and dropout, since draws are those of
+the whole batch and depend on its key alone. Not the same: rounding, since sums over the batch (its statistics, losses
+and gradients) are taken in parts. The losses of 23 steps on digits were equal within 2.4e-7, but a high learning rate
+amplifies the difference from step to step, until two trainings differ as those of two seeds do. A resumed run has the
+bits of one without interruption on the same number and kind of devices.
+"""
 
 import os
 

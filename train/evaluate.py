@@ -106,7 +106,13 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
     Raises ValueError for a folder that is no run, or whose data are missing.
     """
     started = time.perf_counter()
-    trained = load_run.load(folder, data_dir=options.data_dir, limit=options.limit, batch_size=options.batch_size)
+    trained = load_run.load(
+        folder,
+        data_dir=options.data_dir,
+        limit=options.limit,
+        batch_size=options.batch_size,
+        checkpoint=options.checkpoint,
+    )
     results = Results(folder / "evaluation" / "report.json")
     results.content["run"] = _description(folder, trained, options)
     print(

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array
 from tqdm import tqdm
 
+from best import Best
 from checkpoints import Checkpoints
 from inputs.source import Advance
 from run_dir import Metrics
@@ -39,12 +40,14 @@ class Functions(NamedTuple):
     evaluate: on the test images
     finite: whether every value of a state is finite
     learning_rate: of a step
+    validate: on the validation images, None where there are none
     """
 
     advance: Advance
     evaluate: Callable[[Any], Evaluation]
     finite: Callable[[Any], bool]
     learning_rate: Callable[[int], Any]
+    validate: Callable[[Any], Evaluation] | None = None
 
 
 class Plan(NamedTuple):
@@ -96,11 +99,18 @@ class Interrupt:
 
 
 def train(
-    state: Any, functions: Functions, plan: Plan, folder: Path, checkpoints: Checkpoints, metrics: Metrics
+    state: Any,
+    functions: Functions,
+    plan: Plan,
+    folder: Path,
+    checkpoints: Checkpoints,
+    metrics: Metrics,
+    best: Best | None = None,
 ) -> tuple[Any, int]:
     """Train and test from a state to the last epoch; closes the checkpoints and the metrics.
 
-    Returns the last state and the exit code: 0, 1 for a non-finite value, 130 on an interrupt.
+    `best` is offered the state of each epoch. Returns the last state and the exit code: 0, 1 for a non-finite value,
+    130 on an interrupt.
     """
     step = int(state.step)
     with contextlib.closing(metrics), contextlib.closing(checkpoints), Interrupt() as interrupt:
@@ -120,8 +130,12 @@ def train(
                 line["seconds"] = time.perf_counter() - begun
                 metrics.write(line)
                 print(f"{title}  {_in_words(line)}", flush=True)
+                if best is not None:
+                    best.offer(step, state, metrics.lines)
                 if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or interrupt.requested:
                     checkpoints.save(step, state)
+                    if best is not None:
+                        best.settle()
                 if interrupt.requested and step < plan.steps:
                     print(f"\ninterrupted after {title}; all of it is saved; {plan.resume}")
                     return state, 130
@@ -189,6 +203,10 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
     test = functions.evaluate(state)
     if not np.isfinite(test.loss):
         raise NotFiniteError(step - 1)
+    validated = {}
+    if functions.validate is not None:
+        found = functions.validate(state)
+        validated = {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_images": found.images}
     _check_finite(state, step, functions)
     return {
         "train_loss": loss,
@@ -197,12 +215,15 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
         "test_accuracy": test.accuracy,
         "test_images": test.images,
         "learning_rate": float(functions.learning_rate(step - 1)),
-    }
+    } | validated
 
 
 def _in_words(line: dict[str, Any]) -> str:
+    validated = ""
+    if "val_loss" in line:
+        validated = f"validation loss {line['val_loss']:.4f} accuracy {line['val_accuracy']:.4f}   "
     return (
-        f"train loss {line['train_loss']:.4f} accuracy {line['train_accuracy']:.4f}   test loss "
+        f"train loss {line['train_loss']:.4f} accuracy {line['train_accuracy']:.4f}   {validated}test loss "
         f"{line['test_loss']:.4f} accuracy {line['test_accuracy']:.4f}   {line['images_per_second']:,.0f} images/s"
     )
 

@@ -30,6 +30,14 @@ class ClassifierOptions:
     """Train on the first n images only, for a quick look."""
     limit_test: int | None = None
     """Test on the first n images only, for a quick look."""
+    val_share: float = 0.0
+    """Share of the training images, chosen by the seed and of each class alike, that only validate: the best epoch on
+    them is kept in best/."""
+    balanced: bool = False
+    """Train on every class equally often: in an epoch images of large classes are left out, others each time, and those
+    of small ones repeated."""
+    mix_until: int | None = None
+    """Epochs after which nothing is mixed any more (what keeps the labels, such as augmix, goes on). Default: all."""
     epochs: int | None = None
     """Passes over the training images. Default: 30 for digits, otherwise 200, for augmix 100 (200 with densenet and
     resnext), though the papers of others differ."""

@@ -16,6 +16,8 @@ from typing import Any
 
 import jax
 
+from best import best_line
+
 __all__ = [
     "Metrics",
     "add_versions",
@@ -162,14 +164,14 @@ def summary(config: Any, lines: list[dict[str, Any]], folder: Path, seconds: flo
     """The result of a run as a table in plain text."""
     if not lines:
         return f"\nno results to show: {folder / 'metrics.jsonl'} has no lines"
-    last, best = lines[-1], max(lines, key=lambda line: line["test_accuracy"])
-    preview = folder / "mixed.png"
+    last, preview = lines[-1], folder / "mixed.png"
     rows = [
         ("data set", f"{config.dataset}, {last['test_images']:,} test images"),
         ("model, method", f"{config.model}, {config.method}"),
         ("test accuracy", f"{100 * last['test_accuracy']:.2f} %"),
         ("test loss", f"{last['test_loss']:.4f}"),
-        ("best epoch", f"{100 * best['test_accuracy']:.2f} % after epoch {best['epoch']}"),
+        # On the test images no epoch is chosen: the best of them is no estimate for other images.
+        *_validated(lines),
         ("time", f"{seconds:.0f} s for this call, {sum(line['seconds'] for line in lines):.0f} s in epochs"),
         ("run folder", str(folder)),
         ("a mixed batch", str(preview) if preview.exists() else "none"),
@@ -178,3 +180,12 @@ def summary(config: Any, lines: list[dict[str, Any]], folder: Path, seconds: flo
     body = [f"  {name:<{width}}  {value}" for name, value in rows]
     rule = "-" * max(map(len, body))
     return "\n".join(["", rule, *body, rule])
+
+
+def _validated(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The epoch that was best on the validation images, where there are any, and its results."""
+    best = best_line(lines)
+    if best is None:
+        return []
+    validation = f"epoch {best['epoch']}, {100 * best['val_accuracy']:.2f} % of {best['val_images']:,} images"
+    return [("best validation", validation), ("test accuracy there", f"{100 * best['test_accuracy']:.2f} %")]

@@ -178,6 +178,11 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--momentum", "nan"], "--momentum is nan; wanted 0 or more"),
         (["--weight-decay", "nan"], "--weight-decay is nan; wanted 0 or more"),
         (["--label-smoothing", "nan"], "--label-smoothing is nan; wanted 0 or more"),
+        (["--warmup-epochs", "4", "--epochs", "3"], "--warmup-epochs is 4; wanted at most the 3 epochs"),
+        (["--epochs", "2147483647"], "--epochs is 2147483647, which is 23,622,320,117 steps; wanted fewer than"),
+        (["--method", "dropblock", "--mix-until", "2"], "--mix-until is 2; wanted none, as dropblock mixes nothing"),
+        (["--mix-until", "5", "--epochs", "4"], "--mix-until is 5; wanted at most the 4 epochs"),
+        (["--optimizer", "lamb", "--momentum", "0.8"], "--momentum is 0.8, but --optimizer lamb has none"),
         (["--schedule", "step", "--epochs", "4", "--warmup-epochs", "2"], "--milestones has 2"),
         (
             ["--method", "augmix+sage"],

@@ -73,10 +73,8 @@ def run(tmp_path, monkeypatch):
     folder, load = tmp_path / "run", load_run.load
     folder.mkdir()
 
-    def loaded(where, *, data_dir, limit, batch_size):
-        if where == folder:
-            return trained(limit)
-        return load(where, data_dir=data_dir, limit=limit, batch_size=batch_size)
+    def loaded(where, *, limit, **options):
+        return trained(limit) if where == folder else load(where, limit=limit, **options)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(load_run, "load", loaded)

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import averages
@@ -22,14 +23,18 @@ def single(tree):
 def trained(options, gradients, rate=lambda step: 0.1, weight_decay=0.0):
     """The parameters after each of the gradients."""
     made = optimizer.create(options, rate, weight_decay)
-    params = single(PARAMS)
-    state, found = made.init(params), []
-    for gradient in gradients:
-        with jax.numpy_dtype_promotion("standard"):  # as for users: optax raises a float to its count of updates
-            updates, state = made.update(single(gradient), state, params)
-        params = jax.tree.map(lambda a, b: np.asarray(a + b), params, updates)
-        found.append(params)
-    return found
+
+    @jax.jit
+    def updated(gradients, params):
+        state, found = made.init(params), []
+        for gradient in gradients:
+            updates, state = made.update(gradient, state, params)
+            params = optax.apply_updates(params, updates)
+            found.append(params)
+        return found
+
+    with jax.numpy_dtype_promotion("standard"):  # as for users: optax raises a float to its count of updates
+        return updated(single(gradients), single(PARAMS))
 
 
 def assert_close(found, expected):

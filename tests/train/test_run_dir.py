@@ -1,5 +1,6 @@
 """The folder of a run: metrics, versions, configuration, checkpoints."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
+import best
 import configuration
 import run_dir
 import training
@@ -118,6 +120,20 @@ def test_a_resumed_run_keeps_its_configuration():
         resume(epochs=4)
 
 
+def test_a_run_names_all_its_extensions_and_begins_without_one():
+    def resume(before, now):
+        saved, requested = (dataclasses.replace(SAVED, extend=epochs) for epochs in (before, now))
+        return configuration.resume(saved, requested, Config(), AUTOMATIC, pathlib.Path("run")).extend
+
+    assert resume((), (4,)) == resume((4,), (4,)) == (4,)
+    assert resume((4,), (4, 2)) == (4, 2)
+    for now in ((2,), ()):
+        with pytest.raises(ValueError, match=r"--extend is 4 in run/config\.json, but (2|empty) on the command line"):
+            resume((4,), now)
+    with pytest.raises(ValueError, match=r"--extend is for a finished run; wanted --resume RUN with it"):
+        configuration.check(dataclasses.replace(SAVED, extend=(4,)))
+
+
 class State(NamedTuple):
     step: Any
     params: Any
@@ -152,11 +168,55 @@ def test_the_newest_checkpoint_is_read_and_a_damaged_one_is_named(tmp_path):
     again.close()
 
 
+def test_only_a_finished_run_is_extended(tmp_path):
+    def extend(*epochs):
+        training.extend(tmp_path, dataclasses.replace(SAVED, extend=epochs), 5)
+        return configuration.decode(tmp_path, "cifar", Config).extend
+
+    run_dir.write_json(tmp_path / "config.json", configuration.encode("cifar", SAVED))
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(14, state(14))
+    assert extend() == ()
+    with pytest.raises(ValueError, match=r"--extend is for a finished run, and .* has 2 of its 3 epochs"):
+        extend(2)
+    checkpoints.save(15, state(15))
+    assert extend(2) == extend(2) == (2,)
+    with pytest.raises(ValueError, match="has 3 of its 5 epochs"):
+        extend(2, 4)
+    checkpoints.close()
+
+
+def test_the_best_state_is_kept_and_one_that_a_cut_run_left_is_dropped(tmp_path):
+    def scored(step, accuracy):
+        return {"step": step, "val_accuracy": accuracy}
+
+    def kept():
+        with contextlib.closing(Checkpoints(tmp_path / "best", create=False)) as found:
+            return found.latest()
+
+    metrics = [scored(5, 0.5), scored(10, 0.7)]
+    with contextlib.closing(best.Best(tmp_path, 0)) as first:
+        for step in (5, 10):
+            first.offer(step, state(step), metrics[: step // 5])
+        first.settle()
+        for step, accuracy in ((15, 0.7), (20, 0.6), (25, 0.9)):  # of equals the first stays
+            metrics.append(scored(step, accuracy))
+            first.offer(step, state(step), metrics)
+    assert kept() == 25
+    again = best.Best(tmp_path, 20)  # the checkpoint of step 25 was never written
+    again.settle()
+    again.close()
+    assert kept() == 10
+    assert best.best_line([{"step": 5, "test_accuracy": 0.5}]) is None
+
+
 def test_a_run_goes_on_from_its_newest_state_and_warns_of_other_versions(tmp_path, capsys, monkeypatch):
     made = tiny.training()
     checkpoints, begun = training.begin(made, tmp_path, {"program": "tiny"}, "none")
     with pytest.raises(ValueError, match="has no checkpoint: its training ended before the first one"):
         training.newest_state(made, tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="has no best epoch: it was trained without --val-share"):
+        training.newest_state(made, tmp_path, tmp_path, best=True)
     first = run_dir.versions()
     monkeypatch.setattr(run_dir, "versions", lambda: first | {"jax": "0.0"})
     again, state = training.resume(made, tmp_path, tmp_path)  # killed before its first checkpoint

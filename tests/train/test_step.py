@@ -16,6 +16,8 @@ import preview
 import step
 from inputs import preprocess
 from jaxmix import saliency, visualize
+from models.layers import unchanged
+from optimizer import OptimizerOptions
 from recipes import core, views
 from recipes.cifar import create
 from recipes.core import Recipe
@@ -288,3 +290,57 @@ def test_hyper_parameters_of_augmix_are_the_papers():
             4,
             "cross_entropy",
         )
+
+
+# ---- updates of several steps, the average, the end of the mixing
+
+
+class Plain(tiny.Tiny):
+    """Without batch normalization, in which a batch is not the sum of its parts."""
+
+    def features(self, x, *, train, hidden=unchanged, key=None):
+        return hidden(2, jax.nn.relu(hidden(1, self.conv(hidden(0, x)))))
+
+
+@pytest.mark.unoptimized
+def test_two_steps_of_half_a_batch_make_the_update_of_a_whole_one():
+    whole = tiny.training(create=Plain, batch_size=32)
+    halves = tiny.training(create=Plain, batch_size=16, options=OptimizerOptions(accumulate=2))
+    # No crops, which are drawn anew in each step.
+    ends = []
+    for made, count in ((whole, 1), (halves, 2)):
+        setup = dataclasses.replace(made.setup, preprocess=made.setup.preprocess._replace(padding=0))
+        advance = made.source.advance(partial(step.train_step, setup), made.key)
+        with jax.numpy_dtype_promotion("standard"):  # as for users: optax divides by a count
+            ends.append(jax.device_get(advance(made.start(), 0, count)[0]))
+    one, other = ends
+    assert int(other.step) == 2
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), one.params, other.params)
+
+
+@pytest.mark.unoptimized
+def test_the_average_of_the_network_is_what_is_tested_and_its_statistics_are_averaged_too():
+    made = tiny.training(options=OptimizerOptions(ema=0.5), epochs=2)
+    state, seen = made.start(), []
+    jax.tree.map(np.testing.assert_array_equal, state.average, (state.params, state.statistics))
+    for number in range(3):
+        state, _ = made.functions.advance(state, number // 2, 1)
+        seen.append(jax.device_get((state.params, state.statistics)))
+    expected = jax.tree.map(lambda a, b, c: (0.25 * a + 0.5 * b + c) / 1.75, *seen)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), state.average, expected)
+    plain = state._replace(params=state.average[0], statistics=state.average[1], average=())
+    assert made.functions.evaluate(state) == made.functions.evaluate(plain)
+    assert made.functions.evaluate(state) != made.functions.evaluate(state._replace(average=()))
+
+
+@pytest.mark.unoptimized
+def test_after_its_last_epoch_of_mixing_a_training_steps_as_without_a_method():
+    chosen = tiny.recipe("mixup")
+    mixing, until, plain = tiny.training(chosen), tiny.training(chosen, mix_until=1), tiny.training(Recipe())
+    ends = [
+        [jax.device_get(made.functions.advance(made.start(), epoch, 1)) for epoch in (0, 1)]
+        for made in (mixing, until, plain)
+    ]
+    for found, expected in ((ends[1][0], ends[0][0]), (ends[1][1], ends[2][1])):
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert (ends[0][1][1] != ends[2][1][1]).any()

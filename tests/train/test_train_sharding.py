@@ -13,6 +13,7 @@ import tiny
 import cifar
 import devices
 import step
+from optimizer import OptimizerOptions
 
 
 def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
@@ -34,21 +35,26 @@ def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path,
     assert not pathlib.Path("runs").exists()
 
 
-def trained(chosen, mesh):
+def test_a_balanced_order_is_the_same_on_one_device_and_on_eight():
+    sources = [tiny.source(mesh, balanced=True) for mesh in (tiny.one_device(), devices.local_mesh())]
+    np.testing.assert_array_equal(*[np.asarray(source.order(1)) for source in sources])
+
+
+def trained(chosen, mesh, **options):
     """Losses of two steps, the parameters after them, and the text of the program."""
-    made = tiny.training(chosen, mesh)
+    made = tiny.training(chosen, mesh, **options)
     state, arguments = made.start(), (made.source.train, made.source.order(0), made.key)
     program = made.source.program(partial(step.train_step, made.setup)).lower(state, *arguments, count=1).compile()
     losses = []
     for _ in range(2):
         state, metrics = program(state, *arguments)
         losses.append(np.asarray(metrics))
-    return np.stack(losses), jax.device_get(state.params), program.as_text()
+    return np.stack(losses), jax.device_get(state.tested()), program.as_text()
 
 
-def assert_eight_devices_train_as_one(chosen):
+def assert_eight_devices_train_as_one(chosen, **options):
     (losses, params, _), (expected, other, text) = (
-        trained(chosen, mesh) for mesh in (tiny.one_device(), devices.local_mesh())
+        trained(chosen, mesh, **options) for mesh in (tiny.one_device(), devices.local_mesh())
     )
     # Sums are taken in another order.
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
@@ -68,6 +74,13 @@ def test_one_device_and_eight_train_the_same_and_no_device_requests_images_of_an
 def test_one_device_and_eight_train_the_same_on_mixed_images_and_features(method):
     changes = {"points": (0, 1, 2)} if method == "manifold-mixup" else {}
     assert_eight_devices_train_as_one(tiny.recipe(method, **changes))
+
+
+@pytest.mark.slow
+def test_one_device_and_eight_accumulate_clip_and_average_the_same():
+    options = OptimizerOptions(accumulate=2, clip_norm=0.1, ema=0.5, optimizer="lamb")
+    with jax.numpy_dtype_promotion("standard"):
+        assert_eight_devices_train_as_one(tiny.recipe("mixup"), options=options, balanced=True)
 
 
 @pytest.mark.slow

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from inputs.dataset import create
+import optimizer
+from inputs.dataset import create as create_dataset
 from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess
 from models import structure
 from models.layers import Classifier, Conv, Network, Norm, unchanged
+from optimizer import OptimizerOptions
 from recipes.cifar import create as create_recipe
 from recipes.core import LOSSES, Recipe
 from step import Setup
@@ -40,34 +41,47 @@ def one_device():
 
 
 def dataset(train=32, test=8, side=8, channels=1):
-    """Random images; `create` is that of the readers."""
+    """Random images; made as those of the readers."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (train + test, side, side, channels), np.uint8)
     labels = random.integers(0, CLASSES, train + test).astype(np.int32)
     names = tuple(f"class{label}" for label in range(CLASSES))
-    return create(
+    return create_dataset(
         "tiny", (images[:train], labels[:train], images[train:], labels[train:]), names, padding=1, flip=False
     )
 
 
-def source(mesh=None, data=None, batch_size=16):
+def source(mesh=None, data=None, batch_size=16, **options):
     return OnDevice(
         dataset() if data is None else data,
         one_device() if mesh is None else mesh,
         batch_size=batch_size,
         key=jax.random.key(1),
+        **options,
     )
 
 
-PLAIN = Recipe()
+PLAIN, SGD = Recipe(), OptimizerOptions()
 
 
-def training(recipe=PLAIN, mesh=None, data=None, *, batch_size=16, loss="cross_entropy", epochs=1):
+def training(
+    recipe=PLAIN,
+    mesh=None,
+    data=None,
+    *,
+    batch_size=16,
+    loss="cross_entropy",
+    epochs=1,
+    options=SGD,
+    balanced=False,
+    mix_until=None,
+    create=Tiny,
+):
     """As cifar.build makes it: SGD with Nesterov momentum 0.9 at a constant learning rate of 0.1, no weight decay."""
-    batches = source(mesh, data, batch_size)
+    batches = source(mesh, data, batch_size, accumulate=options.accumulate, balanced=balanced)
 
     def network(rngs):
-        return Tiny(batches.image_shape[-1], rngs)
+        return create(batches.image_shape[-1], rngs)
 
     graph, points = structure(network, "tiny", batches.name, min(batches.image_shape[:2]))
     setup = Setup(
@@ -77,13 +91,21 @@ def training(recipe=PLAIN, mesh=None, data=None, *, batch_size=16, loss="cross_e
         preprocess=Preprocess(batches.mean, batches.std, 1, False),
         loss=LOSSES[loss],
         label_smoothing=0.0,
-        optimizer=optax.sgd(0.1, momentum=0.9, nesterov=True),
+        optimizer=optimizer.create(options, lambda step: 0.1, 0.0),
         steps_per_epoch=batches.steps_per_epoch,
         steps=batches.steps_per_epoch * epochs,
         rows=batches.rows,
+        accumulate=options.accumulate,
+        ema=options.ema,
     )
     return compile_training(
-        batches, setup, network, lambda step: jnp.float32(0.1), start_key=jax.random.key(0), step_key=jax.random.key(2)
+        batches,
+        setup,
+        network,
+        lambda step: jnp.float32(0.1),
+        start_key=jax.random.key(0),
+        step_key=jax.random.key(2),
+        mix_until=mix_until,
     )
 
 

@@ -4,7 +4,7 @@ import importlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -87,13 +87,20 @@ class Trained:
         return np.concatenate(results)[:count]
 
 
-def load(folder: Path, *, data_dir: Path | None = None, limit: int | None = None, batch_size: int = 500) -> Trained:
-    """Restore the newest checkpoint of the run in `folder`, and read its test images.
+def load(
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    batch_size: int = 500,
+    checkpoint: Literal["newest", "best"] = "newest",
+) -> Trained:
+    """Restore a checkpoint of the run in `folder`, and read its test images.
 
     Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
     """
     program = importlib.import_module(configuration.program(folder))
-    config, dataset, graph, state = program.restore(folder, data_dir)
+    config, dataset, graph, state = program.restore(folder, data_dir, best=checkpoint == "best")
     model = nnx.merge(graph, *state.tested())
     return Trained(
         model, dataset, config, int(state.step), mesh=devices.local_mesh(), limit=limit, batch_size=batch_size

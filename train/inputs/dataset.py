@@ -17,6 +17,7 @@ class Dataset(NamedTuple):
     mean, std: of each channel over the training images, as a share of 255
     padding: pixels of mean color around an image before a random crop of its size
     flip: whether a mirrored image is still of its class
+    validation_images, validation_labels: like those for testing, if there are any
     """
 
     name: str
@@ -29,6 +30,8 @@ class Dataset(NamedTuple):
     std: tuple[float, ...]
     padding: int
     flip: bool
+    validation_images: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
 
     def first(self, train: int | None, test: int | None) -> "Dataset":
         """The first images of either split, or all."""
@@ -85,6 +88,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     """Describe a data set as JSON holds it: sizes, classes, mean, standard deviation and checksums."""
     arrays = {"train": dataset.train_images, "test": dataset.test_images}
     arrays |= {"train labels": dataset.train_labels, "test labels": dataset.test_labels}
+    if dataset.validation_images is not None and dataset.validation_labels is not None:
+        arrays |= {"validation": dataset.validation_images, "validation labels": dataset.validation_labels}
     return {
         "name": dataset.name,
         "classes": list(dataset.classes),

@@ -5,7 +5,8 @@ and mixes its own rows, while batch statistics, mixes and gradients are those of
 training are the same on one device and on eight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
+from inputs.balanced import balanced_order, members
 from inputs.dataset import Dataset, describe
 from inputs.source import Advance, Batch, Step
 
@@ -22,11 +24,29 @@ __all__ = ["OnDevice"]
 class OnDevice:
     """A data set on a mesh of devices; see `Source` for its attributes."""
 
-    def __init__(self, dataset: Dataset, mesh: Mesh, *, batch_size: int, key: jax.Array) -> None:
-        """`key` shuffles. Raises ValueError if the batch size doesn't suit the data set or the devices."""
+    def __init__(
+        self,
+        dataset: Dataset,
+        mesh: Mesh,
+        *,
+        batch_size: int,
+        key: jax.Array,
+        accumulate: int = 1,
+        balanced: bool = False,
+    ) -> None:
+        """`key` shuffles. The number of steps in an epoch is a multiple of `accumulate`. `balanced` makes every class
+        as frequent as any other.
+
+        Raises ValueError if the batch size doesn't suit the data set or the devices.
+        """
         count, devices = len(dataset.train_images), mesh.size
         if batch_size < 2 or batch_size > count:
             raise ValueError(f"--batch-size is {batch_size}; wanted 2 to {count}, the number of training images.")
+        if batch_size * accumulate > count:
+            raise ValueError(
+                f"--accumulate is {accumulate}; wanted 1 to {count // batch_size}, the number of steps of {batch_size} "
+                f"in the {count} training images."
+            )
         if batch_size % devices:
             raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
         self.name, self.classes, self.mean, self.std = dataset.name, dataset.classes, dataset.mean, dataset.std
@@ -41,17 +61,21 @@ class OnDevice:
                 (dataset.test_images, dataset.test_labels),
             )
         )
+        self.validation: Batch | None = None
+        if dataset.validation_images is not None:
+            arrays = dataset.validation_images, dataset.validation_labels
+            self.validation = Batch(*jax.device_put(arrays, self.replicated))
+        self.steps_per_epoch = count // (batch_size * accumulate) * accumulate
         self._dataset, self._order_key = dataset, key
+        shuffle: Callable[[jax.Array], Array] = partial(jax.random.permutation, x=count)
+        if balanced:
+            table, counts = jax.device_put(members(dataset.train_labels), self.replicated)
+            shuffle = partial(balanced_order, table=table, counts=counts, size=count)
         self._permutation = jax.jit(
-            lambda key, epoch: jax.random.permutation(jax.random.fold_in(key, epoch), count),
-            out_shardings=self.replicated,
+            lambda key, epoch: shuffle(jax.random.fold_in(key, epoch)), out_shardings=self.replicated
         )
         self._order: tuple[int, Int[Array, "n"]] | None = None
         self._gather = jax.jit(self._gathered)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.train_size // self.batch_size
 
     def fingerprint(self) -> dict[str, Any]:
         return describe(self._dataset)
@@ -69,14 +93,21 @@ class OnDevice:
             yield self._gather(self.train, order[start : start + self.batch_size])
 
     def test_batches(self) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
+        return self._weighted(self.test)
+
+    def validation_batches(self) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
+        return iter(()) if self.validation is None else self._weighted(self.validation)
+
+    def _weighted(self, split: Batch) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
         # The last batch is filled up with images of weight 0.
-        rows = np.arange(-(-self.test_size // self.batch_size) * self.batch_size, dtype=np.int32)
-        weight = (rows < self.test_size).astype(np.float32)
-        rows = np.where(rows < self.test_size, rows, 0)
+        count = len(split.labels)
+        rows = np.arange(-(-count // self.batch_size) * self.batch_size, dtype=np.int32)
+        weight = (rows < count).astype(np.float32)
+        rows = np.where(rows < count, rows, 0)
         for start in range(0, len(rows), self.batch_size):
             here = slice(start, start + self.batch_size)
             rows_here, weight_here = jax.device_put((rows[here], weight[here]), self.rows)
-            yield self._gather(self.test, rows_here), weight_here
+            yield self._gather(split, rows_here), weight_here
 
     def advance(self, step: Step, key: jax.Array) -> Advance:
         program = self.program(step)

@@ -28,6 +28,7 @@ class Source(Protocol):
     name, classes: of the data set and its classes
     image_shape: h, w, c
     train_size, test_size: the number of images
+    steps_per_epoch: the number of whole batches in an epoch
     mean, std: of each channel over the training images, as a share of 255
     batch_size: over all devices together
     """
@@ -40,10 +41,7 @@ class Source(Protocol):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     batch_size: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The number of whole batches in an epoch."""
+    steps_per_epoch: int
 
     def fingerprint(self) -> dict[str, Any]:
         """What tells one data set from another, as JSON holds it."""
@@ -53,6 +51,9 @@ class Source(Protocol):
 
     def test_batches(self) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
         """Every test image once, with weights: 1, or 0 for images that only fill up the last batch."""
+
+    def validation_batches(self) -> Iterator[tuple[Batch, Float[Array, "b"]]]:
+        """The same of the validation images; nothing where there are none."""
 
     def advance(self, step: Step, key: Array) -> Advance:
         """Compile a function that takes steps on training batches; the key of each is fold_in(key, state.step)."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from eval.load_run import Trained
 from eval.results import Section
@@ -28,6 +28,8 @@ Program = Callable[..., Any]  # jitted
 class Options:
     """What the suites read and how much of it."""
 
+    checkpoint: Literal["newest", "best"] = "newest"
+    """The state to evaluate: after the last epoch, or after the one best on the validation images of --val-share."""
     limit: int | None = None
     """Test on the first LIMIT test images only, for a quick look."""
     attacked: int = 1000

@@ -1,0 +1,41 @@
+"""best/: the state after the epoch with the highest accuracy on the validation images, of equals the first."""
+
+from pathlib import Path
+from typing import Any
+
+from checkpoints import Checkpoints
+
+__all__ = ["Best", "best_line"]
+
+
+def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The line of metrics with the highest accuracy on the validation images; None where nothing validates."""
+    validated = [line for line in lines if "val_accuracy" in line]
+    return max(validated, key=lambda line: (line["val_accuracy"], -line["step"]), default=None)
+
+
+class Best:
+    """The checkpoint of the best epoch so far."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Goes on after `step` of the run in `folder`: a later state, of a run that was cut short, is dropped."""
+        # Kept until the next checkpoint: a resumed run may find another epoch best than the one that was cut short.
+        place = folder / "best"
+        place.mkdir(exist_ok=True)
+        self._kept = Checkpoints(place, keep=None)
+        self._kept.drop(lambda other: other > step)
+
+    def offer(self, step: int, state: Any, lines: list[dict[str, Any]]) -> None:
+        """Save the state if its line of metrics is the best of them; comes before the checkpoint of that step."""
+        best = best_line(lines)
+        if best is not None and best["step"] == step:
+            self._kept.save(step, state)
+
+    def settle(self) -> None:
+        """Keep the newest alone, once a checkpoint is written."""
+        latest = self._kept.latest()
+        self._kept.drop(lambda other: latest is not None and other < latest)
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        self._kept.close()
