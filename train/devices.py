@@ -3,9 +3,10 @@
 A training on eight devices is that on one, with the batch in eight parts. The same to the bit: the split for
 validation, the order of the images, and all that is drawn, such as crops, mixes and dropout, since draws are those of
 the whole batch and depend on its key alone. Not the same: rounding, since sums over the batch (its statistics, losses
-and gradients) are taken in parts. The losses of 23 steps on digits were equal within 2.4e-7, but a high learning rate
-amplifies the difference from step to step, until two trainings differ as those of two seeds do. A resumed run has the
-bits of one without interruption on the same number and kind of devices.
+and gradients) are taken in parts, and a high learning rate amplifies that from step to step. For resnet-8 with CutMix
+on digits, 64 to a batch, on the CPU, the losses of the first 23 steps were equal within 3.1e-7 of their value at a
+learning rate of 0.001; at 0.1 within 2.3e-7 for 7 steps, later up to 3.6 % apart. A resumed run has the bits of one
+without interruption on the same number and kind of devices.
 """
 
 import os

@@ -96,6 +96,9 @@ def test_a_run_with_every_option_ends_with_the_same_bits_once_interrupted_and_re
     assert_same_run(whole, run_of("cut"))
     trained = load_run.load(whole, checkpoint="best", batch_size=12)
     assert trained.step == best["step"]
+    saved = final_state(whole / "best")
+    (average,) = [name for name in saved if name.startswith("average") and "classifier.linear.kernel" in name]
+    np.testing.assert_array_equal(trained.kernel, saved[average])
     tested = load_run.error(trained.logits(trained.images), trained.labels)
     assert tested == pytest.approx(1 - best["test_accuracy"])
 
