@@ -100,8 +100,8 @@ def run(options: Config) -> int:
     )
     print(training.describe(made, plan, f"{config.model}, {config.method}, {config.loss}"))
     print(f"run folder {folder}" + (f", going on from step {int(state.step)}" if int(state.step) else ""), flush=True)
-    best = None if made.source.validation is None else Best(folder, int(state.step))
-    state, code = loop.train(state, made.functions, plan, folder, checkpoints, metrics, best)
+    functions = made.functions._replace(best=Best(folder, int(state.step)) if made.functions.validate else None)
+    state, code = loop.train(state, functions, plan, folder, checkpoints, metrics)
 
     # ---- result
     if code == 0:

@@ -41,6 +41,7 @@ class Functions(NamedTuple):
     finite: whether every value of a state is finite
     learning_rate: of a step
     validate: on the validation images, None where there are none
+    best: is offered the state of every epoch that is validated, and closed at the end
     """
 
     advance: Advance
@@ -48,6 +49,7 @@ class Functions(NamedTuple):
     finite: Callable[[Any], bool]
     learning_rate: Callable[[int], Any]
     validate: Callable[[Any], Evaluation] | None = None
+    best: Best | None = None
 
 
 class Plan(NamedTuple):
@@ -99,21 +101,16 @@ class Interrupt:
 
 
 def train(
-    state: Any,
-    functions: Functions,
-    plan: Plan,
-    folder: Path,
-    checkpoints: Checkpoints,
-    metrics: Metrics,
-    best: Best | None = None,
+    state: Any, functions: Functions, plan: Plan, folder: Path, checkpoints: Checkpoints, metrics: Metrics
 ) -> tuple[Any, int]:
     """Train and test from a state to the last epoch; closes the checkpoints and the metrics.
 
-    `best` is offered the state of each epoch. Returns the last state and the exit code: 0, 1 for a non-finite value,
-    130 on an interrupt.
+    Returns the last state and the exit code: 0, 1 for a non-finite value, 130 on an interrupt.
     """
     step = int(state.step)
-    with contextlib.closing(metrics), contextlib.closing(checkpoints), Interrupt() as interrupt:
+    best = functions.best
+    last = contextlib.nullcontext() if best is None else contextlib.closing(best)
+    with contextlib.closing(metrics), contextlib.closing(checkpoints), last, Interrupt() as interrupt:
         try:
             while step < plan.steps:
                 epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
@@ -206,6 +203,8 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
     validated = {}
     if functions.validate is not None:
         found = functions.validate(state)
+        if not np.isfinite(found.loss):
+            raise NotFiniteError(step - 1)
         validated = {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_images": found.images}
     _check_finite(state, step, functions)
     return {

@@ -3,6 +3,8 @@
 import os
 import pathlib
 import signal
+import types
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -23,6 +25,11 @@ ALL = (
     *("--val-share", ".2", "--balanced", "--accumulate", "3", "--ema", ".8", "--clip-norm", "1", "--mix-until", "2"),
     *("--optimizer", "adamw", "--lr", ".01"),
 )
+
+
+class Counter(NamedTuple):
+    step: int
+    totals: tuple = (1.0, 0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +108,33 @@ def test_a_run_with_every_option_ends_with_the_same_bits_once_interrupted_and_re
     np.testing.assert_array_equal(trained.kernel, saved[average])
     tested = load_run.error(trained.logits(trained.images), trained.labels)
     assert tested == pytest.approx(1 - best["test_accuracy"])
+
+
+@pytest.mark.parametrize("losses", [(1.0, 2.0, 3.0), (1.0, float("nan"))])
+def test_the_best_epoch_is_offered_and_a_validation_loss_that_is_not_finite_ends_the_training(losses, place):
+    """With a step that only counts."""
+    validated = iter(losses)
+    offered, kept = [], types.SimpleNamespace(lines=[], folder=place, steps=[], close=lambda: None)
+    kept.save, kept.write, kept.latest = (lambda step, state: kept.steps.append(step)), kept.lines.append, lambda: None
+    best = types.SimpleNamespace(
+        offer=lambda step, state, lines: offered.append((step, lines[-1]["val_accuracy"], list(kept.steps))),
+        settle=lambda: offered.append("settled"),
+        close=lambda: offered.append("closed"),
+    )
+    functions = loop.Functions(
+        lambda state, epoch, count: (Counter(state.step + count), np.full((count, 2), 0.5)),
+        lambda state: loop.Evaluation(1.0, 0.5, 12),
+        lambda state: True,
+        lambda step: 0.1,
+        lambda state: loop.Evaluation(next(validated), 0.25, 14),
+        best,
+    )
+    plan = loop.Plan(epochs=3, steps_per_epoch=2, batch_size=8, steps_per_call=2, checkpoint_every=2)
+    code = loop.train(Counter(0), functions, plan, place, kept, kept)[1]
+    assert offered.pop() == "closed"
+    # Offered before the checkpoint of its step is written, settled after one is.
+    expected = [(2, 0.25, []), (4, 0.25, []), "settled", (6, 0.25, [4]), "settled"]
+    assert (code, offered) == ((0, expected) if np.isfinite(losses).all() else (1, expected[:1]))
 
 
 @pytest.mark.slow
