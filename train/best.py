@@ -4,14 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints import Checkpoints
+from run_dir import best_line
 
-__all__ = ["Best", "best_line"]
-
-
-def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The line of metrics with the highest accuracy on the validation images; None where nothing validates."""
-    validated = [line for line in lines if "val_accuracy" in line]
-    return max(validated, key=lambda line: (line["val_accuracy"], -line["step"]), default=None)
+__all__ = ["Best"]
 
 
 class Best:

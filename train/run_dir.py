@@ -16,12 +16,11 @@ from typing import Any
 
 import jax
 
-from best import best_line
-
 __all__ = [
     "Metrics",
     "add_versions",
     "begin",
+    "best_line",
     "check_fingerprint",
     "create",
     "read_json",
@@ -158,6 +157,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:  # cut short in the middle of a line
             break
     return found
+
+
+def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The line of metrics with the highest accuracy on the validation images; None where nothing validates."""
+    validated = [line for line in lines if "val_accuracy" in line]
+    return max(validated, key=lambda line: (line["val_accuracy"], -line["step"]), default=None)
 
 
 def summary(config: Any, lines: list[dict[str, Any]], folder: Path, seconds: float) -> str:

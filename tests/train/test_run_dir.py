@@ -207,7 +207,7 @@ def test_the_best_state_is_kept_and_one_that_a_cut_run_left_is_dropped(tmp_path)
     again.settle()
     again.close()
     assert kept() == 10
-    assert best.best_line([{"step": 5, "test_accuracy": 0.5}]) is None
+    assert run_dir.best_line([{"step": 5, "test_accuracy": 0.5}]) is None
 
 
 def test_a_run_goes_on_from_its_newest_state_and_warns_of_other_versions(tmp_path, capsys, monkeypatch):
