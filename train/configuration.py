@@ -49,9 +49,9 @@ LOWEST |= dict.fromkeys(
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
 LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
-# What a value must stay below: a whole number is int32 in the programs, of a seed jax.random.key takes 32 bits (2**32
-# would train as 0 does), and of shares one is left.
-WHOLE = 2**31
+# What a value must stay below: a whole number is int32 in the programs and any other float32, of a seed jax.random.key
+# takes 32 bits (2**32 would train as 0 does), and of shares one is left.
+WHOLE, FRACTION = 2**31, 2.0**128
 BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1, "ema": 1, "val_share": 1}
 
 
@@ -73,8 +73,9 @@ def _check_value(option: str, value: Any, low: float | None, high: float | None)
         raise ValueError(f"{option} is {value}; wanted {low} or more.")
     if not math.isfinite(value):
         raise ValueError(f"{option} is {value}; wanted a finite value.")
-    high = WHOLE if high is None and isinstance(value, int) else high
-    if high is not None and value >= high:
+    if high is None:
+        high = WHOLE if isinstance(value, int) else FRACTION
+    if value >= high:
         raise ValueError(f"{option} is {value}; wanted less than {high}.")
 
 

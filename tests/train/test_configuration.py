@@ -18,11 +18,12 @@ def refusal(**options):
     return line
 
 
-@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "label_smoothing"])
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "label_smoothing", "clip_norm"])
 def test_values_that_are_not_finite_are_refused(name):
     option = f"--{name.replace('_', '-')}"
     for value in (math.nan, math.inf, -math.inf):
         assert refusal(**{name: value}).startswith(f"{option} is {value}; wanted ")
+    assert refusal(**{name: 1e39}).startswith(f"{option} is 1e+39; wanted less than ")  # infinite in float32
 
 
 def whole(hint):
