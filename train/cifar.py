@@ -163,8 +163,8 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     per_update = config.batch_size * config.accumulate
     steps_per_epoch = max(len(dataset.train_images) // per_update, 1) * config.accumulate
     steps = steps_per_epoch * (epochs + sum(config.extend))
-    if steps >= configuration.WHOLE:
-        raise ValueError(f"--epochs is {epochs}, which is {steps:,} steps; wanted fewer than {configuration.WHOLE:,}.")
+    if steps > configuration.WHOLE:
+        raise ValueError(f"--epochs is {epochs}: {steps:,} steps; wanted {configuration.WHOLE:,} or less.")
     found = {
         "epochs": epochs,
         "milestones": milestones,

@@ -1,7 +1,6 @@
 """The configuration of a run: options that every program has, config.json, and what a resumed run may change."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -49,34 +48,35 @@ LOWEST |= dict.fromkeys(
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
 LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
-# What a value must stay below: a whole number is int32 in the programs and any other float32, of a seed jax.random.key
-# takes 32 bits (2**32 would train as 0 does), and of shares one is left.
-WHOLE, FRACTION = 2**31, 2.0**128
-BELOW: dict[str, float] = {"seed": 2**32, "label_smoothing": 1, "momentum": 1, "ema": 1, "val_share": 1}
+# The highest value: a whole number is int32 in the programs and any other float32, and of a seed jax.random.key takes
+# 32 bits (2**32 would train as 0 does). What must stay below 1 divides by what is left.
+WHOLE, FRACTION = 2**31 - 1, 3.4e38
+HIGHEST = {"seed": 2**32 - 1}
+BELOW_ONE = ("label_smoothing", "momentum", "ema", "val_share")
 
 
 def check(config: Any) -> None:
     """Raises ValueError for a value out of range, infinite or not a number; None is accepted."""
     for name, given in vars(config).items():
         for value in given if isinstance(given, tuple) else (given,):
-            _check_value(f"--{name.replace('_', '-')}", value, LOWEST.get(name), BELOW.get(name))
+            _check_value(name, value)
     if getattr(config, "extend", ()) and config.resume is None:
         raise ValueError("--extend is for a finished run; wanted --resume RUN with it.")
     if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
         raise ValueError("--tensorboard needs a package that is not installed: pip install tensorboardX.")
 
 
-def _check_value(option: str, value: Any, low: float | None, high: float | None) -> None:
+def _check_value(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    if low is not None and not value >= low:  # NaN is neither below nor above
+    option = f"--{name.replace('_', '-')}"
+    low, high = LOWEST.get(name, -FRACTION), HIGHEST.get(name, WHOLE if isinstance(value, int) else FRACTION)
+    if not value >= low:  # NaN is neither below nor above
         raise ValueError(f"{option} is {value}; wanted {low} or more.")
-    if not math.isfinite(value):
-        raise ValueError(f"{option} is {value}; wanted a finite value.")
-    if high is None:
-        high = WHOLE if isinstance(value, int) else FRACTION
-    if value >= high:
-        raise ValueError(f"{option} is {value}; wanted less than {high}.")
+    if value > high:
+        raise ValueError(f"{option} is {value}; wanted {high} or less.")
+    if name in BELOW_ONE and value >= 1:
+        raise ValueError(f"{option} is {value}; wanted less than 1.")
 
 
 def encode(program: str, config: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def test_values_that_are_not_finite_are_refused(name):
     option = f"--{name.replace('_', '-')}"
     for value in (math.nan, math.inf, -math.inf):
         assert refusal(**{name: value}).startswith(f"{option} is {value}; wanted ")
-    assert refusal(**{name: 1e39}).startswith(f"{option} is 1e+39; wanted less than ")  # infinite in float32
+    assert refusal(**{name: 1e39}).startswith(f"{option} is 1e+39; wanted 3.4e+38 or less")  # infinite in float32
 
 
 def whole(hint):
@@ -37,7 +37,7 @@ HINTS = typing.get_type_hints(cifar.Config)
 def test_every_whole_number_has_a_range(name):
     """Of all options, those added later too."""
     option, several = f"--{name.replace('_', '-')}", "tuple" in str(HINTS[name])
-    for value, wanted in ((-1, ""), (99999999999, f"less than {2**32 if name == 'seed' else 2**31}.")):
+    for value, wanted in ((-1, ""), (99999999999, f"{2**32 - 1 if name == 'seed' else 2**31 - 1} or less.")):
         assert refusal(**{name: (value,) if several else value}).startswith(f"{option} is {value}; wanted {wanted}")
 
 
@@ -46,4 +46,4 @@ def test_a_seed_is_refused_where_it_would_give_the_draws_of_another():
     np.testing.assert_array_equal(*data)
     configuration.check(cifar.Config(seed=2**32 - 1))
     for seed in (2**32, 2**63):
-        assert refusal(seed=seed) == f"--seed is {seed}; wanted less than 4294967296."
+        assert refusal(seed=seed) == f"--seed is {seed}; wanted 4294967295 or less."
