@@ -24,8 +24,8 @@ LIBRARY = (
     "visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
-    "state checkpoints devices run_dir configuration optimizer models inputs recipes step loop preview training eval "
-    "cifar evaluate compare"
+    "exits locks run_dir state checkpoints devices configuration optimizer models inputs recipes step loop preview "
+    "training eval cifar evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

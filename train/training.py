@@ -1,5 +1,6 @@
 """A training put together: its source, its setup, and the compiled functions of a state that the loop calls."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -11,16 +12,17 @@ import numpy as np
 import optax
 from flax import nnx
 
+import configuration
 import loop
 import preview
 import run_dir
-from checkpoints import Checkpoints
+from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.on_device import OnDevice
 from state import State, all_finite, start
 from step import Setup, test_step, train_step
 
-__all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "resume"]
+__all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
 
 
 class Training(NamedTuple):
@@ -76,12 +78,29 @@ def compile_training(
     return Training(source, setup, step_key, begin, functions)
 
 
-def begin(training: Training, folder: Path, config: dict[str, Any], method: str) -> tuple[Checkpoints, State]:
-    """Write what a new run begins with; returns its checkpoints and the state before the first step."""
-    state = training.start()
-    run_dir.begin(folder, config, training.source.fingerprint())
-    preview.plot(training.setup, training.source, training.key, state, folder / "mixed.png", method)
-    return Checkpoints(folder), state
+def begin(training: Training, program: str, config: Any) -> Path:
+    """Make the folder of a new run of a program, with what it begins with."""
+
+    def write(folder: Path) -> None:
+        run_dir.begin(folder, configuration.encode(program, config), training.source.fingerprint())
+        path = folder / "mixed.png"
+        preview.plot(training.setup, training.source, training.key, training.start(), path, config.method)
+
+    return run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}", write=write)
+
+
+def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Plan:
+    """How long to train, and what to say when the run in `folder` is cut short."""
+    resume = shlex.join(["--resume", str(folder)])
+    return loop.Plan(
+        epochs=config.epochs,
+        steps_per_epoch=training.source.steps_per_epoch,
+        batch_size=config.batch_size,
+        steps_per_call=config.steps_per_call,
+        checkpoint_every=config.checkpoint_every,
+        advice=f"Try a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32.",
+        resume=f"go on with the same command and only {resume}, e.g. python train/{program}.py {resume}",
+    )
 
 
 def describe(training: Training, plan: loop.Plan, method: str) -> str:
@@ -94,18 +113,20 @@ def describe(training: Training, plan: loop.Plan, method: str) -> str:
     )
 
 
-def resume(training: Training, folder: Path, data_dir: Path) -> tuple[Checkpoints, State]:
-    """The checkpoints of the run in `folder`, and its newest state; warns of other versions than it began with.
+def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, run_dir.Metrics, State]:
+    """Lock the run in `folder`; returns its checkpoints, metrics and newest state, which is the first state if there is
+    no checkpoint yet. Warns of other versions than it began with.
 
-    Raises ValueError for other data, or a damaged file.
+    Raises ValueError for other data, a damaged file, or a run that another process has locked.
     """
-    run_dir.check_fingerprint(folder, training.source.fingerprint(), data_dir)
+    run_dir.check_fingerprint(folder, training.source.fingerprint(), config.data_dir)
     checkpoints, state = Checkpoints(folder), training.start()
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        state = state if checkpoints.latest() is None else checkpoints.restore(state)
+        state = state if checkpoints.latest() is None else checkpoints.recover(state)
+        metrics = run_dir.Metrics(folder, step=int(state.step), tensorboard=config.tensorboard)
         changed = run_dir.add_versions(folder, int(state.step))
-    except ValueError:
+    except BaseException:
         checkpoints.close()
         raise
     if changed:
@@ -114,16 +135,22 @@ def resume(training: Training, folder: Path, data_dir: Path) -> tuple[Checkpoint
             "results are the same to the bit only with the same versions and devices.",
             file=sys.stderr,
         )
-    return checkpoints, state
+    return checkpoints, metrics, state
 
 
 def newest_state(training: Training, folder: Path, data_dir: Path) -> State:
-    """The newest state of the run in `folder`. Raises ValueError for other data, or where there is no checkpoint."""
+    """The newest state of the run in `folder`.
+
+    Raises ValueError for other data, where there is no checkpoint, and where the newest one is damaged: the one before
+    it would be of another epoch than the metrics.
+    """
     run_dir.check_fingerprint(folder, training.source.fingerprint(), data_dir)
     checkpoints = Checkpoints(folder, create=False)
     try:
         if checkpoints.latest() is None:
             raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Go on with it.")
         return checkpoints.restore(training.start())
+    except DamagedError as error:
+        raise DamagedError(f"{error}. Resume the run, which goes on from the checkpoint before it.") from error
     finally:
         checkpoints.close()

@@ -64,7 +64,7 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
     assert metrics[-1]["train_loss"] < 0.7 * metrics[0]["train_loss"]
     assert metrics[-1]["test_images"] == 50
     found = {path.name.split(".")[0] for path in whole.iterdir()}
-    assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events"}
+    assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events", "lock"}
     config = json.loads((whole / "config.json").read_text())
     assert (config["program"], config["epochs"], config["loss"]) == ("cifar", 6, "cross_entropy")
     assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out and str(whole / "mixed.png") in out
@@ -94,11 +94,20 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(lines(folder)[-1] | {"step": 10, "epoch": 2}) + "\n" + '{"step": 15, "ep')
     assert cifar.main(["--resume", str(folder)]) == 0
+    # The last line is lost, and one before it damaged, of which the checkpoint is still there.
+    written = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join([*written[:4], written[4][:-9], ""]))
+    capsys.readouterr()
+    assert cifar.main(["--resume", str(folder)]) == 0
+    out, error = capsys.readouterr()
+    assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out
+    assert "epoch 5/6 was missing in the metrics, and is tested again" in out and "epoch 6/6 was missing" in out
+    assert "metrics.jsonl is damaged in line 5" in error
     assert_same_bits(final_state(whole), final_state(folder))
     for name in ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"):
         assert [line[name] for line in lines(whole)] == [line[name] for line in lines(folder)]
-    assert [call["step"] for call in json.loads((folder / "versions.json").read_text())] == [0, 8]
-    assert "not as in the first entry" not in capsys.readouterr().err
+    assert [call["step"] for call in json.loads((folder / "versions.json").read_text())] == [0, 8, 30]
+    assert "not as in the first entry" not in error
 
     finished = cifar.restore(folder)
     assert (finished.config.method, int(finished.state.step), finished.dataset.name) == ("cutmix", 30, "digits")
