@@ -1,6 +1,7 @@
 """The configuration of a run: options that every program has, config.json, and what a resumed run may change."""
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -42,10 +43,16 @@ LOWEST = {"epochs": 1, "batch_size": 2, "checkpoint_every": 1, "limit_train": 1,
 LOWEST |= dict.fromkeys(
     ("lr", "momentum", "weight_decay", "label_smoothing", "warmup_epochs", "steps_per_call", "seed"), 0
 )
+# The highest value: a key of JAX has 32 bits of its seed, and counts steps by 32 bits with a sign.
+HIGHEST = {"seed": 2**32 - 1, "epochs": 2**31 - 1, "lr": sys.float_info.max, "weight_decay": sys.float_info.max}
 
 
 def check(config: Any) -> None:
     """Raises ValueError for a value out of range, or one that is not a number; None is accepted."""
+    for name, high in HIGHEST.items():
+        value = getattr(config, name, None)
+        if value is not None and value > high:
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted {high} or less.")
     for name, low in LOWEST.items():
         value = getattr(config, name, None)
         if value is not None and not value >= low:  # NaN is neither below nor above
