@@ -24,6 +24,9 @@ from step import Setup, test_step, train_step
 
 __all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
 
+# The highest step of a state.
+COUNTED = 2**31 - 1
+
 
 class Training(NamedTuple):
     """What a configuration and a data set come to.
@@ -59,7 +62,10 @@ def compile_training(
     start_key: jax.Array,
     step_key: jax.Array,
 ) -> Training:
-    """Nothing is compiled before it is first called."""
+    """Nothing is compiled before it is first called. Raises ValueError for more steps than the state can count."""
+    if setup.steps > COUNTED:
+        epochs = setup.steps // setup.steps_per_epoch
+        raise ValueError(f"--epochs is {epochs}: {setup.steps:,} steps; wanted {COUNTED:,} or less.")
 
     def first(key: jax.Array) -> State:
         return start(network(nnx.Rngs(params=key)), setup.optimizer)
@@ -104,13 +110,17 @@ def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Pl
 
 
 def describe(training: Training, plan: loop.Plan, method: str) -> str:
-    """One line on the training to come."""
+    """One line on the training to come, and one on classes without a training image, if there are any."""
     source, local = training.source, jax.local_devices()
-    return (
-        f"{source.name}: {source.train_size:,} training images, {source.test_size:,} test images; {method}, "
-        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size}, "
-        f"on {len(local)} x {local[0].device_kind}"
+    line = (
+        f"{source.name}: {len(source.classes):,} classes, {source.train_size:,} training images, "
+        f"{source.test_size:,} test images; {method}, {plan.epochs} epochs of {plan.steps_per_epoch} steps of "
+        f"{plan.batch_size}, on {len(local)} x {local[0].device_kind}"
     )
+    if not source.absent:
+        return line
+    listed = ", ".join(source.absent[:10]) + ", ..." * (len(source.absent) > 10)
+    return f"{line}\n{len(source.absent):,} of the classes have no training images: {listed}"
 
 
 def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, run_dir.Metrics, State]:

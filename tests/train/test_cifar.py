@@ -180,6 +180,15 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--batch-size", "4096"], "the number of training images"),
         (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
         (["--lr", "-1"], "--lr is -1.0; wanted 0 or more"),
+        (["--lr", "inf"], "--lr is inf; wanted 3.4e+38 or less"),
+        (["--lr", "1e39"], "--lr is 1e+39; wanted 3.4e+38 or less"),
+        (["--weight-decay", "inf"], "--weight-decay is inf; wanted 3.4e+38 or less"),
+        (["--epochs", "99999999999"], "--epochs is 99999999999; wanted 2147483647 or less"),
+        (["--epochs", "2000000000"], "--epochs is 2000000000: 22,000,000,000 steps; wanted 2,147,483,647 or less"),
+        (["--seed", str(2**63)], f"--seed is {2**63}; wanted 4294967295 or less"),
+        (["--seed", str(2**32)], f"--seed is {2**32}; wanted 4294967295 or less"),
+        (["--runs-dir", "file"], "a file stands where a folder is wanted; move it away"),
+        (["--dataset", "npz", "--data-dir", "."], "No data: . is not a file"),
         (["--lr", "nan"], "--lr is nan; wanted 0 or more"),
         (["--momentum", "nan"], "--momentum is nan; wanted 0 or more"),
         (["--weight-decay", "nan"], "--weight-decay is nan; wanted 0 or more"),
@@ -196,6 +205,7 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, capsys):
+    pathlib.Path("file").touch()
     assert cifar.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ")

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import tiny
 
 import checkpoints as checkpoints_module
 import configuration
+import loop
 import run_dir
 import training
 from checkpoints import Checkpoints, DamagedError
@@ -183,10 +185,26 @@ def test_a_configuration_of_another_version_is_refused_with_the_fields_that_diff
         with pytest.raises(ValueError, match=r"another version of this program \(missing: program\)"):
             configuration.program(tmp_path)
     run_dir.write_json(path, [])
-    with pytest.raises(ValueError, match=r"config\.json is not the configuration of a run"):
+    with pytest.raises(ValueError, match=r"config\.json holds a list; wanted a dict"):
         configuration.decode(tmp_path, "cifar", Config)
     run_dir.write_json(path, configuration.encode("imagenet", SAVED))
     with pytest.raises(ValueError, match=r"is of train/imagenet\.py, not of train/cifar\.py"):
+        configuration.decode(tmp_path, "cifar", Config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("epochs", "six", "epochs is 'six'; wanted int | None"),
+        ("seed", True, "seed is True; wanted int"),
+        ("data_dir", 3, "data_dir is 3; wanted Path"),
+        ("milestones", [1, "2"], r"milestones is [1, '2']; wanted tuple[int, ...] | None"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_its_file(tmp_path, name, value, message):
+    path = tmp_path / "config.json"
+    run_dir.write_json(path, configuration.encode("cifar", SAVED) | {name: value})
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
         configuration.decode(tmp_path, "cifar", Config)
 
 
@@ -423,6 +441,11 @@ def test_a_run_goes_on_from_its_newest_state_and_warns_of_other_versions(tmp_pat
     made, config = tiny.training(), TinyConfig(runs_dir=tmp_path)
     folder = training.begin(made, "tiny", config)
     assert folder.name.endswith("-tiny-tiny-none-s0")
+    plan = loop.Plan(epochs=1, steps_per_epoch=2, batch_size=16, steps_per_call=1, checkpoint_every=1)
+    assert training.describe(made, plan, "none").startswith("tiny: 3 classes, 32 training images, 8 test images; none")
+    made.source.absent = ("class0", "class2")
+    described = training.describe(made, plan, "none").splitlines()
+    assert described[1:] == ["2 of the classes have no training images: class0, class2"]
     assert {path.name for path in folder.iterdir()} == {"config.json", "dataset.json"}
     with pytest.raises(ValueError, match="has no checkpoint: its training ended before the first one"):
         training.newest_state(made, folder, tmp_path)
