@@ -73,24 +73,29 @@ class Checkpoints:
         if step == self.latest():
             return
         leaves = _named(state)
+        size = sum(leaf.nbytes for leaf in leaves.values())
+        if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
+            raise self._no_room(step, size, os.strerror(errno.ENOSPC))
         arguments = orbax.args.Composite(
             state=orbax.args.StandardSave(leaves), checksums=orbax.args.JsonSave(_signed(step, leaves))
         )
         try:
             with _no_log():
                 saved = self._manager.save(step, args=arguments, force=True)
-        except Exception as error:  # TensorStore raises a ValueError on a full disk
+        except Exception as error:  # TensorStore raises a ValueError where a quota or a limit ends a write
             reason = _storage_reason(error)
             if reason is None:
                 raise
             self._remove_unfinished()
-            size = sum(leaf.nbytes for leaf in leaves.values()) / 1e6
-            raise OSError(
-                f"the checkpoint {self.folder / str(step)} can't be written: {reason}; it needs about {size:,.1f} MB, "
-                f"{exits.free_space(self.folder)} are free"
-            ) from error
+            raise self._no_room(step, size, reason) from error
         if not saved:
             raise OSError(f"the checkpoint {self.folder / str(step)} was not written")
+
+    def _no_room(self, step: int, size: int, reason: str) -> OSError:
+        return OSError(
+            f"the checkpoint {self.folder / str(step)} can't be written: {reason}; it needs about "
+            f"{size / 1e6:,.1f} MB, {exits.free_space(self.folder)} are free"
+        )
 
     def restore(self, like: Any, step: int | None = None) -> Any:
         """The state of a step, the newest if none is given; `like` has the same structure, shapes, dtypes and devices.
@@ -256,11 +261,19 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _no_log() -> Iterator[None]:
-    """Orbax logs the traceback of an error that it also raises."""
-    logger = logging.getLogger("absl")
+    """Keep tracebacks of errors that Orbax raises as well from being printed once more."""
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
     before = logger.disabled
     logger.disabled = True
+
+    def report(unraisable: Any) -> None:
+        # After a failure the threads of TensorStore go on to report, to an event loop that has ended.
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            hook(unraisable)
+
+    sys.unraisablehook = report
     try:
         yield
+        sys.unraisablehook = hook  # after an error ours stays: the last of those reports come late
     finally:
         logger.disabled = before

@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_written_is_one_line_that_says_how_to_go_on(tmp_pa
     saved = Saved(tmp_path, steps=[3])
     saved.save = types.MethodType(write, saved)
     with pytest.raises(
-        exits.StorageError, match=rf"^there: No space left.*\. the last checkpoint is {tmp_path}/3; go on"
+        exits.StorageError, match=rf"^there: No space left.*; the last checkpoint is {tmp_path}/3; go on"
     ):
         train(tmp_path, before=saved)
     assert saved.closed == 2
