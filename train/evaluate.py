@@ -82,6 +82,8 @@ def suite_names(options: Evaluation) -> list[str]:
         value = getattr(options, name)
         if value is not None and value < 2:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted 2 or more.")
+    if not 0 <= options.seed < 2**32:  # a key takes no more bits of it
+        raise ValueError(f"--seed is {options.seed}; wanted 0 to {2**32 - 1}.")
     names = list(SUITES) if options.suite == "all" else [name.strip() for name in options.suite.split(",")]
     unknown = [name for name in names if name not in SUITES]
     if unknown:
