@@ -155,8 +155,14 @@ class Checkpoints:
 
     def _checksums(self, step: int | None) -> dict[str, Any]:
         """What was written of each leaf of a step."""
+        path = self.folder / str(step)
+        if (path / "default").is_dir() and not (path / "checksums").exists():
+            raise ValueError(
+                f"the checkpoint {path} is of an earlier version, without checksums. Go on with the version that began "
+                "the run; its versions.json names it."
+            )
         content = self._restored(step, checksums=orbax.args.JsonRestore())["checksums"]
-        path, signed = self.folder / str(step), content.get("signed") if isinstance(content, dict) else None
+        signed = content.get("signed") if isinstance(content, dict) else None
         if not isinstance(signed, dict) or content.get("crc32") != _crc32_of_json(signed):
             raise DamagedError(f"the checkpoint {path} is damaged: its list of checksums has changed")
         if signed["step"] != step:

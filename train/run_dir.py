@@ -23,6 +23,8 @@ from typing import IO, Any
 
 import jax
 
+from events import Events
+
 __all__ = [
     "Metrics",
     "add_versions",
@@ -205,11 +207,7 @@ class Metrics:
         by_step = {line["step"]: line for line in found if line["step"] <= step}
         self.lines = [by_step[step] for step in sorted(by_step)]
         self._rewrite()
-        self.board = None
-        if tensorboard:
-            from tensorboardX import SummaryWriter
-
-            self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        self._events = Events(folder, step + 1) if tensorboard else None
 
     def write(self, line: dict[str, Any]) -> None:
         """Adds a line; it has the key "step". On disk when this returns."""
@@ -217,26 +215,24 @@ class Metrics:
         if len(self.lines) > 1 and line["step"] < self.lines[-2]["step"]:
             self.lines.sort(key=lambda line: line["step"])
             self._rewrite()
-        else:
-            try:
-                with self.path.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-                    _flush(file)
-            except OSError as error:
-                raise _with_path(error, self.path) from error
-        if self.board is not None:
-            for name, value in line.items():
-                if name != "step" and value is not None:
-                    self.board.add_scalar(name, value, line["step"])
-            self.board.flush()
+            return
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+                _flush(file)
+            if self._events is not None:
+                self._events.write(line["step"], {name: value for name, value in line.items() if name != "step"})
+        except OSError as error:
+            raise _with_path(error, self.path) from error
 
     def _rewrite(self) -> None:
         _write_whole(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def close(self) -> None:
         """Closes TensorBoard's file."""
-        if self.board is not None:
-            self.board.close()
+        if self._events is not None:
+            with contextlib.suppress(OSError):  # nothing is left to write but what could not be written before
+                self._events.close()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from tensorboardX.proto.event_pb2 import Event
 
 import checkpoints as checkpoints_module
 import configuration
@@ -95,6 +96,44 @@ def test_what_is_written_is_on_disk_before_a_checkpoint_follows(tmp_path, monkey
     metrics.write(row(1))
     assert len(synced) == 3
     assert not synced[2] or synced[2] == str(tmp_path / "metrics.jsonl")
+
+
+def test_tensorboard_has_the_values_and_where_a_resumed_run_begins(tmp_path):
+    for step, line in ((0, row(1, seconds=2.0)), (5, row(2, images_per_second=None))):
+        metrics = run_dir.Metrics(tmp_path, step=step, tensorboard=True)
+        metrics.write(line)
+        metrics.close()
+    first, second = (read_events(path) for path in sorted(tmp_path.glob("events.out.*")))
+    assert [event.step for event in first if event.HasField("session_log")] == [1]
+    assert [event.step for event in second if event.HasField("session_log")] == [6]
+    values = {value.tag: (event.step, value.simple_value) for event in first for value in event.summary.value}
+    assert values.keys() == {*run_dir.FIELDS} - {"step"} and values["seconds"] == (5, 2.0)
+    assert "images_per_second" not in {value.tag for event in second for value in event.summary.value}
+
+
+def read_events(path):
+    """The records of a file: 8 bytes of length, 4 of its checksum, the event, 4 of its checksum."""
+    content, events = path.read_bytes(), []
+    while content:
+        length = int.from_bytes(content[:8], "little")
+        events.append(Event.FromString(content[12 : 12 + length]))
+        content = content[16 + length :]
+    return events
+
+
+@pytest.mark.parametrize("broken", ["_flush", "Events"])
+def test_metrics_that_cannot_be_written_name_their_file(tmp_path, monkeypatch, broken):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    metrics = run_dir.Metrics(tmp_path, step=0, tensorboard=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(*((run_dir, "_flush") if broken == "_flush" else (metrics._events, "write")), full)
+        patch.setattr(metrics._events, "close", full)
+        with pytest.raises(OSError, match=re.escape(f"No space left on device: '{tmp_path / 'metrics.jsonl'}'")):
+            metrics.write(row(1))
+        metrics.close()
+    metrics.close()
 
 
 def test_a_folder_has_its_name_only_with_its_first_files(tmp_path):
@@ -363,6 +402,19 @@ def test_a_checkpoint_of_another_model_is_not_damaged(tmp_path, changed, differe
             restore(state(0)._replace(params=state(0).params | changed))
         assert not isinstance(caught.value, DamagedError) and "Nothing is damaged" in str(caught.value)
     assert checkpoints.steps() == [1]
+    checkpoints.close()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_not_damaged(tmp_path):
+    saved(tmp_path, 1)
+    shutil.rmtree(tmp_path / "checkpoints" / "1" / "checksums")
+    (tmp_path / "checkpoints" / "1" / "state").rename(tmp_path / "checkpoints" / "1" / "default")
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"1 is of an earlier version, without checksums\. Go on with the version"
+    ) as caught:
+        checkpoints.recover(state(0))
+    assert not isinstance(caught.value, DamagedError)
     checkpoints.close()
 
 
