@@ -46,6 +46,7 @@ class Checkpoints:
         self._lock = lock(folder) if create else None
         try:
             if create:
+                self.folder.mkdir(exist_ok=True)
                 self._remove_unfinished()
             # Not asynchronous: the next step overwrites the arrays that would still be being written.
             options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=create, enable_async_checkpointing=False)

@@ -243,7 +243,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def _parse(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """The lines that are whole, and the positions, from 1, of those that aren't.
 
-    The last line counts as never written if its end is missing: a kill cuts it short.
+    The last line counts as never written if only its end is missing: a kill cuts it short.
     """
     texts = path.read_bytes().split(b"\n") if path.exists() else []
     found, broken = [], []
@@ -254,7 +254,7 @@ def _parse(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
             line = None
         if isinstance(line, dict) and all(_is_number(line.get(name)) for name in FIELDS):
             found.append(line)
-        elif position < len(texts):
+        elif position < len(texts) or (text and not text.startswith(b"{")):
             broken.append(position)
     return found, broken
 

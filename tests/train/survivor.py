@@ -3,7 +3,7 @@ training, and a step only computes.
 
     python tests/train/survivor.py FOLDER walk       kill before each operation that changes a file, one by one
     python tests/train/survivor.py FOLDER random 30  kill at random moments
-    python tests/train/survivor.py FOLDER faults     no room, no permission, another process, the end of the terminal
+    python tests/train/survivor.py FOLDER faults     no room, no permission, another process, two interrupts, ..
 
 Prints a line of JSON. For kills: their number, how many were resumed, and those that then ended with other bits. For
 faults: the exit code of each, the lines it printed, and whether the run, once resumed, ended with the same bits.
@@ -142,17 +142,17 @@ def ended(process):
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def counted(place, note, kill_at=None):
-    """Train, and note each operation that changes a file; or end by SIGKILL before one of them."""
+def counted(place, note, signals=None):
+    """Train, and note each operation that changes a file. Before those in `signals` the process gets that signal."""
     count, own = 0, str(place)
 
     def hook(event, arguments):
         nonlocal count
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_WRONLY)
         if (event in CHANGES or writes) and own in str(arguments[0]):
-            if count == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
             count += 1
+            if signals and count - 1 in signals:
+                os.kill(os.getpid(), signals[count - 1])
             note.write(f"{event} {str(arguments[0]).removeprefix(own)}\n")
             note.flush()
 
@@ -188,7 +188,7 @@ def kinds(operations):
 def killed_before(position, place, log):
     """Kill a run before one of its operations."""
     with open(os.devnull, "w") as note:
-        return ended(forked(lambda: counted(place, note, position), log))
+        return ended(forked(lambda: counted(place, note, {position: signal.SIGKILL}), log))
 
 
 def killed_within(seconds, place, log):
@@ -232,6 +232,12 @@ def without_permission(place, folder):
     return train(place)
 
 
+def interrupted_twice(place):
+    """Train and get Ctrl-C at two moments of the second checkpoint."""
+    with open(os.devnull, "w") as note:
+        return counted(place, note, dict.fromkeys((42, 50), signal.SIGINT))
+
+
 def hung_up(place):
     """Train in a terminal that is closed after the first epoch; returns the exit code."""
     process, terminal = pty.fork()
@@ -260,7 +266,7 @@ def hung_up(place):
 
 def begun(place):
     """A run that was killed in its second epoch; returns its folder."""
-    killed_before(40, place, place.parent / "log")
+    killed_before(40, place, os.devnull)
     return runs(place)[0]
 
 
@@ -285,6 +291,7 @@ def faults(work, expected):
         "another process": lambda place: begun(place) and locked(place),
         "a folder without permission": alone(lambda place: without_permission(place, place)),
         "a run without permission": alone(lambda place: without_permission(place, begun(place))),
+        "two interrupts in a save": alone(lambda place: interrupted_twice(place)),
         "the end of the terminal": lambda place: hung_up(place),
     }.items():
         place, log = work / name.replace(" ", "-"), work / "log"

@@ -75,6 +75,12 @@ def test_a_line_that_cannot_be_read_costs_no_other_and_its_file_is_kept(tmp_path
         )
 
 
+def test_an_end_that_is_no_line_is_damage_as_well(tmp_path, capsys):
+    write_lines(tmp_path, text(row(1)), "\x00\x00")
+    assert run_dir.Metrics(tmp_path, step=15, tensorboard=False).lines == [row(1)]
+    assert "is damaged in line 2" in capsys.readouterr().err and (tmp_path / "metrics.jsonl.damaged-1").exists()
+
+
 def test_a_line_of_an_earlier_step_is_put_in_its_place(tmp_path):
     metrics = run_dir.Metrics(tmp_path, step=15, tensorboard=False)
     for epoch in (1, 3, 2):
@@ -471,6 +477,14 @@ def test_one_process_at_a_time_trains_a_run_and_any_may_read_it(tmp_path):
     reader.close()
     first.close()
     Checkpoints(tmp_path).close()
+
+
+def test_a_file_in_place_of_the_folder_is_found_before_the_training(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(FileExistsError, match=str(tmp_path / "checkpoints")):
+        Checkpoints(tmp_path)
+    (tmp_path / "checkpoints").unlink()
+    Checkpoints(tmp_path).close()  # the lock was released
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
