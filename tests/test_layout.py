@@ -24,8 +24,8 @@ LIBRARY = (
     "visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
-    "installed averages state checkpoints devices run_dir best configuration optimizer models inputs recipes options "
-    "step loop preview training eval cifar evaluate compare"
+    "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models inputs "
+    "recipes options step loop preview training eval cifar evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

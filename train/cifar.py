@@ -6,13 +6,19 @@
 
 The first needs no data and takes about a minute on two CPU cores. Every run has a folder under runs/ with its
 configuration, metrics, an image of a mixed batch and checkpoints.
+
+Exit codes: 0 finished, 1 training failed, 2 a mistake in the command or a file, 130, 143 or 129 interrupted by Ctrl-C,
+SIGTERM or SIGHUP; --resume continues.
 """
 
+import exits
 import installed  # noqa: F401 - ends the program with one line where a package is missing
 
 # isort: split
+if __name__ == "__main__":
+    exits.at_once()  # an interrupt while the rest is imported ends in one line
+
 import dataclasses
-import shlex
 import sys
 import time
 from functools import partial
@@ -47,16 +53,16 @@ __all__ = ["Config", "Resolved", "build", "main", "read", "resolve", "restore", 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. A mistake of the user ends in one message, not in a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(Config, args=arguments, description=__doc__)
-    try:
+
+    def parsed() -> int:
+        config = tyro.cli(Config, args=arguments, description=__doc__)
         if config.resume is not None:
             saved = read(config.resume, option="--resume ")
             requested = tyro.cli(Config, args=arguments, default=Config(**vars(saved)))
             config = configuration.resume(saved, requested, Config(), AUTOMATIC, config.resume)
         return run(config)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+    return exits.program(parsed, "no step was done")
 
 
 def run(options: Config) -> int:
@@ -78,26 +84,13 @@ def run(options: Config) -> int:
     made = build(config, dataset)
 
     # ---- run folder
+    folder = config.resume or training.begin(made, "cifar", config)
     if config.resume is not None:
-        folder = config.resume
         training.extend(folder, config, made.source.steps_per_epoch)
-        checkpoints, state = training.resume(made, folder, config.data_dir)
-    else:
-        folder = run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}")
-        checkpoints, state = training.begin(made, folder, configuration.encode("cifar", config), config.method)
-    metrics = run_dir.Metrics(folder, step=int(state.step), tensorboard=config.tensorboard)
+    checkpoints, metrics, state = training.resume(made, folder, config)
 
     # ---- loop
-    resume = shlex.join(["--resume", str(folder)])
-    plan = loop.Plan(
-        epochs=config.epochs + sum(config.extend),
-        steps_per_epoch=made.source.steps_per_epoch,
-        batch_size=config.batch_size,
-        steps_per_call=config.steps_per_call,
-        checkpoint_every=config.checkpoint_every,
-        advice=f"Try a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32.",
-        resume=f"go on with the same command and only {resume}, e.g. python train/cifar.py {resume}",
-    )
+    plan = training.plan(made, "cifar", config, folder)
     print(training.describe(made, plan, f"{config.model}, {config.method}, {config.loss}"))
     print(f"run folder {folder}" + (f", going on from step {int(state.step)}" if int(state.step) else ""), flush=True)
     functions = made.functions._replace(best=Best(folder, int(state.step)) if made.functions.validate else None)

@@ -1,6 +1,8 @@
 """The configuration of a run: options that every program has, config.json, and what a resumed run may change."""
 
 import dataclasses
+import types
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -107,6 +109,10 @@ def decode(folder: Path, program: str, kind: type[C], *, option: str = "") -> C:
     if unknown or missing:
         raise _of_another_version(path, unknown, missing)
     values = {name: content[name] for name in fields}
+    for name, hint in typing.get_type_hints(kind).items():
+        if not _fits(values[name], hint):
+            wanted = getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
+            raise ValueError(f"{path}: {name} is {values[name]!r}; wanted {wanted}. Was the file changed by hand?")
     for name, value in values.items():
         if name.endswith("_dir"):
             values[name] = Path(value)
@@ -145,16 +151,27 @@ def _check_extension(before: tuple[int, ...], now: tuple[int, ...], folder: Path
         )
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of a JSON file suits the type of an option."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is tuple:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if hint in (int, float):  # True is an int to Python
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    return isinstance(value, str if hint is Path else hint)
+
+
 def _read(folder: Path, option: str) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(
             f"{option}{folder}: there is no {path}. Wanted the folder of a run, such as runs/20260131-120000-..."
         )
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is not the configuration of a run.")
-    return content
+    return read_json(path, dict)
 
 
 def _of_another_version(path: Path, unknown: list[str], missing: list[str]) -> ValueError:

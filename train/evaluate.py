@@ -6,12 +6,18 @@
 
 Each run gets a folder evaluation/ with report.json, report.md and figures. Every measurement is kept, so the same
 command continues an interrupted evaluation.
+
+Exit codes: 0 finished, 1 data are missing or a suite failed, 2 a mistake in the command or a file, 130, 143 or 129
+interrupted by Ctrl-C, SIGTERM or SIGHUP.
 """
 
+import exits
 import installed  # noqa: F401 - ends the program with one line where a package is missing
 
 # isort: split
-import signal
+if __name__ == "__main__":
+    exits.at_once()  # an interrupt while the rest is imported ends in one line
+
 import sys
 import time
 from dataclasses import dataclass
@@ -26,6 +32,7 @@ from eval.load_run import Trained
 from eval.results import Results
 from eval.suites import SUITES
 from eval.suites.base import MissingError, Options
+from locks import lock
 
 # ---- command line
 
@@ -48,30 +55,23 @@ class Evaluation(Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns the exit code: 2 for a wrong command, 1 if data are missing, 130 if interrupted.
-    """
+    """Run the command line; returns the exit code."""
     options = tyro.cli(Evaluation, args=arguments, description=__doc__)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = 0
-    try:
+
+    def evaluate_all() -> int:
         suites = suite_names(options)
+        code = 0
         for folder in options.runs:
             try:
                 code = max(code, evaluate(folder, suites, options))
-            except ValueError as error:
-                code = _failed(error)
+            except (ValueError, OSError) as error:
+                print(f"error: {exits.describe(error) if isinstance(error, OSError) else error}", file=sys.stderr)
+                code = 2
         if options.compare:
             report.write_comparison(options.compare, options.out)
-    except ValueError as error:
-        return _failed(error)
-    except KeyboardInterrupt:
-        print("\ninterrupted; measurements are kept: the same command continues", file=sys.stderr)
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return code
+        return code
+
+    return exits.program(evaluate_all, "measurements are kept: the same command continues")
 
 
 def suite_names(options: Evaluation) -> list[str]:
@@ -92,11 +92,6 @@ def suite_names(options: Evaluation) -> list[str]:
     return names
 
 
-def _failed(error: ValueError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-
-
 # ---- one run
 
 
@@ -113,6 +108,14 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
         batch_size=options.batch_size,
         checkpoint=options.checkpoint,
     )
+    held = lock(folder / "evaluation")
+    try:
+        return _evaluate(folder, trained, suites, options, started)
+    finally:
+        held.release()
+
+
+def _evaluate(folder: Path, trained: Trained, suites: list[str], options: Evaluation, started: float) -> int:
     results = Results(folder / "evaluation" / "report.json")
     results.content["run"] = _description(folder, trained, options)
     print(

@@ -4,12 +4,10 @@ It knows no network and no data set: it calls functions of a state.
 """
 
 import contextlib
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +16,8 @@ from jaxtyping import Array
 from tqdm import tqdm
 
 from best import Best
-from checkpoints import Checkpoints
+from checkpoints import Checkpoints, DamagedError
+from exits import Interrupt, StorageError, describe
 from inputs.source import Advance
 from run_dir import Metrics
 
@@ -79,67 +78,89 @@ class NotFiniteError(ArithmeticError):
         self.step = step
 
 
-class Interrupt:
-    """Notes SIGINT or SIGTERM until the loop can stop; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(number, self._before[number])
-
-
 def train(
     state: Any, functions: Functions, plan: Plan, folder: Path, checkpoints: Checkpoints, metrics: Metrics
 ) -> tuple[Any, int]:
     """Train and test from a state to the last epoch; closes the checkpoints and the metrics.
 
-    Returns the last state and the exit code: 0, 1 for a non-finite value, 130 on an interrupt.
+    Returns the last state and the exit code: 0, 1 for a non-finite value, 128 and the number of the signal on an
+    interrupt. Raises StorageError where a file can't be written.
     """
-    step = int(state.step)
     best = functions.best
     last = contextlib.nullcontext() if best is None else contextlib.closing(best)
     with contextlib.closing(metrics), contextlib.closing(checkpoints), last, Interrupt() as interrupt:
         try:
-            while step < plan.steps:
-                epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
-                title = f"epoch {epoch + 1}/{plan.epochs}"
-                state, step = _epoch(state, step, functions, plan, interrupt)
-                if step < (epoch + 1) * plan.steps_per_epoch:
-                    _check_finite(state, step, functions)
-                    checkpoints.save(step, state)
-                    print(f"\ninterrupted after step {step} (in {title}); all of it is saved; {plan.resume}")
-                    return state, 130
-                seconds = time.perf_counter() - begun
-                line = {"epoch": epoch + 1, "step": step} | _results(state, step, functions, plan)
-                line["images_per_second"] = (step - first) * plan.batch_size / seconds
-                line["seconds"] = time.perf_counter() - begun
-                metrics.write(line)
-                print(f"{title}  {_in_words(line)}", flush=True)
-                if best is not None:
-                    best.offer(step, state, metrics.lines)
-                if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or interrupt.requested:
-                    checkpoints.save(step, state)
-                    if best is not None:
-                        best.settle()
-                if interrupt.requested and step < plan.steps:
-                    print(f"\ninterrupted after {title}; all of it is saved; {plan.resume}")
-                    return state, 130
+            _measure_missing(state, functions, plan, checkpoints, metrics)
+            return _epochs(state, functions, plan, checkpoints, metrics, interrupt)
         except NotFiniteError as error:
             print(_not_finite(error.step, plan, folder, checkpoints), file=sys.stderr)
             return state, 1
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"stopped at once; {_kept(checkpoints)}; {plan.resume}")
+            raise
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError(f"{describe(error)}; {_kept(checkpoints)}; {plan.resume}") from error
+
+
+def _epochs(
+    state: Any, functions: Functions, plan: Plan, checkpoints: Checkpoints, metrics: Metrics, interrupt: Interrupt
+) -> tuple[Any, int]:
+    """Train to the last epoch or an interrupt. Returns the last state and the exit code."""
+    step = int(state.step)
+    while step < plan.steps:
+        epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
+        title = f"epoch {epoch + 1}/{plan.epochs}"
+        state, step = _epoch(state, step, functions, plan, interrupt)
+        if step < (epoch + 1) * plan.steps_per_epoch:
+            _check_finite(state, step, functions)
+            checkpoints.save(step, state)
+            print(f"\ninterrupted after step {step} (in {title}); all of it is saved; {plan.resume}")
+            return state, interrupt.code
+        seconds = time.perf_counter() - begun
+        line = _results(state, step, functions, plan)
+        line["images_per_second"] = (step - first) * plan.batch_size / seconds
+        line["seconds"] = time.perf_counter() - begun
+        # On disk before the checkpoint is: a run that ends here trains this epoch again, and no line is ever missing.
+        metrics.write(line)
+        print(f"{title}  {_in_words(line)}", flush=True)
+        if functions.best is not None:
+            functions.best.offer(step, state, metrics.lines)
+        if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or interrupt.number:
+            checkpoints.save(step, state)
+            if functions.best is not None:
+                functions.best.settle()
+        if interrupt.number and step < plan.steps:
+            print(f"\ninterrupted after {title}; all of it is saved; {plan.resume}")
+            return state, interrupt.code
     return state, 0
+
+
+def _measure_missing(state: Any, functions: Functions, plan: Plan, checkpoints: Checkpoints, metrics: Metrics) -> None:
+    """Test again where the metrics lack a line, as after a damage of their file, and a checkpoint has its state."""
+    known, step = {line["step"] for line in metrics.lines}, int(state.step)
+    ends = range(plan.steps_per_epoch, step + 1, plan.steps_per_epoch)
+    lost = []
+    for end in (end for end in ends if end not in known):
+        begun = time.perf_counter()
+        try:
+            there = end in checkpoints.steps()
+            found = state if end == step else checkpoints.restore(state, end) if there else None
+        except DamagedError:
+            found = None
+        if found is None:
+            lost.append(end // plan.steps_per_epoch)
+            continue
+        line = _results(found, end, functions, plan) | {"images_per_second": None}
+        metrics.write(line | {"seconds": time.perf_counter() - begun})
+        print(f"epoch {line['epoch']}/{plan.epochs} was missing in the metrics, and is tested again", flush=True)
+    if lost:
+        print(
+            f"warning: the metrics of epoch {', '.join(map(str, lost))} are lost, and no checkpoint can restore them; "
+            "the training itself is whole.",
+            file=sys.stderr,
+        )
 
 
 def evaluate(measure: Callable[..., Array], batches: Iterable[tuple[Any, Array]], zeros: Array) -> Evaluation:
@@ -166,7 +187,7 @@ def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: I
     ) as bar:
         # The host reads the metrics of one call while the device is at the next.
         waiting: jax.Array | None = None
-        while position < plan.steps_per_epoch and not interrupt.requested:
+        while position < plan.steps_per_epoch and not interrupt.number:
             # Where a call starts and ends depends on the step alone, so a resumed run makes the same calls.
             count = min(plan.steps_per_call - position % plan.steps_per_call, plan.steps_per_epoch - position)
             state, metrics = functions.advance(state, epoch, count)
@@ -208,6 +229,8 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
         validated = {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_images": found.images}
     _check_finite(state, step, functions)
     return {
+        "epoch": step // plan.steps_per_epoch,
+        "step": step,
         "train_loss": loss,
         "train_accuracy": correct,
         "test_loss": test.loss,
@@ -227,12 +250,16 @@ def _in_words(line: dict[str, Any]) -> str:
     )
 
 
-def _not_finite(step: int, plan: Plan, folder: Path, checkpoints: Checkpoints) -> str:
+def _kept(checkpoints: Checkpoints) -> str:
     latest = checkpoints.latest()
-    kept = (
-        "there is no checkpoint yet" if latest is None else f"the last checkpoint is {checkpoints.folder / str(latest)}"
-    )
+    if latest is None:
+        return "there is no checkpoint yet"
+    return f"the last checkpoint is {checkpoints.folder / str(latest)}"
+
+
+def _not_finite(step: int, plan: Plan, folder: Path, checkpoints: Checkpoints) -> str:
     return (
         f"\nerror: the loss of step {step}, or the state after its update, is not finite "
-        f"(epoch {step // plan.steps_per_epoch + 1}). Stopped; {kept}.\n{plan.advice} The run is in {folder}."
+        f"(epoch {step // plan.steps_per_epoch + 1}). Stopped; {_kept(checkpoints)}.\n{plan.advice} The run is in "
+        f"{folder}."
     )

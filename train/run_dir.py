@@ -3,18 +3,27 @@
 config.json     the program and its options          metrics.jsonl   one line an epoch
 versions.json   of packages and devices, call by call  mixed.png       the first mixed batch
 dataset.json    classes, sizes, mean and std          checkpoints/    by step
-events.out...   with --tensorboard
+events.out...   with --tensorboard                    lock            the process that writes, or wrote, to the folder
+damaged/        checkpoints that can't be restored    metrics.jsonl.damaged-1   one with a line that can't be read
 """
 
+import contextlib
 import importlib.metadata
+import itertools
 import json
+import os
 import platform
+import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
+
+from events import Events
 
 __all__ = [
     "Metrics",
@@ -26,49 +35,105 @@ __all__ = [
     "read_json",
     "read_lines",
     "summary",
+    "sync",
     "versions",
     "write_json",
 ]
 
 
-def create(root: Path, *labels: str) -> Path:
-    """A new folder root/YYYYMMDD-HHMMSS-label-label...; a count is appended where two start in one second."""
+def create(root: Path, *labels: str, write: Callable[[Path], object] = lambda folder: None) -> Path:
+    """A new folder root/YYYYMMDD-HHMMSS-label-label...; a count is appended where two start in one second.
+
+    `write` writes its first files, before the folder has its name: a kill leaves no folder with some of them only.
+    """
     name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *labels])
     for attempt in range(1, 1000):
         folder = root / (name if attempt == 1 else f"{name}-{attempt}")
+        draft = folder.with_name(f".{folder.name}.new")
+        if folder.exists():
+            continue
+        root.mkdir(parents=True, exist_ok=True)
         try:
-            folder.mkdir(parents=True)
-            return folder
+            draft.mkdir()
         except FileExistsError:
             continue
+        try:
+            write(draft)
+            draft.rename(folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        sync(root)
+        return folder
     raise ValueError(f"{root / name} and its 998 followers exist already.")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes indented JSON, whole or not at all."""
-    replacement = path.with_suffix(".new")
-    replacement.write_text(json.dumps(content, indent=2) + "\n")
-    replacement.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Reads a file of a run. Raises ValueError where it is missing or broken."""
+def sync(folder: Path) -> None:
+    """Put the names of the files in a folder on disk, so that a loss of power doesn't undo a rename."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        os.fsync(descriptor)
+    except OSError:  # this file system knows no such thing
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes indented JSON, whole or not at all, and on disk when this returns."""
+    _write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    replacement = path.with_suffix(".new")
+    try:
+        with replacement.open("w") as file:
+            file.write(text)
+            _flush(file)
+        replacement.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            replacement.unlink()
+        raise _with_path(error, path) from error
+    sync(path.parent)
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _with_path(error: OSError, path: Path) -> OSError:
+    """The error, naming the file: one in writing, as of a full disk, names none."""
+    return OSError(error.errno, error.strerror, str(path))
+
+
+def read_json(path: Path, kind: type = object) -> Any:
+    """Reads a file of a run that holds a `kind`, dict or list. Raises ValueError if it is missing or broken."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(f"{path} can't be read ({error}): is {path.parent} the folder of a run?") from error
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}. Change its permissions, or move it away.") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not JSON ({error}): it is damaged. Put a copy in its place, or move {path.parent} away."
+        ) from error
+    if not isinstance(content, kind):
+        raise ValueError(f"{path} holds a {type(content).__name__}; wanted a {kind.__name__}. Is it another file?")
+    return content
 
 
 def begin(folder: Path, config: dict[str, Any], fingerprint: dict[str, Any]) -> None:
     """Write what a new run begins with."""
     write_json(folder / "config.json", config)
-    add_versions(folder, 0)
     write_json(folder / "dataset.json", fingerprint)
 
 
 def check_fingerprint(folder: Path, fingerprint: dict[str, Any], data_dir: Path) -> None:
     """Raises ValueError unless the data set is the one that the run in `folder` began with."""
-    saved = read_json(folder / "dataset.json")
+    saved = read_json(folder / "dataset.json", dict)
     changed = [name for name in fingerprint if fingerprint[name] != saved.get(name)]
     if changed:
         raise ValueError(
@@ -113,50 +178,98 @@ def add_versions(folder: Path, step: int) -> list[str]:
     return [name for name in now if name != "step" and now[name] != first.get(name)]
 
 
+# What every line of metrics.jsonl has.
+FIELDS = (
+    *("epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "test_images"),
+    *("learning_rate", "seconds"),
+)
+
+
 class Metrics:
-    """metrics.jsonl: one object a line, on disk as soon as it is written; and TensorBoard's copy of it if asked for."""
+    """metrics.jsonl: one object a line, on disk as soon as it is written; and TensorBoard's copy of it if asked for.
+
+    lines: by step
+    """
 
     def __init__(self, folder: Path, *, step: int, tensorboard: bool) -> None:
-        """Goes on after `step`: lines of later steps, written before the run was cut short, are dropped."""
-        self.path = folder / "metrics.jsonl"
-        self.lines = [line for line in read_lines(self.path) if line["step"] <= step]
-        replacement = self.path.with_suffix(".new")
-        replacement.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        replacement.replace(self.path)
-        self.board = None
-        if tensorboard:
-            from tensorboardX import SummaryWriter
+        """Goes on after `step`: lines of later steps, written before the run was cut short, are dropped.
 
-            self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        A file with a line that can't be read is kept beside the new one.
+        """
+        self.path = folder / "metrics.jsonl"
+        found, broken = _parse(self.path)
+        if broken:
+            kept = _copy_aside(self.path)
+            print(
+                f"warning: {self.path} is damaged in line {', '.join(map(str, broken))}; it is kept as {kept.name}, "
+                "and the other lines are in use.",
+                file=sys.stderr,
+            )
+        by_step = {line["step"]: line for line in found if line["step"] <= step}
+        self.lines = [by_step[step] for step in sorted(by_step)]
+        self._rewrite()
+        self._events = Events(folder, step + 1) if tensorboard else None
 
     def write(self, line: dict[str, Any]) -> None:
-        """Appends a line; it has the key "step"."""
+        """Adds a line; it has the key "step". On disk when this returns."""
         self.lines.append(line)
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if self.board is not None:
-            for name, value in line.items():
-                if name != "step":
-                    self.board.add_scalar(name, value, line["step"])
-            self.board.flush()
+        if len(self.lines) > 1 and line["step"] < self.lines[-2]["step"]:
+            self.lines.sort(key=lambda line: line["step"])
+            self._rewrite()
+            return
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+                _flush(file)
+            if self._events is not None:
+                self._events.write(line["step"], {name: value for name, value in line.items() if name != "step"})
+        except OSError as error:
+            raise _with_path(error, self.path) from error
+
+    def _rewrite(self) -> None:
+        _write_whole(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def close(self) -> None:
         """Closes TensorBoard's file."""
-        if self.board is not None:
-            self.board.close()
+        if self._events is not None:
+            with contextlib.suppress(OSError):  # nothing is left to write but what could not be written before
+                self._events.close()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics.jsonl that are whole; none where there is no file."""
-    if not path.exists():
-        return []
-    found = []
-    for text in path.read_text().splitlines():
+    return _parse(path)[0]
+
+
+def _parse(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """The lines that are whole, and the positions, from 1, of those that aren't.
+
+    The last line counts as never written if only its end is missing: a kill cuts it short.
+    """
+    texts = path.read_bytes().split(b"\n") if path.exists() else []
+    found, broken = [], []
+    for position, text in enumerate(texts, 1):
         try:
-            found.append(json.loads(text))
-        except json.JSONDecodeError:  # cut short in the middle of a line
-            break
-    return found
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if isinstance(line, dict) and all(_is_number(line.get(name)) for name in FIELDS):
+            found.append(line)
+        elif position < len(texts) or (text and not text.startswith(b"{")):
+            broken.append(position)
+    return found, broken
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _copy_aside(path: Path) -> Path:
+    """Copy a file to a name beside it that is free."""
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
+    copy = next(name for name in names if not name.exists())
+    shutil.copy2(path, copy)
+    return copy
 
 
 def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """A training put together: its source, its setup, and the compiled functions of a state that the loop calls."""
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -12,17 +13,21 @@ import numpy as np
 import optax
 from flax import nnx
 
+import configuration
 import loop
 import preview
 import run_dir
-from checkpoints import Checkpoints
+from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.on_device import OnDevice
 from inputs.source import Advance
 from state import State, all_finite, start
 from step import Setup, test_step, train_step
 
-__all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "resume"]
+__all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
+
+# The highest step of a state.
+COUNTED = 2**31 - 1
 
 
 class Training(NamedTuple):
@@ -60,7 +65,13 @@ def compile_training(
     step_key: jax.Array,
     mix_until: int | None = None,
 ) -> Training:
-    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed."""
+    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed.
+
+    Raises ValueError for more steps than the state can count.
+    """
+    if setup.steps > COUNTED:
+        epochs = setup.steps // setup.steps_per_epoch
+        raise ValueError(f"--epochs is {epochs}: {setup.steps:,} steps; wanted {COUNTED:,} or less.")
 
     def first(key: jax.Array) -> State:
         return start(network(nnx.Rngs(params=key)), setup.optimizer, average=setup.ema is not None)
@@ -94,39 +105,62 @@ def _advance(source: OnDevice, setup: Setup, key: jax.Array, mix_until: int | No
     return lambda state, epoch, count: (mixing if epoch < mix_until else plain)(state, epoch, count)
 
 
-def begin(training: Training, folder: Path, config: dict[str, Any], method: str) -> tuple[Checkpoints, State]:
-    """Write what a new run begins with; returns its checkpoints and the state before the first step."""
-    state = training.start()
-    run_dir.begin(folder, config, training.source.fingerprint())
-    preview.plot(training.setup, training.source, training.key, state, folder / "mixed.png", method)
-    return Checkpoints(folder), state
+def begin(training: Training, program: str, config: Any) -> Path:
+    """Make the folder of a new run of a program, with what it begins with."""
+
+    def write(folder: Path) -> None:
+        run_dir.begin(folder, configuration.encode(program, config), training.source.fingerprint())
+        path = folder / "mixed.png"
+        preview.plot(training.setup, training.source, training.key, training.start(), path, config.method)
+
+    return run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}", write=write)
+
+
+def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Plan:
+    """How long to train, and what to say when the run in `folder` is cut short."""
+    resume = shlex.join(["--resume", str(folder)])
+    return loop.Plan(
+        epochs=config.epochs + sum(config.extend),
+        steps_per_epoch=training.source.steps_per_epoch,
+        batch_size=config.batch_size,
+        steps_per_call=config.steps_per_call,
+        checkpoint_every=config.checkpoint_every,
+        advice=f"Try a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32.",
+        resume=f"go on with the same command and only {resume}, e.g. python train/{program}.py {resume}",
+    )
 
 
 def describe(training: Training, plan: loop.Plan, method: str) -> str:
-    """One line on the training to come."""
+    """One line on the training to come, and one on classes without a training image, if there are any."""
     source, local = training.source, jax.local_devices()
     images = f"{source.train_size:,} training images, "
     if source.validation is not None:
         images += f"{len(source.validation.labels):,} validation images, "
-    return (
-        f"{source.name}: {images}{source.test_size:,} test images; {method}, "
-        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size}, "
-        f"on {len(local)} x {local[0].device_kind}"
+    line = (
+        f"{source.name}: {len(source.classes):,} classes, {images}"
+        f"{source.test_size:,} test images; {method}, {plan.epochs} epochs of {plan.steps_per_epoch} steps of "
+        f"{plan.batch_size}, on {len(local)} x {local[0].device_kind}"
     )
+    if not source.absent:
+        return line
+    listed = ", ".join(source.absent[:10]) + ", ..." * (len(source.absent) > 10)
+    return f"{line}\n{len(source.absent):,} of the classes have no training images: {listed}"
 
 
-def resume(training: Training, folder: Path, data_dir: Path) -> tuple[Checkpoints, State]:
-    """The checkpoints of the run in `folder`, and its newest state; warns of other versions than it began with.
+def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, run_dir.Metrics, State]:
+    """Lock the run in `folder`; returns its checkpoints, metrics and newest state, which is the first state if there is
+    no checkpoint yet. Warns of other versions than it began with.
 
-    Raises ValueError for other data, or a damaged file.
+    Raises ValueError for other data, a damaged file, or a run that another process has locked.
     """
-    run_dir.check_fingerprint(folder, training.source.fingerprint(), data_dir)
+    run_dir.check_fingerprint(folder, training.source.fingerprint(), config.data_dir)
     checkpoints, state = Checkpoints(folder), training.start()
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        state = state if checkpoints.latest() is None else checkpoints.restore(state)
+        state = state if checkpoints.latest() is None else checkpoints.recover(state)
+        metrics = run_dir.Metrics(folder, step=int(state.step), tensorboard=config.tensorboard)
         changed = run_dir.add_versions(folder, int(state.step))
-    except ValueError:
+    except BaseException:
         checkpoints.close()
         raise
     if changed:
@@ -135,7 +169,7 @@ def resume(training: Training, folder: Path, data_dir: Path) -> tuple[Checkpoint
             "results are the same to the bit only with the same versions and devices.",
             file=sys.stderr,
         )
-    return checkpoints, state
+    return checkpoints, metrics, state
 
 
 def extend(folder: Path, config: Any, steps_per_epoch: int) -> None:
@@ -162,7 +196,8 @@ def extend(folder: Path, config: Any, steps_per_epoch: int) -> None:
 def newest_state(training: Training, folder: Path, data_dir: Path, *, best: bool = False) -> State:
     """The newest state of the run in `folder`, or that of its best epoch.
 
-    Raises ValueError for other data, or where there is no such checkpoint.
+    Raises ValueError for other data, where there is no such checkpoint, and where the newest one is damaged: the one
+    before it would be of another epoch than the metrics.
     """
     run_dir.check_fingerprint(folder, training.source.fingerprint(), data_dir)
     if best and not (folder / "best").is_dir():
@@ -172,5 +207,7 @@ def newest_state(training: Training, folder: Path, data_dir: Path, *, best: bool
         if checkpoints.latest() is None:
             raise ValueError(f"{folder} has no checkpoint: its training ended before the first one. Go on with it.")
         return checkpoints.restore(training.start())
+    except DamagedError as error:
+        raise DamagedError(f"{error}. Resume the run, which goes on from the checkpoint before it.") from error
     finally:
         checkpoints.close()

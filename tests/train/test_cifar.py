@@ -66,7 +66,7 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
     assert metrics[-1]["train_loss"] < 0.7 * metrics[0]["train_loss"]
     assert metrics[-1]["test_images"] == 50
     found = {path.name.split(".")[0] for path in whole.iterdir()}
-    assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events"}
+    assert found == {"config", "versions", "dataset", "metrics", "mixed", "checkpoints", "events", "lock"}
     config = json.loads((whole / "config.json").read_text())
     assert (config["program"], config["epochs"], config["loss"]) == ("cifar", 6, "cross_entropy")
     assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out and str(whole / "mixed.png") in out
@@ -96,11 +96,20 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(lines(folder)[-1] | {"step": 10, "epoch": 2}) + "\n" + '{"step": 15, "ep')
     assert cifar.main(["--resume", str(folder)]) == 0
+    # The last line is lost, and one before it damaged, of which the checkpoint is still there.
+    written = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join([*written[:4], written[4][:-9], ""]))
+    capsys.readouterr()
+    assert cifar.main(["--resume", str(folder)]) == 0
+    out, error = capsys.readouterr()
+    assert f"test accuracy  {100 * metrics[-1]['test_accuracy']:.2f} %" in out
+    assert "epoch 5/6 was missing in the metrics, and is tested again" in out and "epoch 6/6 was missing" in out
+    assert "metrics.jsonl is damaged in line 5" in error
     assert_same_bits(final_state(whole), final_state(folder))
     for name in ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"):
         assert [line[name] for line in lines(whole)] == [line[name] for line in lines(folder)]
-    assert [call["step"] for call in json.loads((folder / "versions.json").read_text())] == [0, 8]
-    assert "not as in the first entry" not in capsys.readouterr().err
+    assert [call["step"] for call in json.loads((folder / "versions.json").read_text())] == [0, 8, 30]
+    assert "not as in the first entry" not in error
 
     finished = cifar.restore(folder)
     assert (finished.config.method, int(finished.state.step), finished.dataset.name) == ("cutmix", 30, "digits")
@@ -169,11 +178,19 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--model", "resnet"], "There is no model 'resnet'. There are"),
         (["--method", "cutmixx"], "Did you mean 'cutmix'?"),
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "tar -xzf cifar-10-python.tar.gz -C nowhere"),
-        (["--lr", "inf"], "--lr is inf; wanted 3.4e+38 or less"),
         (["--batch-size", "0"], "--batch-size is 0; wanted 2 or more"),
         (["--batch-size", "4096"], "the number of training images"),
         (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
         (["--lr", "-1"], "--lr is -1.0; wanted 0 or more"),
+        (["--lr", "inf"], "--lr is inf; wanted 3.4e+38 or less"),
+        (["--lr", "1e39"], "--lr is 1e+39; wanted 3.4e+38 or less"),
+        (["--weight-decay", "inf"], "--weight-decay is inf; wanted 3.4e+38 or less"),
+        (["--epochs", "99999999999"], "--epochs is 99999999999; wanted 2147483647 or less"),
+        (["--epochs", "2000000000"], "--epochs is 2000000000: 22,000,000,000 steps; wanted 2,147,483,647 or less"),
+        (["--seed", str(2**63)], f"--seed is {2**63}; wanted 4294967295 or less"),
+        (["--seed", str(2**32)], f"--seed is {2**32}; wanted 4294967295 or less"),
+        (["--runs-dir", "file"], "a file stands where a folder is wanted; move it away"),
+        (["--dataset", "npz", "--data-dir", "."], "No data: . is not a file"),
         (["--lr", "nan"], "--lr is nan; wanted 0 or more"),
         (["--momentum", "nan"], "--momentum is nan; wanted 0 or more"),
         (["--weight-decay", "nan"], "--weight-decay is nan; wanted 0 or more"),
@@ -195,6 +212,7 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, capsys):
+    pathlib.Path("file").touch()
     assert cifar.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ")

@@ -15,11 +15,16 @@ import compare
 import configuration
 import devices
 import evaluate
+import exits
+import inputs
 import loop
 import recipes
+import run_dir
+from checkpoints import DamagedError
 from eval.paper_settings import PAPER_SETTINGS
 from eval.results import Results
 from eval.suites import SUITES
+from locks import lock
 
 QUICK = (
     *("--train.limit-train", "160", "--train.limit-test", "50", "--train.batch-size", "32", "--train.epochs", "1"),
@@ -39,11 +44,16 @@ class Fakes:
 
     trained, evaluated: method, seed, and for trainings whether an earlier one is resumed
     interrupted: the next training stops before its first checkpoint
+    damaged: the next evaluation finds a damaged checkpoint
+    data: the fingerprint of the data set
     """
 
     def __init__(self, monkeypatch):
         self.trained, self.evaluated, self.configs, self.steps = [], [], {}, {}
-        self.interrupted = False
+        self.interrupted = self.damaged = False
+        self.data = {"name": "digits", "crc32": {"train": 1}}
+        monkeypatch.setattr(cifar, "load", lambda config: None)
+        monkeypatch.setattr(inputs, "describe", lambda dataset: self.data)
         monkeypatch.setattr(cifar, "run", self.run)
         monkeypatch.setattr(cifar, "read", lambda folder, data_dir: self.configs[folder.absolute()])
         monkeypatch.setattr(compare, "Checkpoints", self.checkpoints)
@@ -57,7 +67,7 @@ class Fakes:
         self.configs[folder] = config
         if self.interrupted:
             return 130
-        line = {"epoch": config.epochs, "step": 5, "train_loss": 1.0 + config.seed}
+        line = dict.fromkeys(run_dir.FIELDS, 0.5) | {"epoch": 1, "step": 5, "train_loss": 1.0 + config.seed}
         (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
         self.steps[folder] = 5
         return 0
@@ -69,8 +79,13 @@ class Fakes:
         config = self.configs[folder.absolute()]
         if config.method == "mixup":
             raise ValueError("no luck")
+        if self.damaged:
+            self.damaged = False
+            raise DamagedError("the checkpoint 5 is damaged. Resume the run.")
         self.evaluated.append((config.method, config.seed))
-        section = Results(folder / "evaluation" / "report.json").suite("clean", {})
+        results = Results(folder / "evaluation" / "report.json")
+        results.content["run"] = {"step": 5}
+        section = results.suite("clean", {})
         loss = {"clean loss": 0.5} if config.seed else {}
         section.finish({"clean error, %": 20.0 + 3 * config.seed} | loss)
         return 0
@@ -118,6 +133,86 @@ def test_a_run_whose_last_checkpoint_is_missing_is_resumed(fakes):
     assert fakes.trained == [("none", 0, False), ("none", 0, True)]
 
 
+def test_a_run_whose_last_checkpoint_is_damaged_is_resumed(fakes, capsys):
+    command = ("--out", "grid", "--methods", "none", "--seeds", "0", "--train.epochs", "1")
+    assert compare.main([*command]) == 0
+    fakes.damaged = True
+    assert compare.main([*command]) == 0
+    assert fakes.trained == [("none", 0, False), ("none", 0, True)] and fakes.evaluated == [("none", 0)] * 2
+    assert "warning: the checkpoint 5 is damaged" in capsys.readouterr().err
+
+
+def test_a_table_has_no_cells_of_two_data_sets(place, fakes, capsys):
+    command = ("--out", "grid", "--methods", "none", "--train.epochs", "1", "--train.data-dir")
+    assert compare.main([*command, "here", "--seeds", "0"]) == 0
+    table = (place / "grid" / "table.md").read_text()
+    fakes.data = {"name": "digits", "crc32": {"train": 2}}
+    assert compare.main([*command, "there", "--seeds", "0", "1"]) == 2
+    assert "error: there holds other images than grid began with: crc32 differ" in capsys.readouterr().err
+    # A folder of a version that did not note the data set has it from its runs.
+    (place / "grid" / "dataset.json").unlink()
+    run_dir.write_json(place / "grid" / "runs" / "none-s0" / "run" / "dataset.json", {"name": "digits", "crc32": {}})
+    assert compare.main([*command, "there", "--seeds", "0", "1"]) == 2
+    assert "holds other images than grid/runs/none-s0/run began with" in capsys.readouterr().err
+    assert fakes.trained == [("none", 0, False)] and (place / "grid" / "table.md").read_text() == table
+
+
+def test_a_report_that_is_half_written_costs_its_own_cell_only(place, fakes, capsys):
+    command = ("--out", "grid", "--methods", "none", "cutmix", "--seeds", "0", "--train.epochs", "1")
+    assert compare.main([*command]) == 0
+    (report,) = (place / "grid").glob("runs/none-s0/*/evaluation/report.json")
+    half = report.read_text()[:40]
+    report.write_text(half)
+    assert compare.main([*command]) == 1
+    assert f"error: none, seed 0: {report.relative_to(place)} is not JSON" in capsys.readouterr().err
+    table = (place / "grid" / "table.md").read_text()
+    assert "| cutmix | 1 |" in table and "none" not in table and report.read_text() == half
+
+
+def test_a_table_is_never_replaced_by_an_empty_one(place, fakes, capsys):
+    command = ("--out", "grid", "--seeds", "0", "--train.epochs", "1", "--methods")
+    assert compare.main([*command, "none"]) == 0
+    table = (place / "grid" / "table.md").read_text()
+    assert compare.main([*command, "mixup"]) == 1
+    assert "no run is evaluated: no table is written" in capsys.readouterr().out
+    assert (place / "grid" / "table.md").read_text() == table
+
+
+def test_an_evaluation_of_an_earlier_step_is_not_in_the_table(place, fakes, monkeypatch):
+    command = ("--out", "grid", "--methods", "none", "--seeds", "0", "--train.epochs", "1")
+    assert compare.main([*command]) == 0
+    (run,) = (place / "grid").glob("runs/none-s0/*")
+    line = json.loads((run / "metrics.jsonl").read_text()) | {"step": 10}
+    (run / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    options = compare.Comparison(pathlib.Path("grid"), methods=("none",), seeds=(0,))
+    assert compare.write_table(options) == "no run is evaluated: no table is written"
+
+
+def test_a_full_disk_ends_the_grid(place, fakes, monkeypatch, capsys):
+    def full(config):
+        fakes.trained.append(config.method)
+        raise exits.StorageError("there: No space left on device")
+
+    monkeypatch.setattr(cifar, "run", full)
+    assert compare.main(["--out", "grid", "--methods", "none", "cutmix", "--seeds", "0"]) == 1
+    assert fakes.trained == ["none"] and capsys.readouterr().err == "error: there: No space left on device\n"
+
+
+def test_two_comparisons_do_not_share_a_folder(place, fakes, capsys):
+    held = lock(place / "grid")
+    assert compare.main(["--out", "grid", "--methods", "none"]) == 2
+    assert "error: grid is in use by process" in capsys.readouterr().err and not fakes.trained
+    held.release()
+
+
+def test_what_a_kill_left_of_a_run_is_removed(place, fakes):
+    left = place / "grid" / "runs" / "none-s0" / ".20260131-120000-digits.new"
+    left.mkdir(parents=True)
+    (left / "config.json").write_text("{}")
+    assert compare.main(["--out", "grid", "--methods", "none", "--seeds", "0", "--train.epochs", "1"]) == 0
+    assert fakes.trained == [("none", 0, False)] and not left.exists()
+
+
 @pytest.mark.slow
 def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys):
     def one_device():
@@ -151,6 +246,8 @@ def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys)
 
 def test_a_table_of_a_paper_sets_what_is_not_given(monkeypatch):
     compared = []
+    monkeypatch.setattr(cifar, "load", lambda config: None)
+    monkeypatch.setattr(inputs, "describe", lambda dataset: {})
     monkeypatch.setattr(compare, "compare", lambda options, suites: compared.append(options) or 0)
     assert compare.main(["--out", "one", "--table", "augmix", "--train.epochs", "1"]) == 0
     own = ("--methods", "none", "mixup", "--suite", "clean", "--train.dataset", "digits", "--train.batch-size", "128")
@@ -180,8 +277,10 @@ def test_the_methods_and_options_of_the_papers_exist(name):
         (("--suite", "fog"), "there is no 'fog'"),
         (("--methods", "none", "cutmax", *QUICK), "Did you mean 'cutmix'"),
         (("--train.epochs", "0"), "--epochs is 0"),
-        (("--seeds", "0", "4294967296"), "--seed is 4294967296; wanted 4294967295 or less"),
         (("--methods", "none", "--test.seed", "-1"), "--seed is -1; wanted 0 or more"),
+        (("--seeds", "-1"), "--seed is -1; wanted 0 or more"),
+        (("--seeds", "0", str(2**32)), "--seed is 4294967296; wanted 4294967295 or less"),
+        (("--train.dataset", "cifar10", "--train.data-dir", "nowhere"), "No cifar10 under --data-dir"),
     ],
 )
 def test_a_mistake_is_one_message(arguments, message, capsys):
@@ -198,7 +297,8 @@ def test_a_run_that_fails_does_not_stop_the_others(place, fakes, capsys):
 
 def test_another_training_needs_another_folder():
     options = compare.Comparison(pathlib.Path("grid"), train=cifar.Config(epochs=1))
-    compare.open_folder(options)
-    compare.open_folder(options)
+    options.out.mkdir()
+    compare.open_folder(options, {})
+    compare.open_folder(options, {})
     with pytest.raises(ValueError, match=r"holds a comparison of runs with --train.epochs 1"):
-        compare.open_folder(dataclasses.replace(options, train=cifar.Config(epochs=2)))
+        compare.open_folder(dataclasses.replace(options, train=cifar.Config(epochs=2)), {})

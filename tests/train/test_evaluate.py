@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import types
 from functools import cache
@@ -25,6 +26,7 @@ from eval.results import Results
 from eval.suites import SUITES, attacks, backgrounds, corruptions
 from eval.suites.base import Options, Suite, Table, no_figure
 from jaxmix import robustness
+from locks import lock
 from models.layers import Classifier
 
 CLASSES = tuple(map(str, range(10)))
@@ -438,6 +440,8 @@ def test_a_suite_without_its_data_is_left_out_and_the_others_run(run, capsys):
         ((), "no run: name the folder"),
         (("run", "--suite", "clean,fog"), "there is no 'fog'. There are: clean, corruptions"),
         (("run", "--limit", "0"), "--limit is 0; wanted 2 or more"),
+        (("run", "--seed", "-1"), "--seed is -1; wanted 0 to 4294967295"),
+        (("run", "--seed", str(2**32)), "--seed is 4294967296; wanted 0 to 4294967295"),
         (("--compare", "run"), "--compare has one run"),
         (("--compare", "run", "other"), "evaluate that run first"),
     ],
@@ -449,12 +453,35 @@ def test_a_mistake_is_one_message(arguments, message, capsys):
     assert message in printed and "Traceback" not in printed
 
 
-def test_a_file_that_is_no_report_is_not_overwritten(run, capsys):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is not a report"),
+        ('{"run": 3, "suites": {}}', "is not a report"),
+        ('{"run": {}, "suites": {"clean": [1]}}', "is not a report"),
+        ('{"run": {}, "sui', "is not JSON"),
+    ],
+)
+def test_a_file_that_is_no_report_is_not_overwritten(run, capsys, content, message):
     (run / "evaluation").mkdir()
-    (run / "evaluation" / "report.json").write_text("[]")
+    (run / "evaluation" / "report.json").write_text(content)
     assert evaluated(run, "clean") == 2
-    assert "is not a report" in capsys.readouterr().err
-    assert (run / "evaluation" / "report.json").read_text() == "[]"
+    assert message in capsys.readouterr().err
+    assert (run / "evaluation" / "report.json").read_text() == content
+
+
+def test_two_evaluations_of_a_run_do_not_overwrite_each_other(run, capsys):
+    held = lock(run / "evaluation")
+    assert evaluated(run, "clean") == 2
+    assert re.search(r"^error: .*run/evaluation is in use by process \d+ on ", capsys.readouterr().err)
+    assert not (run / "evaluation" / "report.json").exists()
+    held.release()
+
+
+def test_a_file_where_a_folder_should_be_is_one_message(run, capsys):
+    (run / "evaluation").write_text("")
+    assert evaluated(run, "clean") == 2
+    assert capsys.readouterr().err.startswith(f"error: {run / 'evaluation'}: File exists: a file stands where a folder")
 
 
 def counted(name, calls):

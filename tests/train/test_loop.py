@@ -2,12 +2,16 @@
 
 import os
 import signal
+import types
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+import exits
 import loop
+import run_dir
+from checkpoints import DamagedError
 
 
 class Counter(NamedTuple):
@@ -16,28 +20,45 @@ class Counter(NamedTuple):
 
 
 class Saved:
-    """Stands in for checkpoints and metrics."""
+    """Stands in for checkpoints and metrics.
 
-    def __init__(self, folder):
-        self.folder, self.steps, self.lines, self.closed = folder, [], [], 0
+    order: of what was written
+    """
+
+    def __init__(self, folder, steps=(), lines=()):
+        self.folder, self.saved, self.lines, self.closed, self.order = folder, list(steps), list(lines), 0, []
 
     def save(self, step, state):
         assert step == state.step
-        self.steps.append(step)
+        self.saved.append(step)
+        self.order.append(("checkpoint", step))
 
     def latest(self):
-        return self.steps[-1] if self.steps else None
+        return self.saved[-1] if self.saved else None
+
+    def steps(self):
+        return self.saved
+
+    def restore(self, like, step):
+        if step == 0:
+            raise DamagedError
+        return Counter(step, (step / 2, step / 4))
 
     def write(self, line):
         self.lines.append(line)
+        self.order.append(("line", line["step"]))
 
     def close(self):
         self.closed += 1
 
 
-def train(folder, *, start=0, at=None, losses=(), test_loss=1.0, finite=lambda state: True, **plan):
-    """Three epochs of five steps, in calls of two; `at(step)` is called after each. Returns all there is to check."""
-    calls, saved = [], Saved(folder)
+def train(folder, *, start=0, at=None, losses=(), test_loss=1.0, finite=lambda state: True, before=None, **plan):
+    """Three epochs of five steps, in calls of two; `at(step)` is called after each. Returns all there is to check.
+
+    `before` is what an earlier call has left; by default a line of each epoch.
+    """
+    earlier = [{"step": step} for step in range(5, start + 1, 5)]
+    calls, saved = [], Saved(folder, lines=earlier) if before is None else before
 
     def advance(state, epoch, count):
         calls.append((epoch, state.step, count))
@@ -57,15 +78,21 @@ def train(folder, *, start=0, at=None, losses=(), test_loss=1.0, finite=lambda s
     return code, state, calls, saved
 
 
-def interrupt(when):
-    return lambda step: os.kill(os.getpid(), signal.SIGINT) if step == when else None
+def interrupt(when, number=signal.SIGINT):
+    return lambda step: os.kill(os.getpid(), number) if step == when else None
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert train(tmp_path, at=interrupt(7, signal.SIGHUP))[0] == 0
+    signal.signal(signal.SIGHUP, inherited)
 
 
 def test_every_epoch_is_trained_tested_written_and_saved(tmp_path, capsys):
     code, state, calls, saved = train(tmp_path)
     assert (code, state.step) == (0, 15)
     assert calls[:4] == [(0, 0, 2), (0, 2, 2), (0, 4, 1), (1, 5, 2)]
-    assert [line["step"] for line in saved.lines] == saved.steps == [5, 10, 15]
+    assert [line["step"] for line in saved.lines] == saved.saved == [5, 10, 15]
     line = saved.lines[1]
     assert (line["epoch"], line["train_loss"], line["train_accuracy"]) == (2, 0.5, 0.25)
     assert (line["test_loss"], line["test_accuracy"], line["test_images"]) == (1.0, 0.5, 40)
@@ -75,7 +102,7 @@ def test_every_epoch_is_trained_tested_written_and_saved(tmp_path, capsys):
 
 @pytest.mark.parametrize(("every", "steps"), [(2, [10, 15]), (5, [15])])
 def test_checkpoints_come_every_n_epochs_and_at_the_end(tmp_path, every, steps):
-    assert train(tmp_path, checkpoint_every=every)[3].steps == steps
+    assert train(tmp_path, checkpoint_every=every)[3].saved == steps
 
 
 def test_calls_depend_on_the_step_alone_so_a_resumed_run_makes_the_same(tmp_path):
@@ -85,18 +112,56 @@ def test_calls_depend_on_the_step_alone_so_a_resumed_run_makes_the_same(tmp_path
 
 def test_a_finished_run_is_not_trained_on(tmp_path):
     code, _, calls, saved = train(tmp_path, start=15)
-    assert (code, calls, saved.lines) == (0, [], [])
+    assert (code, calls, saved.order) == (0, [], [])
 
 
-def test_an_interrupt_in_an_epoch_saves_and_says_how_to_go_on(tmp_path, capsys):
-    code, state, calls, saved = train(tmp_path, at=interrupt(7))
-    assert (code, state.step, saved.steps, len(saved.lines)) == (130, 7, [5, 7], 1)
+def test_the_line_of_an_epoch_is_written_before_its_checkpoint(tmp_path):
+    order = train(tmp_path, epochs=2)[3].order
+    assert order == [("line", 5), ("checkpoint", 5), ("line", 10), ("checkpoint", 10)]
+
+
+def test_epochs_without_a_line_are_tested_again_where_a_checkpoint_has_their_state(tmp_path, capsys):
+    before = Saved(tmp_path, steps=[10, 15], lines=[{"step": 5}])
+    code, _, calls, saved = train(tmp_path, start=15, before=before)
+    assert (code, calls, [line["step"] for line in saved.lines]) == (0, [], [5, 10, 15])
+    line = saved.lines[1]
+    assert line.keys() == {*run_dir.FIELDS, "images_per_second"} and line["images_per_second"] is None
+    assert (line["epoch"], line["train_loss"], line["test_accuracy"], line["learning_rate"]) == (2, 1.0, 0.5, 0.9)
+    out, error = capsys.readouterr()
+    assert "epoch 2/3 was missing in the metrics, and is tested again" in out and "epoch 3/3 was" in out and not error
+    train(tmp_path, start=15, before=Saved(tmp_path, steps=[15], lines=[{"step": 15}]))
+    assert "the metrics of epoch 1, 2 are lost, and no checkpoint can restore them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "there"), OSError("there: No space left")])
+def test_a_file_that_cannot_be_written_is_one_line_that_says_how_to_go_on(tmp_path, error):
+    def write(self, step, state):
+        raise error
+
+    saved = Saved(tmp_path, steps=[3])
+    saved.save = types.MethodType(write, saved)
+    with pytest.raises(
+        exits.StorageError, match=rf"^there: No space left.*; the last checkpoint is {tmp_path}/3; go on"
+    ):
+        train(tmp_path, before=saved)
+    assert saved.closed == 2
+
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize(("number", "expected"), SIGNALS)
+def test_an_interrupt_in_an_epoch_saves_and_says_how_to_go_on(tmp_path, capsys, number, expected):
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    code, state, calls, saved = train(tmp_path, at=interrupt(7, number))
+    signal.signal(signal.SIGHUP, inherited)
+    assert (code, state.step, saved.saved, len(saved.lines)) == (expected, 7, [5, 7], 1)
     assert "interrupted after step 7 (in epoch 2/3); all of it is saved; go on with --resume" in capsys.readouterr().out
 
 
 def test_an_interrupt_in_the_last_step_of_an_epoch_ends_the_epoch_first(tmp_path, capsys):
     code, _, _, saved = train(tmp_path, at=interrupt(10), checkpoint_every=9)
-    assert (code, saved.steps, len(saved.lines)) == (130, [10], 2)
+    assert (code, saved.saved, len(saved.lines)) == (130, [10], 2)
     assert "interrupted after epoch 2/3; all of it is saved" in capsys.readouterr().out
     assert train(tmp_path, at=interrupt(15))[0] == 0  # there is nothing to go on with
 
@@ -110,8 +175,9 @@ def test_the_handlers_of_signals_are_put_back_and_a_second_interrupt_stops_at_on
             signal.raise_signal(signal.SIGINT)  # to this thread: two that are sent to the process may become one
 
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as stopped:
             train(tmp_path, at=twice)
+        assert stopped.value.__notes__ == ["stopped at once; there is no checkpoint yet; go on with --resume"]
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     finally:
         signal.signal(signal.SIGINT, inherited)
@@ -120,7 +186,7 @@ def test_the_handlers_of_signals_are_put_back_and_a_second_interrupt_stops_at_on
 @pytest.mark.parametrize("step", [6, 7, 9])
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, capsys, step):
     code, _, _, saved = train(tmp_path, losses=[0.5] * step + [np.nan])
-    assert (code, saved.steps) == (1, [5])
+    assert (code, saved.saved) == (1, [5])
     error = capsys.readouterr().err
     assert f"the loss of step {step}, or the state after its update, is not finite (epoch 2)" in error
     assert f"the last checkpoint is {tmp_path / '5'}" in error
@@ -137,7 +203,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, ca
 )
 def test_a_state_that_is_not_finite_is_neither_saved_nor_written(tmp_path, capsys, options, step):
     code, _, _, saved = train(tmp_path, **options)
-    assert (code, saved.steps, saved.lines) == (1, [], [])
+    assert (code, saved.saved, saved.lines) == (1, [], [])
     error = capsys.readouterr().err
     assert f"the loss of step {step}, or the state after its update, is not finite (epoch 1)" in error
     assert "there is no checkpoint yet" in error

@@ -231,6 +231,12 @@ def test_npz_is_read(tmp_path):
     assert len(found.classes) == 3
 
 
+def test_classes_without_training_images_are_named(tmp_path):
+    found = inputs.load("npz", write_npz(tmp_path / "own.npz", y_train=np.array([1, 2, 4, 1, 2, 4])))
+    assert len(found.classes) == 5 and found.absent == ("0", "3")
+    assert found.first(2, None).absent == ("0", "3", "4")
+
+
 def test_npz_without_a_channel_axis_gets_one(tmp_path):
     path = write_npz(tmp_path / "own.npz", x_train=np.zeros((6, 8, 8), np.uint8), x_test=np.zeros((2, 8, 8), np.uint8))
     assert inputs.load("npz", path).test_images.shape == (2, 8, 8, 1)
@@ -249,6 +255,9 @@ def test_npz_without_a_channel_axis_gets_one(tmp_path):
         ({"x_train": np.zeros((6, 0, 8, 3), np.uint8)}, "all above 0"),
         ({"x_train": np.zeros((6, 8, 8, 0), np.uint8)}, "all above 0"),
         ({"y_train": np.array([0, 1, 2, 0, 1, None], object)}, "plain arrays"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, 6])}, "up to 6, which makes 7 classes for 6 training images"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, 2**31])}, r"makes 2,147,483,649 classes .* numpy\.unique"),
+        ({"y_test": np.array([0, 2**64 - 1], np.uint64)}, "makes 18,446,744,073,709,551,616 classes"),
     ],
 )
 def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):

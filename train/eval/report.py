@@ -104,7 +104,8 @@ def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str
 def _summary(folder: Path) -> dict[str, float]:
     """The training loss of the first and the last epoch of a run, and the summary of its evaluation."""
     lines, results = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
-    losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
+    losses = {"training loss, first epoch": lines[0]["train_loss"]} if lines[0]["epoch"] == 1 else {}
+    losses |= {"last epoch": lines[-1]["train_loss"]}
     return losses | {name: value for name, value in results.summary().items() if value is not None}
 
 

@@ -92,8 +92,10 @@ class Section:
 
 
 def _is_report(content: Any) -> bool:
-    suites = content.get("suites") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(content.get("run"), dict):
+        return False
+    suites = content.get("suites")
     return isinstance(suites, dict) and all(
-        isinstance(sections, list) and all(KEYS <= section.keys() for section in sections)
+        isinstance(sections, list) and all(isinstance(section, dict) and KEYS <= section.keys() for section in sections)
         for sections in suites.values()
     )

@@ -33,6 +33,12 @@ class Dataset(NamedTuple):
     validation_images: np.ndarray | None = None
     validation_labels: np.ndarray | None = None
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The classes without a training image."""
+        counts = np.bincount(self.train_labels, minlength=len(self.classes))
+        return tuple(name for name, count in zip(self.classes, counts, strict=True) if not count)
+
     def first(self, train: int | None, test: int | None) -> "Dataset":
         """The first images of either split, or all."""
         return self._replace(

@@ -41,6 +41,11 @@ def npz(path: Path) -> Dataset:
         parts += [images, labels]
     train_images, train_labels, test_images, test_labels = parts
     classes = max([int(labels.max(initial=0)) for labels in (train_labels, test_labels)]) + 1
+    if classes > max(len(train_images), 1):
+        raise ValueError(
+            f"{path}: labels go up to {classes - 1}, which makes {classes:,} classes for {len(train_images):,} "
+            "training images. Number the classes 0, 1, 2, ...; numpy.unique(labels, return_inverse=True) does."
+        )
     for split, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
         check(f"{path} ({split})", images, labels, classes)
     if train_images.shape[1:] != test_images.shape[1:]:

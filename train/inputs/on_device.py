@@ -50,6 +50,7 @@ class OnDevice:
         if batch_size % devices:
             raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
         self.name, self.classes, self.mean, self.std = dataset.name, dataset.classes, dataset.mean, dataset.std
+        self.absent = dataset.absent
         height, width, channels = dataset.train_images.shape[1:]
         self.image_shape = (height, width, channels)
         self.train_size, self.test_size, self.batch_size = count, len(dataset.test_images), batch_size

@@ -26,6 +26,7 @@ class Source(Protocol):
     """Yields batches of labelled images.
 
     name, classes: of the data set and its classes
+    absent: the classes without a training image
     image_shape: h, w, c
     train_size, test_size: the number of images
     steps_per_epoch: the number of whole batches in an epoch
@@ -35,6 +36,7 @@ class Source(Protocol):
 
     name: str
     classes: tuple[str, ...]
+    absent: tuple[str, ...]
     image_shape: tuple[int, int, int]
     train_size: int
     test_size: int

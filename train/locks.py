@@ -1,0 +1,35 @@
+"""One process at a time on a folder."""
+
+import errno
+import os
+import platform
+import sys
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+__all__ = ["lock"]
+
+
+def lock(folder: Path) -> BaseFileLock:
+    """Lock a folder, which is made if it isn't there, until `release` or the end of the process, however it ends.
+
+    Raises ValueError, naming the other process, if the folder is locked.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    held = FileLock(path, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        owner = path.read_text().strip() or "another process"
+        raise ValueError(
+            f"{folder} is in use by {owner}. Wait for its end or stop it, then give the same command again."
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
+        print(f"warning: {folder}: this file system has no locks; start one process only on it.", file=sys.stderr)
+        return held
+    path.write_text(f"process {os.getpid()} on {platform.node()}\n")
+    return held
