@@ -169,7 +169,6 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--model", "resnet"], "There is no model 'resnet'. There are"),
         (["--method", "cutmixx"], "Did you mean 'cutmix'?"),
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "tar -xzf cifar-10-python.tar.gz -C nowhere"),
-        (["--lr", "inf"], "--lr is inf; wanted 3.4e+38 or less"),
         (["--batch-size", "0"], "--batch-size is 0; wanted 2 or more"),
         (["--batch-size", "4096"], "the number of training images"),
         (["--epochs", "0"], "--epochs is 0; wanted 1 or more"),
