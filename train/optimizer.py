@@ -6,6 +6,8 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
+from state import COUNTED
+
 __all__ = ["OptimizerOptions", "learning_rate", "milestones", "sgd"]
 
 
@@ -55,7 +57,15 @@ def milestones(
 def learning_rate(
     options: OptimizerOptions, milestones: tuple[int, ...], epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """The learning rate as a function of the step, for the resolved milestones."""
+    """The learning rate as a function of the step, for the resolved milestones.
+
+    Raises ValueError for an epoch beyond the steps that are counted.
+    """
+    named = [("epochs", epochs), ("warmup-epochs", options.warmup_epochs)]
+    named += [("milestones", epoch) for epoch in milestones if options.schedule == "step"]
+    for name, epoch in named:
+        if epoch * steps_per_epoch > COUNTED:
+            raise ValueError(f"--{name} is {epoch}: {epoch * steps_per_epoch:,} steps; wanted {COUNTED:,} or less.")
     warmup = options.warmup_epochs * steps_per_epoch
     if options.schedule == "cosine":
         falling = optax.cosine_decay_schedule(options.lr, max(epochs * steps_per_epoch - warmup, 1))

@@ -24,9 +24,6 @@ from step import Setup, test_step, train_step
 
 __all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
 
-# The highest step of a state.
-COUNTED = 2**31 - 1
-
 
 class Training(NamedTuple):
     """What a configuration and a data set come to.
@@ -62,10 +59,7 @@ def compile_training(
     start_key: jax.Array,
     step_key: jax.Array,
 ) -> Training:
-    """Nothing is compiled before it is first called. Raises ValueError for more steps than the state can count."""
-    if setup.steps > COUNTED:
-        epochs = setup.steps // setup.steps_per_epoch
-        raise ValueError(f"--epochs is {epochs}: {setup.steps:,} steps; wanted {COUNTED:,} or less.")
+    """Nothing is compiled before it is first called."""
 
     def first(key: jax.Array) -> State:
         return start(network(nnx.Rngs(params=key)), setup.optimizer)
