@@ -140,7 +140,8 @@ def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
 def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     """The configuration with every default that depends on something else filled in.
 
-    Raises ValueError for an unknown method, and for options that don't suit the method, the data or each other.
+    Raises ValueError for an unknown method, for options that don't suit the method, the data or each other, for a
+    milestone in the warm-up, and for a padding that is wider than the images.
     """
     recipe = recipe_of(config, dataset)
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
@@ -168,6 +169,9 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
         "flip": dataset.flip if config.flip is None else config.flip,
         "steps_per_call": devices.steps_per_call(config.steps_per_call, steps_per_epoch),
     }
+    side = min(dataset.train_images.shape[1:3])
+    if found["crop_padding"] > side:
+        raise ValueError(f"--crop-padding is {found['crop_padding']}; wanted {side} or less, the side of the images.")
     return Resolved(**vars(config) | found)
 
 

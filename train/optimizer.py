@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from state import COUNTED
+
 __all__ = ["DEFAULTS", "OptimizerOptions", "check", "create", "learning_rate", "milestones", "sgd"]
 
 
@@ -111,9 +113,14 @@ def learning_rate(
     """The learning rate as a function of the step, for the resolved options and milestones.
 
     The epochs of each extension have half a cosine of their own, from a tenth of the highest rate to 0; steps stay at
-    the last rate.
+    the last rate. Raises ValueError for an epoch beyond the steps that are counted.
     """
     assert options.lr is not None
+    named = [("epochs", epochs), ("warmup-epochs", options.warmup_epochs)]
+    named += [("milestones", epoch) for epoch in milestones if options.schedule == "step"]
+    for name, epoch in named:
+        if epoch * steps_per_epoch > COUNTED:
+            raise ValueError(f"--{name} is {epoch}: {epoch * steps_per_epoch:,} steps; wanted {COUNTED:,} or less.")
     warmup = options.warmup_epochs * steps_per_epoch
     if options.schedule == "cosine":
         falling = optax.cosine_decay_schedule(options.lr, max(epochs * steps_per_epoch - warmup, 1))

@@ -8,7 +8,10 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-__all__ = ["State", "all_finite", "start"]
+__all__ = ["COUNTED", "State", "all_finite", "start"]
+
+# The highest step that a state can count to.
+COUNTED = 2**31 - 1
 
 
 class State(NamedTuple):

@@ -26,9 +26,6 @@ from step import Setup, test_step, train_step
 
 __all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
 
-# The highest step of a state.
-COUNTED = 2**31 - 1
-
 
 class Training(NamedTuple):
     """What a configuration and a data set come to.

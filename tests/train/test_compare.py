@@ -242,6 +242,12 @@ def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys)
     lines = (place / "grid" / "runs").glob("none-s1/*/metrics.jsonl")
     (last,) = [json.loads(line.read_text().splitlines()[-1]) for line in lines]
     assert 100 * (1 - last["test_accuracy"]) == pytest.approx(errors[1], abs=1e-4)
+    # A loss of power has kept the checkpoint, but not the line of its epoch.
+    (lost,) = (place / "grid" / "runs").glob("none-s1/*/metrics.jsonl")
+    lost.write_text("")
+    assert compare.main([*command, "--seeds", "0", "1"]) == 0
+    assert "epoch 1/1 was missing in the metrics, and is tested again" in capsys.readouterr().out
+    assert json.loads((place / "grid" / "table.json").read_text())["runs"]["none"] == runs
 
 
 def test_a_table_of_a_paper_sets_what_is_not_given(monkeypatch):
