@@ -167,7 +167,8 @@ def test_another_shape_and_one_draw_for_the_batch(method):
 
 @pytest.mark.slow
 @every_method
-def test_label_weight_is_the_share_of_the_pixels_in_another_shape(method, shape=(7, 7, 16, 2)):
+def test_label_weight_is_the_share_of_the_pixels_in_another_shape(method):
+    shape = (7, 7, 16, 2)
     program = jax.jit(method)
     for seed in SEEDS:
         x, mix = program(key(seed), images(shape))
