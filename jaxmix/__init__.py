@@ -3,7 +3,7 @@
 from jaxmix import blocks, masks, partners, pixels, robustness, saliency, sampling, shifts, visualize, warps
 from jaxmix.arguments import Batch
 from jaxmix.combinators import Method, one_of, sometimes, split
-from jaxmix.losses import accuracy, cross_entropy, jsd, softmax_bce
+from jaxmix.losses import accuracy, cross_entropy, jsd, sigmoid_bce, softmax_bce
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views
 from jaxmix.methods.autoaugment import autoaugment
@@ -70,6 +70,7 @@ __all__ = [
     "saliencymix",
     "sampling",
     "shifts",
+    "sigmoid_bce",
     "smoothmix_c",
     "smoothmix_s",
     "snapmix",

@@ -1,8 +1,8 @@
 """Parse and validate the arguments of the methods; each error says what came and what was wanted."""
 
 from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
-from jaxmix.arguments.labels import class_ids
-from jaxmix.arguments.pixel_values import unit
+from jaxmix.arguments.labels import class_ids, labelled, logits, one_hot, to_int32
+from jaxmix.arguments.pixel_values import keep_nan, unit
 from jaxmix.arguments.scalars import count, interval, number, numbers, some
 from jaxmix.arguments.tracing import concrete
 
@@ -16,12 +16,17 @@ __all__ = [
     "images",
     "inputs",
     "interval",
+    "keep_nan",
+    "labelled",
+    "logits",
     "maps",
     "number",
     "numbers",
+    "one_hot",
     "partners",
     "pixels",
     "ranked",
     "some",
+    "to_int32",
     "unit",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxmix.arguments.labels import to_int32
 from jaxmix.arguments.scalars import count, number, numbers
 from jaxmix.arguments.tracing import concrete
 from jaxmix.partners import following
@@ -52,7 +53,8 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
     if not jnp.issubdtype(x.dtype, jnp.floating) and x.dtype != jnp.uint8:
         raise ValueError(
             f"{name} have dtype {x.dtype}, which can't be blended; wanted a floating dtype or uint8: "
-            "call x.astype(jnp.float32), and one-hot class ids first: jax.nn.one_hot(ids, num_classes)"
+            "call x.astype(jnp.float32), and one-hot class ids first, jax.nn.one_hot(ids, num_classes), or copy them: "
+            "jaxmix.apply(mix, ids, nearest=True)"
         )
     return x
 
@@ -105,7 +107,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
         raise ValueError(
             f"partner has indices from {values.min()} to {values.max()}; wanted indices of the batch, 0 to {size - 1}"
         )
-    return jnp.clip(jnp.asarray(partner, jnp.int32), 0, size - 1)
+    return jnp.clip(to_int32(partner), 0, size - 1)
 
 
 def blocks(number: int, x: jax.Array) -> int:

@@ -5,11 +5,16 @@ import jax.numpy as jnp
 
 from jaxmix.arguments.tracing import concrete
 
-__all__ = ["unit"]
+__all__ = ["keep_nan", "unit"]
 
 
 def unit(x: jax.Array, name: str = "images") -> jax.Array:
-    """Validate that x is uint8, or floating and from 0 to 1 where its values are known."""
+    """Validate that x, images [... h w c], is uint8, or floating and from 0 to 1.
+
+    Where values are known, floats outside 0..1 are an error. Where they are traced, those in -0.1..1.1 (what an
+    interpolation leaves) are clipped, and an image with any value beyond that, or NaN, is NaN as a whole: so that
+    normalized images, or floats in 0..255, show in the loss at once.
+    """
     if x.dtype == jnp.uint8:
         return x
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -20,4 +25,12 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
             f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted 0..1 "
             "(or uint8 in 0..255): undo any normalization first, and normalize afterwards"
         )
-    return x
+    fine = ((x >= -0.1) & (x <= 1.1)).all((-3, -2, -1), keepdims=True)
+    # Not jnp.clip, which halves the gradient of a pixel that is 0 or 1.
+    clipped = jnp.where(x < 0, jnp.zeros_like(x), jnp.where(x > 1, jnp.ones_like(x), x))
+    return jnp.where(fine, clipped, jnp.full_like(x, jnp.nan))
+
+
+def keep_nan(x: jax.Array, result: jax.Array) -> jax.Array:
+    """Restore what `unit` made NaN in a result of the same shape and dtype, computed from 8-bit levels, say."""
+    return jnp.where(x == x, result, x)

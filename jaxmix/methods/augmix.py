@@ -153,7 +153,8 @@ def _views(
 ) -> Shaped[Array, "v b h w c"]:
     """Make AugMix views of every image."""
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
-    levels = dtypes.to_uint8(packing.packable(x))
+    x = packing.packable(x)
+    levels = dtypes.to_uint8(x)
     size, number = x.shape[0], views * arguments.count("width", width)
     sampled = sample(chains_key, size, number, severity, depth, len(arguments.some("operations", operations)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
