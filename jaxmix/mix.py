@@ -141,7 +141,11 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
     >>> apply(mix, jnp.array([[[3]], [[7]]]), nearest=True).ravel().tolist()
     [3, 7]
     """
-    x = jnp.asarray(x) if nearest else arguments.pixels(jnp.asarray(x), "x to mix")
+    x = (
+        jnp.asarray(x)
+        if nearest
+        else jnp.asarray(arguments.pixels(x if isinstance(x, jax.Array) else np.asarray(x), "x to mix"))
+    )
     size = mix.source.shape[0]
     if x.ndim == 0 or x.shape[0] != size:
         raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")

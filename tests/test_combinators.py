@@ -230,7 +230,7 @@ MISTAKES = {
     r"probs are \[0.0, 0.0, 0.0, 0.0\]; wanted numbers of 0 or more, at least one above": lambda: jaxmix.one_of(
         FOUR, [0] * 4
     ),
-    r"there are no methods": lambda: jaxmix.one_of([], []),
+    r"methods are \[\]; wanted a list of one or more": lambda: jaxmix.one_of([], []),
     r"shares are \[0.5, 0.4\].*sum 1": lambda: jaxmix.split([0.5, 0.4], [jaxmix.mixup, jaxmix.cutmix]),
     r"shares are \[1.5, -0.5\]": lambda: jaxmix.split([1.5, -0.5], [jaxmix.mixup, jaxmix.cutmix]),
     r"shares are \[1.0\].*for each of 2 methods": lambda: jaxmix.split([1.0], [jaxmix.mixup, jaxmix.cutmix]),

@@ -20,19 +20,29 @@ __all__ = ["Batch", "blocks", "color_scale", "images", "inputs", "maps", "partne
 Batch = jax.Array | np.ndarray | Mapping[str, Any]
 
 
+_ADVICE = {
+    1: "add the axes of one image",
+    2: "mix vectors [b c] as x[:, None, None] with jaxmix.mixup",
+    3: "add the missing axis with x[None] (one image) or x[..., None] (one channel), or mix signals [b t c] as "
+    "x[:, :, None], with jaxmix.mixup or jaxmix.cutmix(box=jaxmix.masks.row_band, center=jaxmix.masks.real_center)",
+    5: "make the mix with one frame or slice of each, and apply it to all: _, mix = method(key, x[:, 0]), then "
+    "jaxmix.apply(mix, x, axes=(2, 3)) for videos [b t h w c]",
+}
+
+
 def images(batch: Batch) -> jax.Array:
     """Parse the images or feature maps [b h w c] of a batch: an array, or a mapping that holds them under "image"."""
     if isinstance(batch, Mapping):
         if "image" not in batch:
-            raise ValueError(f'the batch is a mapping with keys {sorted(batch)}; wanted its images under "image"')
+            raise ValueError(
+                f'the batch is a mapping with keys {sorted(batch, key=str)}; wanted its images under "image"'
+            )
         batch = batch["image"]
-    if not isinstance(batch, jax.Array | np.ndarray):
-        raise ValueError(f"images came as {type(batch).__name__}; wanted an array [b h w c]: call jnp.asarray first")
-    shape = batch.shape
+    x = _array("images", batch, "[b h w c]")
+    shape = x.shape
     if len(shape) != 4:
         raise ValueError(
-            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: add the missing axis with "
-            "x[None] (one image) or x[..., None] (one channel), or reshape vectors [b c] to [b 1 1 c]"
+            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: {_ADVICE.get(len(shape), '')}"
         )
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
@@ -41,15 +51,36 @@ def images(batch: Batch) -> jax.Array:
             f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
             "call x.transpose(0, 2, 3, 1) first (or mix x.swapaxes(1, 2) if they really have so few rows)"
         )
-    return pixels(jnp.asarray(batch), "images")
+    return jnp.asarray(_native(pixels(x, "images")))
+
+
+def _array(name: str, value: Any, form: str) -> jax.Array | np.ndarray:
+    """Refuse what isn't an array of JAX or NumPy, with what to do about it."""
+    if isinstance(value, jax.Array | np.ndarray):
+        return value
+    what, advice = type(value).__name__, "call jnp.asarray first"
+    if hasattr(value, "_fields"):
+        advice = "the mix is what a method returns"
+    elif isinstance(value, tuple):
+        advice = "pass the images alone, and mix the labels afterwards: jaxmix.cross_entropy(logits, labels, mix)"
+    elif hasattr(value, "__array__"):
+        what, advice = f"{type(value).__module__.partition('.')[0]}.{what}", "call np.asarray first"
+    raise ValueError(f"{name} came as {what}; wanted an array {form}: {advice}")
+
+
+def _native(x: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    """The array in the byte order of this machine, the only one that JAX has."""
+    return x if isinstance(x, jax.Array) or x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
 def _is_image_size(height: int, width: int) -> bool:
     return height == width >= 8 or (min(height, width) >= 16 and max(height, width) <= 2 * min(height, width))
 
 
-def pixels(x: jax.Array, name: str) -> jax.Array:
+def pixels(x: jax.Array | np.ndarray, name: str) -> jax.Array | np.ndarray:
     """Validate that the values of x can be blended; class ids and other integers can't."""
+    if x.dtype.kind in "OSUMmc":
+        raise ValueError(f"{name} have dtype {x.dtype}; wanted a floating dtype or uint8")
     if not jnp.issubdtype(x.dtype, jnp.floating) and x.dtype != jnp.uint8:
         raise ValueError(
             f"{name} have dtype {x.dtype}, which can't be blended; wanted a floating dtype or uint8: "
@@ -59,10 +90,9 @@ def pixels(x: jax.Array, name: str) -> jax.Array:
     return x
 
 
-def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) -> jax.Array:
+def maps(name: str, values: Any, x: jax.Array, *, any_size: bool = False) -> jax.Array:
     """Validate maps [b n m] of images [b h w c], float32 without a gradient; n divides h and m w, if not any_size."""
-    if not isinstance(values, jax.Array | np.ndarray):
-        raise ValueError(f"{name} came as {type(values).__name__}; wanted an array [b h w]: call jnp.asarray first")
+    values = _array(name, values, "[b h w]")
     size, height, width = x.shape[:3]
     shape, dtype = values.shape, values.dtype
     if len(shape) != 3 or shape[0] != size:
@@ -77,7 +107,7 @@ def maps(name: str, values: ArrayLike, x: jax.Array, *, any_size: bool = False) 
         )
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"{name} has dtype {dtype}; wanted a floating dtype or uint8")
-    return jax.lax.stop_gradient(jnp.asarray(values).astype(jnp.float32))
+    return jax.lax.stop_gradient(jnp.asarray(_native(values)).astype(jnp.float32))
 
 
 def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[jax.Array, jax.Array, int]:

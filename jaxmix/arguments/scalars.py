@@ -12,6 +12,8 @@ from jaxmix.arguments.tracing import concrete
 
 __all__ = ["count", "interval", "number", "numbers", "some"]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def number(
     name: str, value: ArrayLike, *, above: float | None = None, low: float = 0.0, high: float = np.inf
@@ -24,12 +26,20 @@ def number(
     known = concrete(value)
     if known is None:
         number = jnp.asarray(value, jnp.float32)
-        return jnp.where(number >= low, jnp.clip(number, low, min(high, float(jnp.finfo(jnp.float32).max))), low)
-    if above is not None and not above < known < np.inf:
-        raise ValueError(f"{name} is {known}; wanted a number above {above:g}")
+        return jnp.where(number >= low, jnp.clip(number, low, min(high, _LARGEST)), low)
+    stored = _float32(known)  # as it is computed with: 1e39 is infinite, and 1e-46 is 0
+    if above is not None and not above < stored < np.inf:
+        raise ValueError(f"{name} is {known}; wanted a number above {above:g}, at most {_LARGEST:g} (float32)")
     if not low <= known <= high:
         raise ValueError(f"{name} is {known}; wanted a number from {low:g} to {high:g}")
-    return jnp.asarray(value, jnp.float32)
+    if not np.isfinite(stored):
+        raise ValueError(f"{name} is {known}; wanted a number of at most {_LARGEST:g} (float32)")
+    return jnp.asarray(stored)
+
+
+def _float32(value: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(value).astype(np.float32)
 
 
 def _numeric(value: object) -> bool:
@@ -43,12 +53,12 @@ def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wan
     found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
     if found != (length,):
         raise ValueError(f"{name} have shape {found}; wanted {wanted}")
-    if known is not None and not (np.all(known >= 0) and 0 < known.sum() < np.inf):
+    if known is not None and not (np.all(known >= 0) and 0 < _float32(known).max(initial=0) < np.inf):
         raise ValueError(f"{name} are {known.tolist()}; wanted numbers of 0 or more, at least one above 0")
     if isinstance(parts, list):
         return jnp.stack([number(f"{name}[{i}]", part) for i, part in enumerate(parts)])
     array = jnp.asarray(parts, jnp.float32)
-    return jnp.where(array > 0, array, 0.0)
+    return jnp.where(array > 0, jnp.minimum(array, _LARGEST), 0.0)
 
 
 def interval(name: str, bounds: tuple[ArrayLike, ArrayLike], *, low: float, high: float) -> tuple[jax.Array, jax.Array]:

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int
 from jaxmix.numerics import barrier
 
 __all__ = [
-    "Center", "Profiles", "even_box", "gaussian_center", "inner_corner", "outer", "real_box", "real_center",
-    "uniform_center", "window",
+    "Center", "Profiles", "column_band", "even_box", "gaussian_center", "inner_corner", "outer", "real_box",
+    "real_center", "row_band", "uniform_center", "window",
 ]  # fmt: skip
 
 Profiles = tuple[Float[Array, "d h"], Float[Array, "d w"]]
@@ -65,6 +65,12 @@ def even_box(
     """The box of the CutMix authors' code: sides int(side * sqrt(share)), half of it (floored) to each side of the
     center pixel, cut at the border. So sides are even, and a box of one pixel is empty.
     """
+    if min(height, width) < 3:
+        raise ValueError(
+            f"images are {height} x {width}, on which this box is always empty: its sides are even; wanted 3 pixels or "
+            "more each way. For signals [b t 1 c] pass box=jaxmix.masks.row_band, center=jaxmix.masks.real_center to "
+            "cutmix; mixup, fmix and smoothmix_s mix images of any size"
+        )
 
     def profile(middle: Int[Array, "d"], side: int) -> Float[Array, "d side"]:
         half = jnp.floor(side * jnp.sqrt(share)).astype(jnp.int32) // 2
@@ -86,13 +92,32 @@ def real_box(
     With `edge=jnp.floor` it is the box of the PuzzleMix, Co-Mixup and SAGE code, and of the CutMix baseline in their
     tables; with `edge=jnp.round` that of the CutMix paper's pseudo-code.
     """
+    side = jnp.sqrt(share)
+    return _cut(side, center[0], height, edge), _cut(side, center[1], width, edge)
 
-    def profile(middle: Float[Array, "d"], side: int) -> Float[Array, "d side"]:
-        half = barrier(side * jnp.sqrt(share) / 2)
-        start, end = (edge(jnp.clip(middle + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1))
-        return window(start, end, side)
 
-    return profile(center[0], height), profile(center[1], width)
+def row_band(share: Float[Array, "d"], center: tuple[Array, Array], height: int, width: int) -> Profiles:
+    """A band of whole rows around the center, share * height of them, cut at the border and rounded.
+
+    CutMix of signals [b t 1 c], or of the rows of spectrograms: `cutmix(key, x, box=row_band, center=real_center)`.
+
+    >>> rows, columns = row_band(jnp.array([0.5]), (jnp.array([2.0]), jnp.array([0.0])), 4, 1)
+    >>> rows.tolist(), columns.tolist()
+    ([[0.0, 1.0, 1.0, 0.0]], [[1.0]])
+    """
+    return _cut(share, center[0], height, jnp.round), jnp.ones((share.shape[0], width), jnp.float32)
+
+
+def column_band(share: Float[Array, "d"], center: tuple[Array, Array], height: int, width: int) -> Profiles:
+    """A band of whole columns around the center, share * width of them: `row_band` along the other axis."""
+    return jnp.ones((share.shape[0], height), jnp.float32), _cut(share, center[1], width, jnp.round)
+
+
+def _cut(length: Float[Array, "d"], middle: Array, side: int, edge: Callable[[Array], Array]) -> Float[Array, "d side"]:
+    """The window of a length, as a share of the side, around the middle: cut at the border and then rounded."""
+    half = barrier(side * length / 2)
+    start, end = (edge(jnp.clip(middle + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1))
+    return window(start, end, side)
 
 
 def inner_corner(

@@ -41,7 +41,8 @@ def authors_anisotropic(
 
 def _amplitude(height: int, width: int, columns: int, decay: ArrayLike) -> Float[Array, "1 h k 1"]:
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[:columns])
-    octaves = np.log(np.maximum(frequency, 1 / max(height, width))).astype(np.float32)
+    # Counted from the lowest frequency, so that no amplitude is above 1: the images are normalized anyway.
+    octaves = np.log(np.maximum(frequency, 1 / max(height, width)) * max(height, width)).astype(np.float32)
     return barrier(jnp.exp(barrier(-jnp.asarray(decay, jnp.float32) * octaves)))[None, :, :, None]
 
 

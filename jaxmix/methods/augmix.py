@@ -54,6 +54,7 @@ THIRTEEN = (
 )
 
 
+@arguments.method
 def augmix(
     key: jax.Array,
     batch: arguments.Batch,
@@ -104,6 +105,7 @@ def augmix(
     return _views(key, x, 1, severity, width, depth, alpha, operations)[0], identity(x.shape[0])
 
 
+@arguments.method
 def augmix_views(
     key: jax.Array,
     batch: arguments.Batch,

@@ -11,6 +11,7 @@ from jaxmix.mix import Mix, apply, identity
 __all__ = ["cutout"]
 
 
+@arguments.method
 def cutout(
     key: jax.Array,
     batch: arguments.Batch,

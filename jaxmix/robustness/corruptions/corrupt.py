@@ -63,6 +63,7 @@ def corrupt(
     >>> corrupt(jax.random.key(0), x, "brightness", 2)[0, 0, 0].tolist()
     [153, 153, 153]
     """
+    arguments.key(key, "corrupt", images)
     x = arguments.images(images)
     _check(x, name, severity, constants)
     x = arguments.unit(x)
