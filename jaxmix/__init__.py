@@ -24,7 +24,7 @@ from jaxmix.methods.saliencymix import saliencymix
 from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
 from jaxmix.methods.snapmix import snapmix
 from jaxmix.methods.trivialaugment import trivialaugment
-from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
+from jaxmix.mix import Mix, apply, evenly, majority, mirrored, pair, targets
 from jaxmix.robustness.attacks.adversarial import adversarial
 from jaxmix.sharding import per_device
 
@@ -54,6 +54,7 @@ __all__ = [
     "jsd",
     "majority",
     "masks",
+    "mirrored",
     "mixup",
     "one_of",
     "pair",

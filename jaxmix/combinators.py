@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
 from jaxmix import arguments
-from jaxmix.mix import Mix, identity
-from jaxmix.mix_structures import common_structure, conform
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import common_structure, conform, identity
 from jaxmix.sharding import sharded_like, varying
 
 __all__ = ["Method", "one_of", "sometimes", "split"]
@@ -67,12 +67,13 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     return maybe
 
 
-def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) -> Method:
+def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike], *, per_batch: bool = True) -> Method:
     """Apply one of several methods, chosen at random for every batch; only the chosen one is computed.
 
     Args:
         methods: any methods; bind their hyper-parameters with `functools.partial`.
         probs: one value per method, 0 or more, in proportion to which it is chosen; may be traced.
+        per_batch: False chooses for every sample, which computes all the methods (timm's mode "elem").
 
     Returns:
         A method: `(key, batch, *maps) -> (images, Mix)`, its `Mix` wide enough for each of them. Each method gets a key
@@ -95,7 +96,8 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
         arguments.key(key, "one_of", batch)
         decide, *keys = jax.random.split(key, 1 + len(methods))
         x = arguments.images(batch)
-        choice = jax.random.categorical(decide, jnp.log(arguments.numbers("probs", probs, len(methods), wanted)))
+        logits = jnp.log(arguments.numbers("probs", probs, len(methods), wanted))
+        choice = jax.random.categorical(decide, logits, shape=() if per_batch else x.shape[:1])
 
         def call(method: Method, key: jax.Array) -> tuple[jax.Array, Mix]:
             return method(key, batch, *_taken(method, maps), **options)
@@ -107,7 +109,12 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
             images, mix = call(method, key)
             return varying(x, (images, conform(mix, structure)))
 
-        return _branch(choice, [functools.partial(branch, method) for method in methods], keys)
+        if per_batch:
+            return _branch(choice, [functools.partial(branch, method) for method in methods], keys)
+        made, *others = (branch(method, method_key) for method, method_key in zip(methods, keys, strict=True))
+        for place, other in enumerate(others, 1):
+            made = _where(choice == place, other, made)
+        return made
 
     return chosen
 

@@ -103,7 +103,7 @@ def sigmoid_bce(logits: Float[Array, "b k"], labels: ArrayLike, mix: Mix | None 
     [0.6930000185966492, 0.6930000185966492]
     """
     size, classes = arguments.logits(logits, least=1)
-    array = arguments.labelled("labels", labels)
+    array = arguments.numeric("labels", labels)
     if array.ndim == 1 and classes > 1:
         dense = arguments.one_hot(array, classes)
     else:

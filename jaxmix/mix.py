@@ -18,7 +18,7 @@ from jaxmix.numerics import barrier
 from jaxmix.sharding import sharded_like
 from jaxmix.warps import Warp
 
-__all__ = ["Mix", "apply", "evenly", "identity", "majority", "pair", "targets"]
+__all__ = ["Mix", "apply", "evenly", "majority", "mirrored", "pair", "targets"]
 
 
 class Mix(NamedTuple):
@@ -65,7 +65,7 @@ def pair(
     >>> mix.weight.tolist()
     [[0.75, 0.25], [0.75, 0.25]]
     """
-    mask = _shares("mask", mask)
+    mask = arguments.shares("mask", mask)
     if mask.ndim != 3 or np.ndim(partner) != 1 or mask.shape[0] not in (1, np.shape(partner)[0]):
         raise ValueError(
             f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
@@ -79,36 +79,6 @@ def pair(
     weight = jnp.broadcast_to(counts / barrier(jnp.full_like(counts, pixels)), (size, 2))
     masks = jnp.broadcast_to(jnp.stack([1 - mask, mask], 1), (size, 2, *mask.shape[1:]))
     return Mix(source, weight, masks, (None, warp))
-
-
-def _shares(name: str, values: ArrayLike) -> Float[Array, "..."]:
-    """Validate shares of pixels, as float32 in 0..1 where they are known, or were integers."""
-    array = jnp.asarray(values)
-    known = arguments.concrete(array)
-    if known is not None and known.size and not (known.min() >= 0 and known.max() <= 1):
-        scale = " (divide 8-bit levels by 255)" if array.dtype == jnp.uint8 else ""
-        raise ValueError(
-            f"the {name} has values from {known.min()} to {known.max()}; wanted shares of pixels, 0 to 1{scale}"
-        )
-    shares = array.astype(jnp.float32)
-    return shares if jnp.issubdtype(array.dtype, jnp.floating) else jnp.clip(shares, 0, 1)
-
-
-def identity(size: int, like: Mix | None = None) -> Mix:
-    """Make the mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
-
-    Args:
-        size: number of samples b.
-        like: a mix of b samples, as arrays or as their shapes (`jax.eval_shape`), whose structure is wanted.
-
-    >>> identity(2).weight.tolist()
-    [[1.0], [1.0]]
-    """
-    shape, warps = ((size, 1, 1, 1), (None,)) if like is None else (like.mask.shape, like.warps)
-    weight = jax.nn.one_hot(jnp.zeros(size, jnp.int32), shape[1], dtype=jnp.float32)
-    source = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[:, None], weight.shape)
-    mask = jnp.broadcast_to(weight[:, :, None, None], shape)
-    return Mix(source, weight, mask, tuple(None if warp is None else warp.still() for warp in warps))
 
 
 def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: bool = False) -> Array:
@@ -141,15 +111,12 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
     >>> apply(mix, jnp.array([[[3]], [[7]]]), nearest=True).ravel().tolist()
     [3, 7]
     """
-    x = (
-        jnp.asarray(x)
-        if nearest
-        else jnp.asarray(arguments.pixels(x if isinstance(x, jax.Array) else np.asarray(x), "x to mix"))
-    )
+    array = arguments.numeric("x to mix", x)
+    x = jnp.asarray(array if nearest else arguments.pixels(array, "x to mix"))
+    _require_whole(mix)
     size = mix.source.shape[0]
     if x.ndim == 0 or x.shape[0] != size:
         raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")
-    _require_whole(mix)
     place = copy_nearest if nearest else blend
     spatial = mix.mask.shape[2:] != (1, 1) or any(warp is not None for warp in mix.warps) or nearest
     if axes is None and (x.ndim <= 4 or not spatial):
@@ -164,7 +131,8 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
 
 
 def _require_whole(mix: Mix) -> None:
-    """Refuse a part of a mix: its sources lie outside of the part."""
+    """Refuse what is no mix, and a part of one: its sources lie outside of the part."""
+    _require_mix(mix)
     source, size = arguments.concrete(mix.source), mix.source.shape[0]
     if source is not None and source.size and not (source.min() >= 0 and source.max() < size):
         raise ValueError(
@@ -197,7 +165,7 @@ def targets(mix: Mix, labels: ArrayLike, num_classes: int | None = None, *, igno
     >>> targets(mix, jnp.array([0.0, 2.0])).tolist()
     [0.5, 1.5]
     """
-    array = arguments.labelled("labels", labels)
+    array = arguments.numeric("labels", labels)
     values = array.ndim == 1 and jnp.issubdtype(array.dtype, jnp.floating)
     if values and (num_classes is not None or ignore is not None):
         raise ValueError(
@@ -221,6 +189,13 @@ def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
     return sum((weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
 
 
+def _require_mix(mix: Mix) -> None:
+    if not isinstance(mix, Mix):
+        raise ValueError(
+            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
+        )
+
+
 def majority(mix: Mix) -> Mix:
     """Give the whole label to the slot of largest weight, the first of equals: One-hot CutMix.
 
@@ -229,8 +204,31 @@ def majority(mix: Mix) -> Mix:
     >>> majority(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.75))).weight.tolist()
     [[0.0, 1.0], [0.0, 1.0]]
     """
+    _require_mix(mix)
     largest = jnp.argmax(mix.weight, 1)
     return mix._replace(weight=jax.nn.one_hot(largest, mix.weight.shape[1], dtype=mix.weight.dtype))
+
+
+def mirrored(mix: Mix) -> Mix:
+    """Give samples i and b - 1 - i, paired in reverse, the mask, weight and warps of the first: timm's mode "pair".
+
+    The images are then `apply(mirrored(mix), x)`.
+
+    >>> mix = pair(jnp.array([2, 1, 0]), jnp.array([0.25, 0.5, 1.0])[:, None, None])
+    >>> mirrored(mix).weight[:, 1].tolist()
+    [0.25, 0.5, 0.25]
+    """
+    _require_mix(mix)
+    size, source = len(mix.source), arguments.concrete(mix.source)
+    if mix.source.shape[1] != 2 or (source is not None and (source[:, 1] != np.arange(size)[::-1]).any()):
+        raise ValueError(
+            "the mix isn't of pairs in reverse; wanted one of two slots: partner=jaxmix.partners.reverse(b)"
+        )
+
+    def both(values: Array) -> Array:
+        return jnp.concatenate([values[: (size + 1) // 2], jnp.flip(values[: size // 2], 0)])
+
+    return Mix(mix.source, *jax.tree.map(both, tuple(mix[1:])))
 
 
 def evenly(mix: Mix) -> Mix:
@@ -241,4 +239,5 @@ def evenly(mix: Mix) -> Mix:
     >>> evenly(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))).weight.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
+    _require_mix(mix)
     return mix._replace(weight=jnp.full_like(mix.weight, 1 / mix.weight.shape[1]))

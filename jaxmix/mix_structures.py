@@ -1,4 +1,4 @@
-"""Mixes of several methods in one structure, so that they can leave one switch, or be concatenated."""
+"""The structure of a mix: one that leaves every sample as it is, and one structure for the mixes of several methods."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,25 @@ import jax.numpy as jnp
 from jaxmix.mix import Mix
 from jaxmix.warps import Chain, Warp
 
-__all__ = ["Structure", "common_structure", "conform"]
+__all__ = ["Structure", "common_structure", "conform", "identity"]
+
+
+def identity(size: int, like: Mix | None = None) -> Mix:
+    """Make the mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
+
+    Args:
+        size: number of samples b.
+        like: a mix of b samples, as arrays or as their shapes (`jax.eval_shape`), whose structure is wanted.
+
+    >>> identity(2).weight.tolist()
+    [[1.0], [1.0]]
+    """
+    shape, warps = ((size, 1, 1, 1), (None,)) if like is None else (like.mask.shape, like.warps)
+    weight = jax.nn.one_hot(jnp.zeros(size, jnp.int32), shape[1], dtype=jnp.float32)
+    source = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[:, None], weight.shape)
+    mask = jnp.broadcast_to(weight[:, :, None, None], shape)
+    return Mix(source, weight, mask, tuple(None if warp is None else warp.still() for warp in warps))
+
 
 # Mixes of several methods differ in structure: slots, resolution of the mask, kinds of warps. To leave one switch, or
 # to be concatenated, they get a common one: height and width of the masks, and for each slot a warp of every kind that

@@ -451,6 +451,8 @@ def test_public_functions_lower_for_every_platform():
         "targets": (functools.partial(jaxmix.targets, num_classes=k), (mix, labels)),
         "majority": (lambda m: tuple(jaxmix.majority(m)), (mix,)),
         "evenly": (lambda m: tuple(jaxmix.evenly(m)), (mix,)),
+        "mirrored": (lambda m: tuple(jaxmix.mirrored(m)), (mix,)),
+        "sigmoid_bce": (jaxmix.sigmoid_bce, (logits, labels, mix)),
         "pair": (lambda p, m: tuple(jaxmix.pair(p, m)), (labels, jax.ShapeDtypeStruct((b, 8, 8), jnp.float32))),
         "cross_entropy": (jaxmix.cross_entropy, (logits, labels, mix)),
         "softmax_bce": (jaxmix.softmax_bce, (logits, labels, mix)),

@@ -224,7 +224,7 @@ def test_mistakes_say_what_came_and_what_was_wanted(function):
         r"labels have shape \(5,\) and dtype float32; wanted integer class ids": (LOGITS, IDS.astype(np.float32)),
         r"one-hot labels floating, labels.astype\(jnp.float32\)": (LOGITS, np.eye(K, dtype=int)[IDS]),
         "logits came as list; wanted floating": (LOGITS.tolist(), IDS),
-        "labels came as Mix; wanted an array: the mix stands after the labels": (LOGITS, MIX, IDS),
+        "labels came as Mix; wanted an array: a mix stands where `mix` is named": (LOGITS, MIX, IDS),
         "labels have dtype object .of NoneType.": (LOGITS, None),
         "labels have dtype <U3": (LOGITS, np.array(["cat"] * B)),
     }

@@ -245,3 +245,17 @@ def test_a_mistake_says_what_came_and_what_was_wanted(mistake):
     call, message = MISTAKES[mistake]
     with pytest.raises(ValueError, match=message):
         call(random_mix(warp=False))
+
+
+def test_mirrored_pairs_share_one_mask_and_one_weight():
+    x = np.random.default_rng(0).random((5, 6, 8, 1)).astype(np.float32)
+    _, mix = jaxmix.resizemix(jax.random.key(0), x, partner=jaxmix.partners.reverse(5))
+    both = jaxmix.mirrored(mix)
+    first = np.minimum(np.arange(5), np.arange(5)[::-1])
+    np.testing.assert_array_equal(both.source, mix.source)
+    np.testing.assert_array_equal(both.mask, np.asarray(mix.mask)[first])
+    np.testing.assert_array_equal(both.weight, np.asarray(mix.weight)[first])
+    moved = jax.tree.map(lambda a: np.asarray(a)[first], mix.warps[1])
+    np.testing.assert_allclose(jaxmix.apply(both, x), jaxmix.apply(both._replace(warps=(None, moved)), x))
+    with pytest.raises(ValueError, match="isn't of pairs in reverse; .*partner=jaxmix.partners.reverse"):
+        jaxmix.mirrored(jaxmix.cutmix(jax.random.key(0), x)[1])

@@ -2,10 +2,10 @@
 
 from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
 from jaxmix.arguments.calls import key, method
-from jaxmix.arguments.labels import class_ids, labelled, logits, one_hot, to_int32
-from jaxmix.arguments.pixel_values import keep_nan, unit
+from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
+from jaxmix.arguments.pixel_values import keep_nan, shares, unit
 from jaxmix.arguments.scalars import count, interval, number, numbers, some
-from jaxmix.arguments.tracing import concrete
+from jaxmix.arguments.tracing import concrete, numeric
 
 __all__ = [
     "Batch",
@@ -19,16 +19,17 @@ __all__ = [
     "interval",
     "keep_nan",
     "key",
-    "labelled",
     "logits",
     "maps",
     "method",
     "number",
     "numbers",
+    "numeric",
     "one_hot",
     "partners",
     "pixels",
     "ranked",
+    "shares",
     "some",
     "to_int32",
     "unit",

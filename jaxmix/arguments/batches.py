@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxmix.arguments.labels import to_int32
 from jaxmix.arguments.scalars import count, number, numbers
-from jaxmix.arguments.tracing import concrete
+from jaxmix.arguments.tracing import concrete, numeric
 from jaxmix.partners import following
 
 __all__ = ["Batch", "blocks", "color_scale", "images", "inputs", "maps", "partners", "pixels", "ranked"]
@@ -51,7 +51,7 @@ def images(batch: Batch) -> jax.Array:
             f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
             "call x.transpose(0, 2, 3, 1) first (or mix x.swapaxes(1, 2) if they really have so few rows)"
         )
-    return jnp.asarray(_native(pixels(x, "images")))
+    return jnp.asarray(numeric("images", pixels(x, "images")))
 
 
 def _array(name: str, value: Any, form: str) -> jax.Array | np.ndarray:
@@ -66,11 +66,6 @@ def _array(name: str, value: Any, form: str) -> jax.Array | np.ndarray:
     elif hasattr(value, "__array__"):
         what, advice = f"{type(value).__module__.partition('.')[0]}.{what}", "call np.asarray first"
     raise ValueError(f"{name} came as {what}; wanted an array {form}: {advice}")
-
-
-def _native(x: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
-    """The array in the byte order of this machine, the only one that JAX has."""
-    return x if isinstance(x, jax.Array) or x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
 def _is_image_size(height: int, width: int) -> bool:
@@ -107,7 +102,7 @@ def maps(name: str, values: Any, x: jax.Array, *, any_size: bool = False) -> jax
         )
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"{name} has dtype {dtype}; wanted a floating dtype or uint8")
-    return jax.lax.stop_gradient(jnp.asarray(_native(values)).astype(jnp.float32))
+    return jax.lax.stop_gradient(jnp.asarray(numeric(name, values)).astype(jnp.float32))
 
 
 def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[jax.Array, jax.Array, int]:
@@ -126,7 +121,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
         return following(size)
-    partner = partner if isinstance(partner, jax.Array) else np.asarray(partner)
+    partner = numeric("partner", partner)
     if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(
             f"partner has shape {partner.shape} and dtype {partner.dtype}; "
@@ -154,7 +149,7 @@ def blocks(number: int, x: jax.Array) -> int:
 
 def ranked(name: str, values: ArrayLike, rank: int) -> jax.Array:
     """Validate an array of a rank, without an empty axis."""
-    array = jnp.asarray(values)
+    array = jnp.asarray(numeric(name, values))
     if array.ndim != rank or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; wanted [{'b h w c'[: 2 * rank - 1]}], none of them 0")
     return array

@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix.arguments.scalars import count
-from jaxmix.arguments.tracing import concrete
+from jaxmix.arguments.tracing import concrete, numeric
 
-__all__ = ["class_ids", "labelled", "logits", "one_hot", "to_int32"]
+__all__ = ["class_ids", "logits", "one_hot", "to_int32"]
 
 _RANGE = np.iinfo(np.int32)
 
@@ -24,7 +24,7 @@ def class_ids(
 
     An axis is a length, or a letter for any length of 1 or more. With `classes`, known ids are in 0..classes - 1.
     """
-    values = values if isinstance(values, jax.Array) else np.asarray(values)
+    values = numeric(name, values)
     shape, dtype = values.shape, values.dtype
     fits = len(shape) == len(axes) and all(
         side > 0 if isinstance(axis, str) else side == axis for side, axis in zip(shape, axes, strict=True)
@@ -61,7 +61,7 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
 
     A row is NaN where the id is out of range, and 0 where it is `ignore`.
     """
-    array = labelled("labels", labels)
+    array = numeric("labels", labels)
     integer = jnp.issubdtype(array.dtype, jnp.integer)
     if array.ndim == 1 and integer:
         if num_classes is None:
@@ -82,16 +82,6 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
     if num_classes is not None and array.shape[1] != num_classes:
         raise ValueError(f"soft labels have {array.shape[1]} classes, but num_classes is {num_classes}")
     return jnp.asarray(array).astype(jnp.float32)
-
-
-def labelled(name: str, values: ArrayLike) -> Array | np.ndarray:
-    """Validate that labels, or logits, are an array of numbers, or make them one."""
-    if isinstance(values, tuple) and hasattr(values, "_fields"):
-        raise ValueError(f"{name} came as {type(values).__name__}; wanted an array: the mix stands after the labels")
-    array = values if isinstance(values, jax.Array) else np.asarray(values)
-    if array.dtype.kind not in "iufV" or jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
-        raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
-    return array
 
 
 def logits(values: Any, axes: str = "b k", advice: str = "", *, least: int = 2) -> tuple[int, ...]:

@@ -1,11 +1,13 @@
-"""Validate pixel values: uint8 in 0..255 or floats in 0..1."""
+"""Validate pixel values, uint8 in 0..255 or floats in 0..1, and shares of pixels."""
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
-from jaxmix.arguments.tracing import concrete
+from jaxmix.arguments.tracing import concrete, numeric
 
-__all__ = ["keep_nan", "unit"]
+__all__ = ["keep_nan", "shares", "unit"]
 
 
 def unit(x: jax.Array, name: str = "images") -> jax.Array:
@@ -34,3 +36,16 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
 def keep_nan(x: jax.Array, result: jax.Array) -> jax.Array:
     """Restore what `unit` made NaN in a result of the same shape and dtype, computed from 8-bit levels, say."""
     return jnp.where(x == x, result, x)
+
+
+def shares(name: str, values: ArrayLike) -> Float[Array, "..."]:
+    """Validate shares of pixels, as float32 in 0..1 where they are known, or were integers."""
+    array = numeric(name, values)
+    known = concrete(array)
+    if known is not None and known.size and not (known.min() >= 0 and known.max() <= 1):
+        scale = " (divide 8-bit levels by 255)" if array.dtype == jnp.uint8 else ""
+        raise ValueError(
+            f"the {name} has values from {known.min()} to {known.max()}; wanted shares of pixels, 0 to 1{scale}"
+        )
+    wide = jnp.asarray(array).astype(jnp.float32)
+    return wide if jnp.issubdtype(array.dtype, jnp.floating) else jnp.clip(wide, 0, 1)

@@ -8,7 +8,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxmix import arguments, dtypes, sampling
-from jaxmix.mix import Mix, identity
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
 from jaxmix.pixels.random_operations import RangedOperation, Sampled, apply_sampled_chains

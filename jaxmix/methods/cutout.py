@@ -6,7 +6,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks
-from jaxmix.mix import Mix, apply, identity
+from jaxmix.mix import Mix, apply
+from jaxmix.mix_structures import identity
 
 __all__ = ["cutout"]
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from jaxmix import arguments, dtypes
-from jaxmix.mix import Mix, identity
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import identity
 from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
 from jaxmix.pixels.operation_chains import BILINEAR, Operation, Resampling, apply_chains
