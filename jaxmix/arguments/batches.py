@@ -46,7 +46,7 @@ def images(batch: Batch) -> jax.Array:
         )
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
-    if shape[1] in (1, 3) and _is_image_size(*shape[2:]):
+    if _looks_like_channels_first(*shape[1:]):
         raise ValueError(
             f"images have shape {shape}, which looks like channels first (NCHW); wanted [b h w c]: "
             "call x.transpose(0, 2, 3, 1) first (or mix x.swapaxes(1, 2) if they really have so few rows)"
@@ -68,8 +68,10 @@ def _array(name: str, value: Any, form: str) -> jax.Array | np.ndarray:
     raise ValueError(f"{name} came as {what}; wanted an array {form}: {advice}")
 
 
-def _is_image_size(height: int, width: int) -> bool:
-    return height == width >= 8 or (min(height, width) >= 16 and max(height, width) <= 2 * min(height, width))
+def _looks_like_channels_first(channels: int, height: int, width: int) -> bool:
+    """Whether [channels height width] are rather those of an image than a few rows of features."""
+    shorter, longer = min(height, width), max(height, width)
+    return (channels in (1, 3) and height == width >= 8) or (channels <= 4 and shorter >= 16 and longer <= 3 * shorter)
 
 
 def pixels(x: jax.Array | np.ndarray, name: str) -> jax.Array | np.ndarray:
