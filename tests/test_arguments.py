@@ -122,6 +122,12 @@ def test_a_traced_switch_says_that_it_is_static():
         jax.jit(jaxmix.cutmix)(key(), X, per_batch=True)
 
 
+@pytest.mark.parametrize("value", [None, 1, "yes", np.zeros((2, 2), int)], ids=str)
+def test_what_is_no_switch_says_so(value):
+    with pytest.raises(ValueError, match="per_batch is .*; wanted True or False"):
+        jaxmix.cutmix(key(), X, per_batch=value)
+
+
 @pytest.mark.parametrize("methods", [None, 3, {jaxmix.mixup}, (m for m in [jaxmix.mixup]), ["mixup"], []], ids=str)
 def test_what_is_no_list_of_methods_says_so(methods):
     for combine in (lambda: jaxmix.one_of(methods, [1]), lambda: jaxmix.split([1.0], methods)):

@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmix.arguments.tracing import concrete
-
 __all__ = ["key", "method"]
 
 
@@ -60,9 +58,11 @@ def key(value: Any, name: str, batch: Any = None) -> None:
 
 
 def _require_static(name: str, value: Any) -> None:
-    """Refuse a traced switch: it decides which program is compiled."""
-    if concrete(value) is None:
+    """Refuse a traced switch, which decides which program is compiled, and what is none."""
+    if isinstance(value, jax.core.Tracer):
         raise ValueError(
             f"{name} is traced, but it is static; wanted True or False: bind it before jax.jit, "
             f"functools.partial(method, {name}=True), or pass static_argnames"
         )
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {value!r}; wanted True or False")

@@ -80,7 +80,9 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
     if ignore is not None:
         raise ValueError(f"ignore is {ignore}, but labels are soft, [b k]; wanted class ids [b]: leave out ignore")
     if num_classes is not None and array.shape[1] != num_classes:
-        raise ValueError(f"soft labels have {array.shape[1]} classes, but num_classes is {num_classes}")
+        raise ValueError(
+            f"soft labels have {array.shape[1]} classes, but num_classes is {num_classes}; wanted the same number"
+        )
     return jnp.asarray(array).astype(jnp.float32)
 
 

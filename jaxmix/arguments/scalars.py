@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxmix.arguments.tracing import concrete
+from jaxmix.arguments.tracing import concrete, numeric
 
 __all__ = ["count", "interval", "number", "numbers", "some"]
 
@@ -48,7 +48,13 @@ def _numeric(value: object) -> bool:
 
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
     """Validate values of 0 or more, not all 0, as float32 [length]; any may be traced, below 0 they then count as 0."""
-    parts: Any = list(values) if isinstance(values, Sequence) else values
+    parts: Any = (
+        numeric(name, values)
+        if isinstance(values, str) or not isinstance(values, Sequence)
+        else [numeric(f"{name}[{i}]", value) for i, value in enumerate(values)]
+    )
+    if isinstance(parts, list) and any(np.shape(part) for part in parts):
+        raise ValueError(f"{name} have elements of shapes {[np.shape(part) for part in parts]}; wanted {wanted}")
     known = None if any(concrete(part) is None for part in jax.tree.leaves(parts)) else np.asarray(parts, np.float64)
     found = (len(parts),) if isinstance(parts, list) else np.shape(parts)
     if found != (length,):

@@ -65,8 +65,10 @@ def resize_boxes(boxes: ArrayLike, size: ArrayLike, new_size: ArrayLike) -> np.n
 
 def validated_boxes(boxes: ArrayLike | Sequence[ArrayLike], count: int, height: int, width: int) -> list[np.ndarray]:
     """Validate the boxes of `count` images, [n 4] or a sequence of [k 4]: a list of Int [k 4]."""
-    several = isinstance(boxes, Sequence) and not isinstance(boxes, str)
-    given = list(boxes) if several else list(np.atleast_1d(np.asarray(arguments.numeric("boxes", boxes))))
+    if isinstance(boxes, Sequence) and not isinstance(boxes, str):
+        given = list(boxes)
+    else:
+        given = list(np.atleast_1d(np.asarray(arguments.numeric("boxes", boxes))))
     if len(given) != count:
         raise ValueError(
             f"boxes are those of {len(given)} images, but there are {count} maps; wanted boxes [{count} 4], or a "
