@@ -128,7 +128,17 @@ def test_what_is_no_switch_says_so(value):
         jaxmix.cutmix(key(), X, per_batch=value)
 
 
-@pytest.mark.parametrize("methods", [None, 3, {jaxmix.mixup}, (m for m in [jaxmix.mixup]), ["mixup"], []], ids=str)
+NO_METHODS = {
+    "None": None,
+    "an int": 3,
+    "a set": {jaxmix.mixup},
+    "a generator": (method for method in [jaxmix.mixup]),
+    "names": ["mixup"],
+    "an empty list": [],
+}
+
+
+@pytest.mark.parametrize("methods", NO_METHODS.values(), ids=NO_METHODS)
 def test_what_is_no_list_of_methods_says_so(methods):
     for combine in (lambda: jaxmix.one_of(methods, [1]), lambda: jaxmix.split([1.0], methods)):
         with pytest.raises(ValueError, match="methods are .*; wanted a list of one or more methods"):
