@@ -80,7 +80,7 @@ def test_the_wide_network_of_the_puzzlemix_code_is_its_definition():
     block.conv1.bias[...] = jnp.linspace(-1, 1, 32)
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 16)) + 1
     graph, state = nnx.split(block)
-    got = np.asarray(jax.jit(lambda x: nnx.merge(graph, state)(x, True))(x))
+    got = np.asarray(jax.jit(lambda x: nnx.merge(graph, state, copy=True)(x, True))(x))
 
     def normal(x):
         return np.maximum((x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5), 0)

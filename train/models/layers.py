@@ -58,8 +58,8 @@ def dropout(key: jax.Array, features: jax.Array, rate: float) -> jax.Array:
 
 
 class Conv(nnx.Conv):
-    """A convolution without bias unless requested, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up, unless
-    another padding is given.
+    """A convolution, without bias unless requested, padded so that stride 1 keeps h and w and stride 2 halves them,
+    rounding up, unless another padding is given.
     """
 
     def __init__(

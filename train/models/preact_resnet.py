@@ -2,8 +2,8 @@
 
 He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, with the widths 64, 128, 256 and 512 of
 the ImageNet networks and a 3x3 stem, the network in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
-As in He et al., a last batch normalization and ReLU come before the pooling. In `preact-resnet-18-puzzlemix` they don't,
-as in the code of Manifold Mixup, PuzzleMix, Co-Mixup and SAGE.
+As in He et al., a last batch normalization and ReLU come before the pooling. In `preact-resnet-18-puzzlemix` they
+don't, as in the code of Manifold Mixup, PuzzleMix, Co-Mixup and SAGE.
 """
 
 from functools import partial

@@ -3,9 +3,9 @@
 Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016: pre-activation blocks of two 3x3 convolutions, three stages
 of n blocks, 16W, 32W and 64W channels; a 1x1 convolution on the shortcut where the width changes. Without dropout.
 
-`wrn-D-W-puzzlemix` is the network of the Manifold Mixup, PuzzleMix, Co-Mixup and SAGE code: shortcuts take the raw input
-of their block, the second convolution of a block has its stride, convolutions have biases, and the running averages of
-the last normalization decay by 0.1.
+`wrn-D-W-puzzlemix` is the network of the Manifold Mixup, PuzzleMix, Co-Mixup and SAGE code: shortcuts take the raw
+input of their block, the second convolution of a block has its stride, convolutions have biases, and the running
+averages of the last normalization decay by 0.1.
 """
 
 from collections.abc import Callable
