@@ -53,9 +53,11 @@ class Config(RunOptions, OptimizerOptions, PreprocessOptions):
     data_dir: Path = Path("data")
     """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
     method: str = "cutmix"
-    """Method of mixing: none, mixup, cutmix, ..., augmix, augmix+cutmix, ...; a wrong name lists them all."""
+    """Method of mixing: none, mixup, cutmix, ..., augmix, augmix+cutmix, cutout+mixup, ...; a wrong name lists them
+    all."""
     model: str = "resnet-8"
-    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv."""
+    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with
+    -puzzlemix after a wrn or preact-resnet as that paper's code builds it."""
     limit_train: int | None = None
     """Train on the first n images only, for a quick look."""
     limit_test: int | None = None
