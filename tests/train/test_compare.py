@@ -222,6 +222,19 @@ def test_options_of_single_rows_are_part_of_what_a_folder_holds(fakes, capsys):
     assert "whose rows have other options than those of --table cutmix" in capsys.readouterr().err
 
 
+def test_the_listing_has_every_option_that_is_not_its_default(capsys):
+    command = ("--list", "--methods", "none", "cutmix", "--train.dtype", "bfloat16", "--train.limit-train", "500")
+    assert compare.main([*command]) == 0  # of digits
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "resnet-8 on digits",
+        "  all rows, unless given below: epochs 30; batch 128; lr 0.1; schedule cosine; warmup 0;",
+        "      momentum 0.9; decay 0.0005; crop 1 mean; flip False; normalization data; loss cross_entropy;",
+        "      smoothing 0; limit_train 500; dtype bfloat16",
+        "  none  -",
+        "  cutmix  decay 0.0001; method cutmix; p 0.5; draw batch; alpha 1; area 0 1; center uniform_center;",
+    ]
+
+
 def test_a_wide_table_is_printed_in_blocks_of_100_columns():
     header = ("method", "n", *(f"error under corruption {number}, %" for number in range(12)))
     rows = [

@@ -1,5 +1,6 @@
 """The settings of the rows of a table as text, before anything is trained."""
 
+import dataclasses
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import configuration
 from inputs import Dataset
 from recipes.core import Recipe
 from recipes.description import settings as of_recipe
@@ -15,6 +17,13 @@ from recipes.description import word
 __all__ = ["listing", "outline", "settings"]
 
 WIDTH = 100
+# By name of an option, the word for it here; those without one don't change what is trained, or are in a title.
+NAMES = {
+    **{"epochs": "epochs", "batch_size": "batch", "lr": "lr", "schedule": "schedule", "warmup_epochs": "warmup"},
+    **{"momentum": "momentum", "weight_decay": "decay", "crop_padding": "crop", "flip": "flip"},
+    **{"normalization": "normalization", "loss": "loss", "label_smoothing": "smoothing"},
+}
+ELSEWHERE = ("method", "model", "dataset", "milestones", "crop_fill", "seed", "steps_per_call", "deterministic")
 
 
 def outline(name: str) -> Dataset:
@@ -30,21 +39,18 @@ def outline(name: str) -> Dataset:
 
 
 def settings(config: Any, recipe: Recipe) -> dict[str, str]:
-    """What a row trains with, by name, from its resolved configuration and its recipe."""
-    found = {
-        "epochs": config.epochs,
-        "batch": config.batch_size,
-        "lr": config.lr,
-        "schedule": ("step", *config.milestones) if config.schedule == "step" else "cosine",
-        "warmup": config.warmup_epochs,
-        "momentum": config.momentum,
-        "decay": config.weight_decay,
-        "crop": (config.crop_padding, config.crop_fill),
-        "flip": config.flip,
-        "normalization": config.normalization,
-        "loss": config.loss,
-        "smoothing": config.label_smoothing,
-    }
+    """What a row trains with, by name, from its resolved configuration and its recipe.
+
+    Options without a name here are listed where they don't have their default.
+    """
+    found = {name: getattr(config, option) for option, name in NAMES.items()}
+    if config.schedule == "step":
+        found["schedule"] = ("step", *config.milestones)
+    found["crop"] = (config.crop_padding, config.crop_fill)
+    for field in dataclasses.fields(config):
+        known = field.name in NAMES or field.name in ELSEWHERE or field.name in configuration.FREE_ON_RESUME
+        if not known and getattr(config, field.name) != field.default:
+            found[field.name] = getattr(config, field.name)
     return {name: word(value) for name, value in found.items()} | of_recipe(recipe)
 
 
