@@ -98,7 +98,7 @@ _PUZZLEMIX: Options = {
     **{"crop_padding": 2, "crop_fill": "black"},
 }
 _PREACT, _WIDE = "preact-resnet-18-puzzlemix", "wrn-{}-puzzlemix"
-_STARTS = "All networks start from He's normal initialization; this code's start from PyTorch's default."
+_STARTS = "Networks start from He's normal initialization; preact-resnet and wrn of the authors' code from PyTorch's."
 
 PAPER_TABLES = {
     "augmix": PaperTable(
@@ -152,6 +152,7 @@ PAPER_TABLES = {
         notes=(
             "Manifold Mixup trains by cross-entropy as all rows here; its own paper trains by softmax_bce.",
             "The paper's figures are of the best epoch on the test images; ours are of the last, but for one column.",
+            "dropblock acts after the last two stages, in its authors' code after each of their convolutions.",
             "cutmix-center-gaussian: the paper doesn't give the standard deviation; a quarter of the side is ours.",
             "feature-cutmix: the paper doesn't give the layers that are drawn from; 0 to 3 are ours.",
         ),
