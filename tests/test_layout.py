@@ -25,7 +25,7 @@ LIBRARY = (
 ).split()
 PROGRAMS = (
     "state checkpoints devices run_dir configuration optimizer models inputs recipes step loop preview training eval "
-    "cifar evaluate compare"
+    "cifar paper_rows evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

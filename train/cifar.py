@@ -32,7 +32,7 @@ import run_dir
 import training
 from configuration import RunOptions
 from inputs.on_device import OnDevice
-from inputs.preprocess import Preprocess
+from inputs.preprocess import Preprocess, PreprocessOptions, normalized_by
 from optimizer import OptimizerOptions
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
@@ -45,7 +45,7 @@ __all__ = ["Config", "Resolved", "build", "main", "read", "resolve", "restore", 
 
 
 @dataclass(frozen=True)
-class Config(RunOptions, OptimizerOptions):
+class Config(RunOptions, OptimizerOptions, PreprocessOptions):
     """Train a classifier of small images with mixed samples; without options, digits with CutMix."""
 
     dataset: Literal["digits", "cifar10", "cifar100", "npz"] = "digits"
@@ -53,9 +53,11 @@ class Config(RunOptions, OptimizerOptions):
     data_dir: Path = Path("data")
     """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
     method: str = "cutmix"
-    """Method of mixing: none, mixup, cutmix, ..., augmix, augmix+cutmix, ...; a wrong name lists them all."""
+    """Method of mixing: none, mixup, cutmix, ..., augmix, augmix+cutmix, cutout+mixup, ...; a wrong name lists them
+    all."""
     model: str = "resnet-8"
-    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv."""
+    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with
+    -puzzlemix after a wrn or preact-resnet as that paper's code builds it."""
     limit_train: int | None = None
     """Train on the first n images only, for a quick look."""
     limit_test: int | None = None
@@ -74,11 +76,6 @@ class Config(RunOptions, OptimizerOptions):
     jsd: Literal["on", "off"] = "on"
     """For augmix: train on each image and two views of it, with 12 times their Jensen-Shannon divergence in the loss;
     off is one view and the plain loss."""
-    crop_padding: int | None = None
-    """Pixels of mean color around an image before its random crop. Default: digits 1, npz an eighth, CIFAR as in the
-    method's paper, 4 or 2."""
-    flip: bool | None = None
-    """Mirror half of the training images. Default: on CIFAR only."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
 
@@ -185,7 +182,8 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config) -> inputs.Dataset:
     """The images of the data set that the options request."""
-    return inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
+    dataset = inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
+    return normalized_by(config.normalization, dataset)
 
 
 def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
@@ -233,7 +231,7 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         graph=graph,
         points=points,
         recipe=recipe_of(config, dataset),
-        preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip),
+        preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip, config.crop_fill),
         loss=LOSSES[config.loss],
         label_smoothing=config.label_smoothing,
         optimizer=optimizer.sgd(rate, momentum=config.momentum, weight_decay=config.weight_decay),

@@ -1,6 +1,7 @@
 """Reports of evaluations as Markdown and figures: of one run, of several side by side, and of means over seeds."""
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,18 @@ from eval.results import Results
 from eval.suites import corruptions
 from eval.suites.base import Suite
 
-__all__ = ["markdown", "mean_and_deviation", "rounded", "run_titles", "write", "write_comparison", "write_means"]
+__all__ = [
+    "aligned",
+    "markdown",
+    "mean_and_deviation",
+    "rounded",
+    "run_titles",
+    "write",
+    "write_comparison",
+    "write_means",
+]
+
+WIDTH = 100  # of a terminal
 
 
 def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> Path:
@@ -84,28 +96,60 @@ def _corruption_errors(report: Results) -> dict[str, float]:
     return {name: 100 * statistics.mean(errors) for name, errors in by_name.items()}
 
 
-def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str) -> str:
-    """Write table.md and table.json, a row per method with the means over seeds of `folders[method][seed]`."""
-    by_method = {method: {seed: _summary(run) for seed, run in runs.items()} for method, runs in folders.items()}
-    metrics = list(dict.fromkeys(name for by_seed in by_method.values() for row in by_seed.values() for name in row))
-    rows = []
-    for method, by_seed in by_method.items():
+def write_means(
+    folders: Mapping[str, Mapping[int, Path]],
+    out: Path,
+    headings: Mapping[str, tuple[str, str]],
+    *,
+    best_epoch: bool = False,
+    notes: Sequence[str] = (),
+) -> str:
+    """Write table.md and table.json of runs, `folders[name][seed]`: a row per name with the means over its seeds.
+
+    Args:
+        folders: of the runs.
+        out: the folder to write to.
+        headings: of each name, the title of the part of the table that it belongs to, and of its row.
+        best_epoch: whether the error of the best epoch on the test images is listed, too.
+        notes: what to know about the table.
+
+    Returns:
+        The table as a terminal shows it.
+    """
+    by_name = {name: {seed: _summary(run, best_epoch) for seed, run in runs.items()} for name, runs in folders.items()}
+    shown, lines = [], []
+    for part in dict.fromkeys(headings[name][0] for name in by_name):
+        rows = {headings[name][1]: by_seed for name, by_seed in by_name.items() if headings[name][0] == part}
+        header, cells = _means(rows)
+        title = f"{part}; mean ± standard deviation of n runs."
+        lines += [title, "", *markdown(header, cells), ""]
+        shown += [title, *aligned(header, cells), ""]
+    lines += [line for note in notes for line in (note, "")]
+    shown += [textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in notes]
+    (out / "table.md").write_text("\n".join(lines))
+    run_dir.write_json(out / "table.json", {"versions": run_dir.versions(), "runs": by_name})
+    return "\n".join(shown)
+
+
+def _means(rows: Mapping[str, Mapping[int, Mapping[str, float]]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The header of a table, and its rows of means over seeds."""
+    metrics = list(dict.fromkeys(name for by_seed in rows.values() for row in by_seed.values() for name in row))
+    found = []
+    for title, by_seed in rows.items():
         columns = [[row[name] for row in by_seed.values() if name in row] for name in metrics]
         fewer = [f" (n = {len(column)})" if 0 < len(column) < len(by_seed) else "" for column in columns]
         cells = [mean_and_deviation(column) + note for column, note in zip(columns, fewer, strict=True)]
-        rows.append((method, str(len(by_seed)), *cells))
-    lines = [f"{title}; mean ± standard deviation of n runs.", "", *markdown(("method", "n", *metrics), rows), ""]
-    text = "\n".join(lines)
-    (out / "table.md").write_text(text)
-    run_dir.write_json(out / "table.json", {"versions": run_dir.versions(), "runs": by_method})
-    return text
+        found.append((title, str(len(by_seed)), *cells))
+    return ("method", "n", *metrics), found
 
 
-def _summary(folder: Path) -> dict[str, float]:
+def _summary(folder: Path, best_epoch: bool) -> dict[str, float]:
     """The training loss of the first and the last epoch of a run, and the summary of its evaluation."""
     lines, results = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
-    losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
-    return losses | {name: value for name, value in results.summary().items() if value is not None}
+    found = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
+    if best_epoch:
+        found["error of the best test epoch, %"] = 100 * (1 - max(line["test_accuracy"] for line in lines))
+    return found | {name: value for name, value in results.summary().items() if value is not None}
 
 
 def run_titles(runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -119,6 +163,32 @@ def run_titles(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
     titles = [title(run) for run in runs]
     return [title if titles.count(title) == 1 else f"{title} ({place})" for place, title in enumerate(titles, 1)]
+
+
+def aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The lines of a table for a terminal: as many columns side by side as fit, then the next below them."""
+    columns = []
+    for name, *cells in zip(header, *rows, strict=True):
+        words = textwrap.wrap(name, max(12, *map(len, cells)))
+        columns.append((words, cells, max(map(len, [*words, *cells]))))
+    first, *others = columns
+    blocks: list[list[tuple[list[str], list[str], int]]] = [[first]]
+    for column in others:
+        if sum(width + 2 for _, _, width in (*blocks[-1], column)) > WIDTH + 2:
+            blocks.append([first])
+        blocks[-1].append(column)
+    lines: list[str] = []
+    for block in blocks:
+        height = max(len(words) for words, _, _ in block)
+        padded = [([""] * (height - len(words)) + words + cells, width) for words, cells, width in block]
+        lines += [""] + ["  ".join(_padded(padded, line)).rstrip() for line in range(height + len(rows))]
+    return lines
+
+
+def _padded(columns: Sequence[tuple[list[str], int]], line: int) -> list[str]:
+    """The cells of a line, the first aligned left and the others right."""
+    (first, width), *others = columns
+    return [first[line].ljust(width), *(cells[line].rjust(width) for cells, width in others)]
 
 
 def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -15,7 +15,7 @@ class Dataset(NamedTuple):
     train_labels, test_labels: int32 [n], in 0 .. len(classes) - 1
     classes: their names
     mean, std: of each channel over the training images, as a share of 255
-    padding: pixels of mean color around an image before a random crop of its size
+    padding: pixels around an image before a random crop of its size
     flip: whether a mirrored image is still of its class
     """
 
