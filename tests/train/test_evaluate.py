@@ -382,8 +382,9 @@ def test_boxes_are_those_of_the_images_and_of_smaller_ones(boxed):
     (boxed / "val_boxes.csv").write_text("file,x0,y0,x1,y1\n0/0.png,0,0,1,1\n")
     with pytest.raises(ValueError, match=r"no box for 19 images, such as 0/1.png"):
         datasets.located(boxed, (8, 8, 1), CLASSES, None)
-    (boxed / "val_boxes.csv").write_text("file,x0\n0/0.png,a\n")
-    with pytest.raises(ValueError, match=r"columns file, x0, y0, x1, y1"):
+    rows = [f"{label}/{number}.png,2,0,12,33" for label in CLASSES for number in range(2)]
+    (boxed / "val_boxes.csv").write_text("\n".join(["file,x0,y0,x1,y1", *rows]))
+    with pytest.raises(ValueError, match=r"val_boxes.csv: boxes holds \[2, 0, 12, 33\], outside its image"):
         datasets.located(boxed, (8, 8, 1), CLASSES, None)
 
 
@@ -415,8 +416,32 @@ def test_the_variants_of_a_folder_give_the_gap(run, tmp_path):
         image_tree(tmp_path / "in9" / name / "val")
     assert evaluated(run, "backgrounds", "--variants", str(tmp_path / "in9")) == 0
     section = report(run)["backgrounds"]
+    assert "note" not in section["measurements"]
     assert "backgrounds.png" not in (run / "evaluation" / "report.md").read_text()
     assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["measurements"]) == 3
+    for name in ("original", "mixed_same", "mixed_rand"):
+        for label in CLASSES:
+            place = tmp_path / "in9" / name / "val" / label
+            place.rename(place.with_name(f"n{label}"))
+    assert evaluated(run, "backgrounds", "--variants", str(tmp_path / "in9")) == 0
+    assert "alphabetical order: n0 is class 0" in (run / "evaluation" / "report.md").read_text()
+
+
+def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monkeypatch):
+    sizes = []
+    logits = Trained.logits
+    monkeypatch.setattr(Trained, "logits", lambda self, x, title="": sizes.append(len(x)) or logits(self, x, title))
+    image_tree(tmp_path / "in9" / "original" / "val", count=8)
+    command = ("backgrounds", "--variants", str(tmp_path / "in9"))
+    assert evaluated(run, *command) == evaluated(run, *command) == 0 and sizes == [80]
+    assert evaluated(run, *command, "--limit", "70") == 0 and sizes == [80, 70]  # of 60 test images
+    np.save(tmp_path / "fog.npy", np.repeat(trained().images, 5, 0))
+    errors = []
+    for labels in (np.repeat(trained().labels, 5), np.roll(np.repeat(trained().labels, 5), 60)):
+        np.save(tmp_path / "labels.npy", labels)
+        assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
+        errors.append(report(run)["corruptions"]["measurements"]["fog 1"])
+    assert errors[0] < errors[1]
 
 
 # ---- what can go wrong

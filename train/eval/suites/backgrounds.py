@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
+from eval.fingerprints import fingerprint
+from eval.image_files import ClassFolders, image_tree
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -21,7 +23,7 @@ __all__ = ["SUITE"]
 
 FOREGROUNDS = 200
 # Measurements that are no accuracies.
-FIGURES, CHALLENGED = "figures", "challenge foregrounds"
+FIGURES, CHALLENGED, NOTE = "figures", "challenge foregrounds", "note"
 
 # One program each, instead of one for every operation.
 _only_background_black = jax.jit(backgrounds.only_background_black)
@@ -32,20 +34,39 @@ Variant = tuple[Callable[[], Any], np.ndarray]
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """The folders of the images, and the number of foregrounds of the challenge."""
-    return {"boxes": str(options.boxes), "variants": str(options.variants), "foregrounds": FOREGROUNDS}
+    """The images, how many of them are read, and the number of foregrounds of the challenge."""
+    return {
+        "boxes": fingerprint(options.boxes, datasets.LOCATED_FILES),
+        "variants": fingerprint(options.variants, datasets.VARIANT_FILES),
+        "limit": options.limit,
+        "foregrounds": FOREGROUNDS,
+    }
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The accuracy for each variant: those of the folder, or made here with the boxes for foregrounds."""
     shape, classes = trained.images.shape[1:], trained.dataset.classes
     if options.variants is not None:
-        for name, images, labels in datasets.variants(options.variants, shape, classes):
-            section.once(f"{name}, from the folder", partial(_accuracy, trained, images, labels, name))
+        folders = datasets.variant_folders(options.variants, classes)
+        for name, own in folders.items():
+
+            def accuracy(name: str = name, own: ClassFolders = own) -> float:
+                images, labels, _ = image_tree(own, shape, options.limit)
+                return _accuracy(trained, images, labels, name)
+
+            section.once(f"{name}, from the folder", accuracy)
+        _keep_note(section, next(iter(folders.values())).note)
     elif options.boxes is not None:
-        _measure_made(trained, section, datasets.located(options.boxes, shape, classes, options.limit), options.seed)
+        located = datasets.located(options.boxes, shape, classes, options.limit)
+        _measure_made(trained, section, located, options.seed)
+        _keep_note(section, located.note)
     else:
         raise MissingError("it needs images with boxes, --boxes FOLDER, or ImageNet-9's, --variants FOLDER.")
+
+
+def _keep_note(section: Section, note: str) -> None:
+    if note:
+        section.once(NOTE, lambda: note)
 
 
 def _accuracy(trained: Trained, images: np.ndarray, labels: np.ndarray, name: str) -> float:
@@ -128,7 +149,7 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
 def tabulate(measurements: Measurements) -> Table:
     """A row per variant, and the gap."""
-    accuracies = {name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED)}
+    accuracies = {name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED, NOTE)}
     rows = [(name, percent(value)) for name, value in accuracies.items()]
     by_variant = {name.split(",")[0].lower().replace("-", "_"): value for name, value in accuracies.items()}
     same, random = by_variant.get("mixed_same"), by_variant.get("mixed_rand")
@@ -142,6 +163,7 @@ def tabulate(measurements: Measurements) -> Table:
             f"{measurements[CHALLENGED]} foregrounds, each right in front of all of as many backgrounds. Mixed-Same "
             "has the images whose class another image has too."
         )
+    notes += [measurements[NOTE]] if NOTE in measurements else []
     return Table(summary, ("images", "accuracy, %"), rows, tuple(notes))
 
 

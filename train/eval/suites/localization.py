@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from tqdm import tqdm
 
 from eval import datasets, figures
+from eval.fingerprints import fingerprint
 from eval.load_run import Trained
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -26,8 +27,8 @@ EXAMPLES = 12
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """The folder of the boxes."""
-    return {"boxes": str(options.boxes)}
+    """The images with boxes, and how many of them are read."""
+    return {"boxes": fingerprint(options.boxes, datasets.LOCATED_FILES), "limit": options.limit}
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
@@ -60,6 +61,7 @@ def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> 
         "GT-known Loc": localization.top_1_accuracy(maps, located.boxes, known, threshold=THRESHOLD),
         "PxAP of the boxes": localization.pixel_average_precision(scores, inside),
         "center baseline, MaxBoxAccV2": _center_baseline(located),
+        "note": located.note,
     }
 
 
@@ -115,12 +117,13 @@ def _plot_examples(
 def tabulate(measurements: Measurements) -> Table:
     """A row per metric."""
     metrics = measurements["metrics"]
-    rows = [(name, percent(value)) for name, value in metrics.items() if name != "images"]
-    notes = (
+    rows = [(name, percent(value)) for name, value in metrics.items() if name not in ("images", "note")]
+    notes: tuple[str, ...] = (
         f"{metrics['images']:,} images with boxes. Maps are those of the true class; Top-1 and GT-known Loc cut them "
         f"at {THRESHOLD} of their maximum and require an overlap of 0.5; PxAP takes the boxes for the objects. The "
         "center baseline is one pyramid for all images.",
     )
+    notes += (metrics["note"],) if metrics.get("note") else ()
     summary: dict[str, float | None] = {
         "MaxBoxAccV2, %": 100 * metrics["MaxBoxAccV2"],
         "Top-1 Loc, %": 100 * metrics["Top-1 Loc"],
