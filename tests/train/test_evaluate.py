@@ -152,6 +152,13 @@ def test_a_run_without_a_checkpoint_or_with_other_data_says_so(real_run, capsys)
     assert evaluated(real_run, "clean") == 2
     assert "crc32 differ from its dataset.json" in capsys.readouterr().err
     description.write_text(description.read_text().replace('"more": 1,', ""))
+    config = real_run / "config.json"
+    saved = config.read_text()
+    for changed in (saved.replace('"batch_size": 32', '"batch_size": "32"'), saved.replace('"cifar"', '"evaluate"')):
+        config.write_text(changed)
+        assert evaluated(real_run, "clean") == 2
+        assert f"{real_run}" in (printed := capsys.readouterr().err) and "Traceback" not in printed
+    config.write_text(saved)
     shutil.rmtree(real_run / "checkpoints")
     assert evaluated(real_run, "clean") == 2
     assert "has no checkpoint" in capsys.readouterr().err
@@ -177,6 +184,55 @@ def test_nothing_is_computed_twice_unless_it_depends_on_what_changed(run, monkey
     assert evaluated(run, "clean", "--limit", "40") == 0
     assert len(asked) > before
     assert report(run)["clean"]["measurements"]["clean"]["images"] == 40
+
+
+def test_logits_and_figures_are_those_of_the_report(run):
+    def logits():
+        with np.load(run / "evaluation" / "logits.npz") as arrays:
+            return arrays["logits"]
+
+    assert evaluated(run, "clean") == 0
+    whole = logits()
+    assert evaluated(run, "clean", "--limit", "40") == 0 and len(logits()) == 40
+    assert evaluated(run, "clean") == 0
+    np.testing.assert_array_equal(logits(), whole)
+    assert evaluated(run, "occlusion", "--limit", "40") == 0 and len(logits()) == 40
+    assert evaluated(run, "occlusion", "--limit", "30") == 0
+    assert not (run / "evaluation" / "logits.npz").exists()  # no clean images in this report
+    shutil.rmtree(run / "evaluation" / "sections")
+    assert evaluated(run, "clean") == 0
+    np.testing.assert_array_equal(logits(), whole)
+
+
+def test_a_measurement_has_its_versions_and_belongs_to_its_network(run, monkeypatch):
+    assert evaluated(run, "clean") == 0
+    (versions,) = report(run)["clean"]["versions"]
+    assert versions["jax"] == jax.__version__ and versions["devices"]["count"] >= 1
+    assert f"jax {jax.__version__}" in (run / "evaluation" / "report.md").read_text()
+    assert report(run)["clean"]["settings"]["network"] == trained().identity
+    monkeypatch.setattr(trained(), "identity", 1)
+    assert evaluated(run, "clean") == 0
+    assert len(json.loads((run / "evaluation" / "report.json").read_text())["suites"]["clean"]) == 2
+
+
+def test_no_more_rows_are_computed_than_there_are_test_images():
+    assert Trained(trained().model, trained().dataset, None, 1, mesh=one_device(), limit=40).batch_size == 40
+
+
+def test_every_part_is_a_line_where_there_is_no_terminal(run, capsys):
+    assert evaluated(run, "occlusion") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 18 and lines[0].startswith("    center 0 (")
+
+
+def test_an_unfinished_training_is_said(run, monkeypatch, capsys):
+    monkeypatch.setattr(trained(), "steps", 300)
+    assert evaluated(run, "clean") == 0
+    assert "isn't finished, 100 of 300 steps: go on with it by --resume" in capsys.readouterr().err
+    assert "The training isn't finished: 100 of 300 steps." in (run / "evaluation" / "report.md").read_text()
+    monkeypatch.setattr(trained(), "steps", 100)
+    assert evaluated(run, "clean") == 0
+    assert "finished" not in (run / "evaluation" / "report.md").read_text()
 
 
 def test_an_interrupt_keeps_what_was_computed(run, monkeypatch, capsys):
@@ -258,7 +314,7 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
         parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
     assert parts[0]["contrast 5"] > parts[0]["contrast 1"]
-    assert (tmp_path / "corrupted.png").is_file()
+    assert len([*tmp_path.glob("sections/corruptions-*/corrupted.png")]) == 1  # of the computed ones
 
 
 def test_the_mean_over_corruptions_says_what_it_counts():
@@ -482,6 +538,74 @@ def test_a_file_that_is_no_report_is_not_overwritten(run, capsys):
     assert evaluated(run, "clean") == 2
     assert "is not a report" in capsys.readouterr().err
     assert (run / "evaluation" / "report.json").read_text() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"run": {}, "suites": {"clean": [1]}}, "clean is no list of sections"),
+        ({"run": [], "suites": {}}, "it has no run and suites"),
+        ({"run": {}, "suites": {"clean": [{"settings": {}}]}}, "complete, summary, measurements of a section of clean"),
+        (
+            {
+                "run": {},
+                "suites": {"clean": [{"settings": {}, "complete": True, "summary": {"a": "b"}, "measurements": {}}]},
+            },
+            "the summary of a section of clean has values that are no numbers",
+        ),
+    ],
+)
+def test_a_report_of_other_types_is_one_message(run, content, message, capsys):
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluated(run, "clean") == 2
+    assert f"report.json is not a report of this version of train/evaluate.py ({message}" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_read_or_written_is_one_message(run, capsys):
+    (run / "evaluation").write_text("a file")
+    assert evaluated(run, "clean") == 2
+    assert "the report can't be written" in capsys.readouterr().err.splitlines()[-1]
+    (run / "evaluation").unlink()
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "report.json").write_bytes(b"\xff\xfe")
+    assert evaluated(run, "clean") == 2
+    assert "report.json can't be read" in capsys.readouterr().err
+
+
+def test_a_suite_that_breaks_leaves_the_others_and_the_report(run, monkeypatch, capsys):
+    def broken(trained, section, options):
+        raise KeyError("a fault")
+
+    suites = {"broken": counted("broken", [])._replace(measure=broken), "clean": SUITES["clean"]}
+    suites |= {"full": suites["broken"]._replace(measure=lambda *_: (run / "none" / "file").write_text(""))}
+    monkeypatch.setattr(evaluate, "SUITES", suites)
+    assert evaluated(run, "all") == 1
+    printed = capsys.readouterr()
+    assert "broken: failed; KeyError: 'a fault'" in printed.err and "Traceback" in printed.err
+    assert "full: failed; [Errno 2]" in printed.err and "clean: clean error" in printed.out
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "## Clean images" in text and "- broken: KeyError" in text and "- full: [Errno 2]" in text
+
+
+def test_measurements_of_another_type_leave_the_other_suites_in_the_report(run, capsys):
+    assert evaluated(run, "clean,occlusion") == 0
+    path = run / "evaluation" / "report.json"
+    content = json.loads(path.read_text())
+    content["suites"]["clean"][0]["measurements"]["clean"]["error"] = "none"
+    path.write_text(json.dumps(content))
+    for suite in ("occlusion", "clean"):
+        assert evaluated(run, suite) == 1
+        text = (run / "evaluation" / "report.md").read_text()
+        assert "## Occlusion" in text and "## Clean images" not in text and "- clean: " in text
+        assert str(path) in capsys.readouterr().err
+
+
+def test_a_file_of_out_of_distribution_images_that_is_missing_is_a_failure(run, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "SUITES", {name: SUITES[name] for name in ("clean", "detection")})
+    assert evaluated(run, "all", "--outside", "nowhere.npz") == 1
+    assert "detection: failed; --outside: nowhere.npz can't be read" in capsys.readouterr().err
+    assert "- detection: --outside" in (run / "evaluation" / "report.md").read_text()
 
 
 def counted(name, calls):

@@ -13,11 +13,15 @@ from eval.suites.base import Suite
 
 __all__ = ["markdown", "mean_and_deviation", "rounded", "run_titles", "write", "write_comparison", "write_means"]
 
+# What a run is told apart by.
+SETTINGS = ("dataset", "model", "method", "epochs", "seed", "step")
 
-def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> Path:
+
+def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
     """Write report.md and the figures of all suites that are complete for the images and step tested last.
 
-    `left_out` has the reason for each suite that could not be run.
+    `left_out` has the reason for each suite that could not be run. Returns the path, and by suite why its measurements
+    can't be reported.
     """
     folder, complete = results.path.parent, results.complete()
     run = results.content["run"]
@@ -27,21 +31,57 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
         f"{run['model']} trained by {run['method']} on {run['dataset']}, {run['step']} steps, seed {run['seed']}.",
         "",
     ]
+    if _unfinished(run):
+        text += [f"The training isn't finished: {run['step']} of {run['steps']} steps.", ""]
     text += [*markdown(("", ""), [(name, rounded(value)) for name, value in results.summary().items()]), ""]
     folder.mkdir(parents=True, exist_ok=True)
+    results.publish()
+    failed = {}
     for name, suite in suites.items():
-        if name not in complete:
-            continue
-        measurements = complete[name]["measurements"]
-        table = suite.tabulate(measurements)
-        text += [f"## {suite.title}", "", *markdown(table.header, table.rows), ""]
-        text += [line for note in table.notes for line in (note, "")]
-        text += [line for figure in suite.plot(measurements, folder) for line in (f"![{suite.title}]({figure})", "")]
-    if left_out:
-        text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in left_out.items()), ""]
+        if name in complete:
+            try:
+                text += _section(suite, complete[name]["measurements"], folder)
+            except OSError:
+                raise
+            except Exception as error:  # values of another type can raise nearly anything
+                failed[name] = (
+                    f"its measurements in {results.path} can't be reported ({type(error).__name__}: {error}); move the "
+                    "file to measure anew."
+                )
+    reasons = {**left_out, **failed}
+    if reasons:
+        text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in reasons.items()), ""]
+    text += [_versions([complete[name] for name in suites if name in complete and name not in failed]), ""]
     path = folder / "report.md"
-    path.write_text("\n".join(text))
-    return path
+    part = path.with_suffix(".part")
+    part.write_text("\n".join(text))
+    part.replace(path)
+    return path, failed
+
+
+def _section(suite: Suite, measurements: dict[str, Any], folder: Path) -> list[str]:
+    """The lines of a suite; writes its figures into the folder."""
+    table = suite.tabulate(measurements)
+    lines = [f"## {suite.title}", "", *markdown(table.header, table.rows), ""]
+    lines += [line for note in table.notes for line in (note, "")]
+    return lines + [f for figure in suite.plot(measurements, folder) for f in (f"![{suite.title}]({figure})", "")]
+
+
+def _unfinished(run: Mapping[str, Any]) -> bool:
+    return run.get("steps") is not None and run["step"] < run["steps"]
+
+
+def _versions(sections: Sequence[Mapping[str, Any]]) -> str:
+    """A line on the versions by which the sections were measured."""
+    found: list[dict[str, Any]] = []
+    for section in sections:
+        found += [versions for versions in section.get("versions", []) if versions not in found]
+    if len(found) != 1:
+        several = "by several versions; " if found else ""
+        return f"Measured {several}report.json has the versions of each suite."
+    names = ("jaxmix", "jax", "flax", "python")
+    listed = ", ".join(f"{name} {found[0].get(name) or 'of a checkout'}" for name in names)
+    return f"Measured by {listed}; report.json has all versions."
 
 
 def write_comparison(folders: Sequence[Path], out: Path) -> None:
@@ -52,6 +92,9 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
         if not path.is_file():
             raise ValueError(f"--compare {folder}: there is no {path}; evaluate that run first.")
         reports.append(Results(path))
+        lacking = [name for name in (*SETTINGS, "folder") if name not in reports[-1].content["run"]]
+        if lacking:
+            raise ValueError(f"--compare {folder}: the run in {path} lacks {', '.join(lacking)}; evaluate it again.")
     titles = run_titles([report.content["run"] for report in reports])
     summaries = [report.summary() for report in reports]
     metrics = list(dict.fromkeys(name for summary in summaries for name in summary))
@@ -60,6 +103,9 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
     different = [name for name in ("images", "crc32", "seed") if len({_tested(report, name) for report in reports}) > 1]
     if different:
         lines += [f"These runs were tested on different images or seeds: {', '.join(different)} differ.", ""]
+    unfinished = [title for title, one in zip(titles, reports, strict=True) if _unfinished(one.content["run"])]
+    if unfinished:
+        lines += [f"The training isn't finished of: {'; '.join(unfinished)}.", ""]
     out.mkdir(parents=True, exist_ok=True)
     errors = {
         title: _corruption_errors(report)
@@ -104,14 +150,15 @@ def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str
 def _summary(folder: Path) -> dict[str, float]:
     """The training loss of the first and the last epoch of a run, and the summary of its evaluation."""
     lines, results = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
-    losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
+    losses: dict[str, float] = {}
+    if lines:
+        losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}
     return losses | {name: value for name, value in results.summary().items() if value is not None}
 
 
 def run_titles(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """A short title for each run: the settings in which the runs differ, and its position where titles repeat."""
-    settings = ("dataset", "model", "method", "epochs", "seed", "step")
-    different = [name for name in settings if len({str(run[name]) for run in runs}) > 1]
+    different = [name for name in SETTINGS if len({str(run[name]) for run in runs}) > 1]
 
     def title(run: Mapping[str, Any]) -> str:
         words = [str(run[n]) if n in ("dataset", "model", "method") else f"{n} {run[n]}" for n in different]

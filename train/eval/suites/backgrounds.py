@@ -102,7 +102,7 @@ def _measure_made(trained: Trained, section: Section, located: datasets.Located,
         )
         return ["backgrounds.png"]
 
-    section.once(FIGURES, figure)
+    section.once(FIGURES, figure, files=["backgrounds.png"])
 
 
 def _variants(

@@ -54,7 +54,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     setting: dict[str, Any] = {"constants": _constants(trained)}
     if published is None:
         setting |= {"source": "computed", "images": len(trained.images), "note": ""}
-        section.once(FIGURES, lambda: _sheet(trained, section.folder, options))
+        section.once(FIGURES, lambda: _sheet(trained, section.folder, options), files=["corrupted.png"])
     else:
         (_, _, read), note = cases[0], published.note
         setting |= {"source": "published", "images": counts[0] if counts else len(read()[1]), "note": note}

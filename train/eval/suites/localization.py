@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
-from tqdm import tqdm
 
-from eval import datasets, figures
+from eval import datasets, figures, progress
 from eval.fingerprints import fingerprint
 from eval.load_run import Trained
 from eval.results import Section
@@ -24,6 +23,7 @@ __all__ = ["SUITE"]
 OVERLAPS = (0.3, 0.5, 0.7)
 THRESHOLD = 0.15
 EXAMPLES = 12
+EXAMPLES_FIGURE = "cam.png"
 
 
 def settings(options: Options) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     boxes = options.boxes
     if boxes is None:
         raise MissingError("it needs images with boxes: --boxes FOLDER.")
-    section.once("metrics", lambda: _metrics(trained, section.folder, boxes, options.limit))
+    section.once("metrics", lambda: _metrics(trained, section.folder, boxes, options.limit), files=[EXAMPLES_FIGURE])
 
 
 def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> 
     scores = _scores(trained, located)
     maps = np.asarray(localization.to_levels(scores))
     right = trained.logits(located.images, "localization").argmax(1) == located.labels
-    _plot_examples(folder / "cam.png", located, maps, right, trained.dataset.classes)
+    _plot_examples(folder / EXAMPLES_FIGURE, located, maps, right, trained.dataset.classes)
     inside = np.zeros(maps.shape, np.uint8)
     for mask, (x0, y0, x1, y1) in zip(inside, located.boxes, strict=True):
         mask[y0 : y1 + 1, x0 : x1 + 1] = 1
@@ -85,10 +85,11 @@ def _max_box_accuracy(
     step: float = 0.001,
 ) -> Float[np.ndarray, "d"]:
     """`localization.max_box_accuracy`, 50 images at a time, with a progress bar: the regions take minutes."""
-    starts = tqdm(range(0, len(maps), 50), desc=title, leave=False, disable=None)
+    starts = progress.bar(range(0, len(maps), 50), title)
     best = np.concatenate(
         [localization.best_overlap(maps[i : i + 50], boxes[i : i + 50], step=step, regions=regions) for i in starts]
     )
+    progress.line(title)
     return np.array([(best >= least).mean(0).max() for least in overlaps])
 
 
@@ -133,7 +134,7 @@ def tabulate(measurements: Measurements) -> Table:
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:
     """The figure that `measure` has made."""
-    return ["cam.png"]
+    return [EXAMPLES_FIGURE]
 
 
 SUITE = Suite("Localization", settings, measure, tabulate, plot)
