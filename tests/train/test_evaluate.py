@@ -19,7 +19,8 @@ import cifar
 import devices
 import evaluate
 import inputs
-from eval import datasets, load_run
+from eval import datasets, figures, load_run
+from eval.image_files import image_size
 from eval.load_run import Trained
 from eval.results import Results
 from eval.suites import SUITES, attacks, backgrounds, corruptions
@@ -683,7 +684,10 @@ def test_some_of_the_15_corruptions_have_no_mean(run, tmp_path):
     np.save(place / "labels.npy", np.zeros(60, np.int64))
     assert evaluated(run, "corruptions,clean", "--corrupted", str(place)) == 0
     assert report(run)["corruptions"]["summary"] == {"corruption error, mean of 15, %": None}
-    assert "1 of the 15 corruptions" in (run / "evaluation" / "report.md").read_text()
+    assert (
+        "1 of the 15 corruptions; missing are gaussian_noise, shot_noise"
+        in (run / "evaluation" / "report.md").read_text()
+    )
 
 
 def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
@@ -707,6 +711,17 @@ def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
     assert "|  | none | mixup |" in printed and "| 12.35 |" in printed
     assert (tmp_path / "comparison" / "comparison.md").is_file()
     assert (tmp_path / "comparison" / "corruptions.png").is_file()
+
+
+def test_the_figure_of_a_comparison_stays_as_wide_for_more_runs(tmp_path):
+    errors = {
+        f"run {number} with a long title, seed {number}": {"fog": 10.0 * number, "snow": 5.0} for number in (1, 2)
+    }
+    many = errors | {f"run {number}": {f"corruption {place}": 3.0 for place in range(19)} for number in range(3, 13)}
+    for name, values in (("few", errors), ("many", many)):
+        figures.points(tmp_path / f"{name}.png", values, "error, %")
+    few, many_rows = (image_size(tmp_path / f"{name}.png") for name in ("few", "many"))
+    assert few[1] == many_rows[1] <= 1000 and few[0] < many_rows[0]
 
 
 @pytest.mark.slow

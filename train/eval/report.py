@@ -13,7 +13,7 @@ from eval.suites.base import Suite
 
 __all__ = ["markdown", "mean_and_deviation", "rounded", "run_titles", "write", "write_comparison", "write_means"]
 
-# What a run is told apart by.
+# The settings that distinguish runs.
 SETTINGS = ("dataset", "model", "method", "epochs", "seed", "step")
 
 
@@ -113,7 +113,7 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
         if "corruptions" in report.complete()
     }
     if errors:
-        figures.grouped_bars(out / "corruptions.png", errors, "error, mean of five severities, %")
+        figures.points(out / "corruptions.png", errors, "error, mean of five severities, %")
         lines += ["![Error by corruption](corruptions.png)", ""]
     (out / "comparison.md").write_text("\n".join(lines))
     print("\n".join(lines[2:-1]))
