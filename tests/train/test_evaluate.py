@@ -200,6 +200,11 @@ def test_logits_and_figures_are_those_of_the_report(run):
     assert evaluated(run, "occlusion", "--limit", "40") == 0 and len(logits()) == 40
     assert evaluated(run, "occlusion", "--limit", "30") == 0
     assert not (run / "evaluation" / "logits.npz").exists()  # no clean images in this report
+    assert (run / "evaluation" / "occlusion.png").is_file()
+    (run / "evaluation" / "own.png").write_bytes(b"a file of the user")
+    assert evaluated(run, "calibration", "--limit", "50") == 0
+    shown = {path.name for path in (run / "evaluation").iterdir()}
+    assert shown == {"report.json", "report.md", "sections", "reliability.png", "own.png"}
     shutil.rmtree(run / "evaluation" / "sections")
     assert evaluated(run, "clean") == 0
     np.testing.assert_array_equal(logits(), whole)
@@ -407,6 +412,8 @@ def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
     images, labels = published.read("fog", 2, 3)
     assert published.names == ["glass_blur", "fog"] and images.shape == (3, 32, 32, 3)
     np.testing.assert_array_equal(images[:, 0, 0, 0], 10 * labels)
+    backwards = datasets.Published(tmp_path, (32, 32, 3), CLASSES[::-1]).read("fog", 2, 3)[1]
+    assert backwards.tolist() == (9 - labels).tolist()
     with pytest.raises(ValueError, match=r"has fog prepared at severity 1, but not at 5"):
         published.read("fog", 5, None)
 
@@ -708,7 +715,15 @@ def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
     capsys.readouterr()
     assert evaluate.main(["--compare", str(run), str(other)]) == 0
     printed = capsys.readouterr().out
-    assert "|  | none | mixup |" in printed and "| 12.35 |" in printed
+    assert "|  | none | mixup |" in printed and "| 12.35 |" in printed and "differ" not in printed
+    content["suites"]["clean"][0]["settings"] |= {"limit": 50, "batch_size": 7}
+    (other / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluate.main(["--compare", str(run), str(other)]) == 0
+    assert "different settings in the suite clean: limit differ." in capsys.readouterr().out
+    del content["run"]["step"]
+    (other / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluate.main(["--compare", str(run), str(other)]) == 2
+    assert "report.json lacks step; evaluate it again" in capsys.readouterr().err
     assert (tmp_path / "comparison" / "comparison.md").is_file()
     assert (tmp_path / "comparison" / "corruptions.png").is_file()
 

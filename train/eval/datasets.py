@@ -112,8 +112,12 @@ class Published:
         places = self._places(name, severity)
         if not places:
             raise ValueError(f"{self.folder} has {name} prepared at severity 1, but not at {severity}.")
-        images, labels = tfds_prepared.split(places[-1].parent, SPLITS[self._set], limit)
-        return images, class_ids(str(places[-1].parent), labels, len(images), len(self.classes))
+        place = places[-1].parent
+        images, labels = tfds_prepared.split(place, SPLITS[self._set], limit)
+        ids, names = class_ids(str(place), labels, len(images), len(self.classes)), tfds_prepared.names(place)
+        if set(names) == set(self.classes):  # perhaps in another order than the run's
+            ids = np.array([self.classes.index(name) for name in names], np.int32)[ids]
+        return images, ids
 
     def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         folders = class_folders(self.folder / name / str(severity), self.classes)

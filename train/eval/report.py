@@ -15,6 +15,8 @@ __all__ = ["markdown", "mean_and_deviation", "rounded", "run_titles", "write", "
 
 # The settings that distinguish runs.
 SETTINGS = ("dataset", "model", "method", "epochs", "seed", "step")
+# The settings of a suite in which the sections of two runs differ though their values compare.
+OWN = ("step", "network", "batch_size")
 
 
 def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
@@ -24,6 +26,7 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
     can't be reported.
     """
     folder, complete = results.path.parent, results.complete()
+    folder.mkdir(parents=True, exist_ok=True)
     run = results.content["run"]
     text = [
         f"# {run['folder']}",
@@ -34,13 +37,13 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
     if _unfinished(run):
         text += [f"The training isn't finished: {run['step']} of {run['steps']} steps.", ""]
     text += [*markdown(("", ""), [(name, rounded(value)) for name, value in results.summary().items()]), ""]
-    folder.mkdir(parents=True, exist_ok=True)
-    results.publish()
     failed = {}
     for name, suite in suites.items():
         if name in complete:
+            own = results.folder(name, complete[name]["settings"])
+            own.mkdir(parents=True, exist_ok=True)
             try:
-                text += _section(suite, complete[name]["measurements"], folder)
+                text += _section(suite, complete[name]["measurements"], own)
             except OSError:
                 raise
             except Exception as error:  # values of another type can raise nearly anything
@@ -52,6 +55,7 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
     if reasons:
         text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in reasons.items()), ""]
     text += [_versions([complete[name] for name in suites if name in complete and name not in failed]), ""]
+    results.publish()
     path = folder / "report.md"
     part = path.with_suffix(".part")
     part.write_text("\n".join(text))
@@ -100,9 +104,7 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
     metrics = list(dict.fromkeys(name for summary in summaries for name in summary))
     rows = [(metric, *(rounded(summary.get(metric)) for summary in summaries)) for metric in metrics]
     lines = ["# Comparison", "", *markdown(("", *titles), rows), ""]
-    different = [name for name in ("images", "crc32", "seed") if len({_tested(report, name) for report in reports}) > 1]
-    if different:
-        lines += [f"These runs were tested on different images or seeds: {', '.join(different)} differ.", ""]
+    lines += _differences(reports)
     unfinished = [title for title, one in zip(titles, reports, strict=True) if _unfinished(one.content["run"])]
     if unfinished:
         lines += [f"The training isn't finished of: {'; '.join(unfinished)}.", ""]
@@ -120,8 +122,21 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
     print(f"written to {out / 'comparison.md'}")
 
 
-def _tested(report: Results, name: str) -> Any:
-    return report.content["run"].get("tested", {}).get(name)
+def _differences(reports: Sequence[Results]) -> list[str]:
+    """Lines on the settings, such as the images, that differ between the runs, so that values don't compare."""
+    lines = []
+    tested = [report.content["run"].get("tested", {}) for report in reports]
+    different = [name for name in ("images", "crc32", "seed") if len({one.get(name) for one in tested}) > 1]
+    if different:
+        lines += [f"These runs were tested on different images or seeds: {', '.join(different)} differ.", ""]
+    complete = [report.complete() for report in reports]
+    for suite in dict.fromkeys(name for sections in complete for name in sections):
+        settings = [sections[suite]["settings"] for sections in complete if suite in sections]
+        names = dict.fromkeys(name for one in settings for name in one if name not in OWN and name not in different)
+        other = [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
+        if other:
+            lines += [f"The runs had different settings in the suite {suite}: {', '.join(other)} differ.", ""]
+    return lines
 
 
 def _corruption_errors(report: Results) -> dict[str, float]:
@@ -132,7 +147,10 @@ def _corruption_errors(report: Results) -> dict[str, float]:
 
 def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str) -> str:
     """Write table.md and table.json, a row per method with the means over seeds of `folders[method][seed]`."""
-    by_method = {method: {seed: _summary(run) for seed, run in runs.items()} for method, runs in folders.items()}
+    reports = {run: Results(run / "evaluation" / "report.json") for runs in folders.values() for run in runs.values()}
+    by_method = {
+        method: {seed: _summary(run, reports[run]) for seed, run in runs.items()} for method, runs in folders.items()
+    }
     metrics = list(dict.fromkeys(name for by_seed in by_method.values() for row in by_seed.values() for name in row))
     rows = []
     for method, by_seed in by_method.items():
@@ -141,15 +159,15 @@ def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str
         cells = [mean_and_deviation(column) + note for column, note in zip(columns, fewer, strict=True)]
         rows.append((method, str(len(by_seed)), *cells))
     lines = [f"{title}; mean ± standard deviation of n runs.", "", *markdown(("method", "n", *metrics), rows), ""]
-    text = "\n".join(lines)
+    text = "\n".join(lines + _differences([*reports.values()]))
     (out / "table.md").write_text(text)
     run_dir.write_json(out / "table.json", {"versions": run_dir.versions(), "runs": by_method})
     return text
 
 
-def _summary(folder: Path) -> dict[str, float]:
+def _summary(folder: Path, results: Results) -> dict[str, float]:
     """The training loss of the first and the last epoch of a run, and the summary of its evaluation."""
-    lines, results = run_dir.read_lines(folder / "metrics.jsonl"), Results(folder / "evaluation" / "report.json")
+    lines = run_dir.read_lines(folder / "metrics.jsonl")
     losses: dict[str, float] = {}
     if lines:
         losses = {"training loss, first epoch": lines[0]["train_loss"], "last epoch": lines[-1]["train_loss"]}

@@ -7,7 +7,7 @@ import numpy as np
 
 from inputs.dataset import Arrays, check
 
-__all__ = ["read", "split"]
+__all__ = ["names", "read", "split"]
 
 
 def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
@@ -16,7 +16,12 @@ def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
     test_images, test_labels = split(folder, "test")
     train_labels = check(f"{folder} (train)", train_images, train_labels, classes)
     test_labels = check(f"{folder} (test)", test_images, test_labels, classes)
-    return (train_images, train_labels, test_images, test_labels), tuple(_builder(folder).info.features["label"].names)
+    return (train_images, train_labels, test_images, test_labels), names(folder)
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """The names of the classes, by class id."""
+    return tuple(_builder(folder).info.features["label"].names)
 
 
 def split(folder: Path, split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
