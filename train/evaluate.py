@@ -4,8 +4,9 @@
     python train/evaluate.py runs/A runs/B --suite clean,corruptions,calibration
     python train/evaluate.py --compare runs/A runs/B
 
-Each run gets a folder evaluation/ with report.json, report.md and figures. Every measurement is kept, so the same
-command continues an interrupted evaluation.
+Each run gets a folder evaluation/ with report.md, its figures and logits, and report.json. Every measurement is kept,
+so the same command continues an interrupted evaluation; what has changed since (the network, files, settings) is
+measured anew.
 """
 
 import shlex
@@ -110,7 +111,8 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
     results.content["run"] = _description(folder, trained, options)
     print(
         f"{folder.name}: {trained.config.model}, {trained.config.method}, {trained.step} steps; "
-        f"{len(trained.images):,} test images of {trained.config.dataset}"
+        f"{len(trained.images):,} test images of {trained.config.dataset}",
+        flush=True,
     )
     if trained.steps is not None and trained.step < trained.steps:
         print(

@@ -1,5 +1,7 @@
 """Images that only an evaluation reads: published corruptions, boxes, backgrounds. Nothing here downloads.
 
+CLASS is the name of a class of the run, or else `image_files.class_folders` says which class it is.
+
 CIFAR-10-C            FOLDER/fog.npy uint8 [5n h w c], the five severities in order, .., and FOLDER/labels.npy
 tensorflow-datasets   FOLDER/cifar10_corrupted/fog_1/VERSION/, .., prepared in the array_record format
 ImageNet-C            FOLDER/fog/1/CLASS/*.JPEG, ..

@@ -58,7 +58,7 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
     results.publish()
     path = folder / "report.md"
     part = path.with_suffix(".part")
-    part.write_text("\n".join(text))
+    part.write_text("\n".join(text), encoding="utf-8")
     part.replace(path)
     return path, failed
 
@@ -117,7 +117,7 @@ def write_comparison(folders: Sequence[Path], out: Path) -> None:
     if errors:
         figures.points(out / "corruptions.png", errors, "error, mean of five severities, %")
         lines += ["![Error by corruption](corruptions.png)", ""]
-    (out / "comparison.md").write_text("\n".join(lines))
+    (out / "comparison.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines[2:-1]))
     print(f"written to {out / 'comparison.md'}")
 
@@ -160,7 +160,7 @@ def write_means(folders: Mapping[str, Mapping[int, Path]], out: Path, title: str
         rows.append((method, str(len(by_seed)), *cells))
     lines = [f"{title}; mean ± standard deviation of n runs.", "", *markdown(("method", "n", *metrics), rows), ""]
     text = "\n".join(lines + _differences([*reports.values()]))
-    (out / "table.md").write_text(text)
+    (out / "table.md").write_text(text, encoding="utf-8")
     run_dir.write_json(out / "table.json", {"versions": run_dir.versions(), "runs": by_method})
     return text
 
