@@ -108,7 +108,9 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
     started = time.perf_counter()
     trained = load_run.load(folder, data_dir=options.data_dir, limit=options.limit, batch_size=options.batch_size)
     results = Results(folder / "evaluation" / "report.json")
-    results.content["run"] = _description(folder, trained, options)
+    before = results.content["run"].get("failed", {})
+    failed = {name: reason for name, reason in before.items() if name not in suites}
+    results.content["run"] = _description(folder, trained, options) | {"failed": failed}
     print(
         f"{folder.name}: {trained.config.model}, {trained.config.method}, {trained.step} steps; "
         f"{len(trained.images):,} test images of {trained.config.dataset}",
@@ -121,24 +123,25 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
             file=sys.stderr,
         )
     code = 0
-    left_out: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for name in suites:
         try:
             print(f"  {name}: {_measured(name, trained, results, options)}", flush=True)
         except MissingError as error:
-            left_out[name] = str(error)
+            missing[name] = str(error)
             print(f"  {name}: left out; {error}", file=sys.stderr)
             code = max(code, 0 if options.suite == "all" else 1)
         except Exception as error:  # a suite that fails for any reason leaves the others and the report
-            left_out[name] = _reason(error)
-            print(f"  {name}: failed; {left_out[name]}", file=sys.stderr)
+            failed[name] = _reason(error)
+            print(f"  {name}: failed; {failed[name]}", file=sys.stderr)
             code = 1
     try:
-        path, failed = report.write(results, SUITES, left_out)
+        known = set(failed)
+        path = report.write(results, SUITES, missing)
     except OSError as error:
         raise ValueError(f"{results.path.parent}: the report can't be written: {error}") from error
-    for name, reason in failed.items():
-        print(f"  {name}: not in the report; {reason}", file=sys.stderr)
+    for name in failed.keys() - known:
+        print(f"  {name}: not in the report; {failed[name]}", file=sys.stderr)
         code = 1
     print(f"  {path} ({time.perf_counter() - started:.0f} s)")
     return code
@@ -174,7 +177,7 @@ def _measured(name: str, trained: Trained, results: Results, options: Evaluation
     suite.measure(trained, section, options)
     try:
         summary = suite.tabulate(section.measurements).summary
-    except (TypeError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(
             f"the measurements of {name} in {results.path} aren't those of this suite ({type(error).__name__}: "
             f"{error}); move the file to measure anew."

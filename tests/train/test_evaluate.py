@@ -506,6 +506,14 @@ def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monke
         assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
         errors.append(report(run)["corruptions"]["measurements"]["fog 1"])
     assert errors[0] < errors[1]
+    np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5) + 0.5)
+    for suite, code in (("corruptions", 1), ("clean", 0)):  # the values of other labels are not reported in their place
+        assert evaluated(run, suite, "--corrupted", str(tmp_path)) == code
+        text = (run / "evaluation" / "report.md").read_text()
+        assert "## Corruptions" not in text and "- corruptions: " in text and "labels are float64" in text
+    np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5))
+    assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
+    assert "Left out" not in (run / "evaluation" / "report.md").read_text()
 
 
 # ---- what can go wrong

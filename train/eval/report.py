@@ -19,15 +19,31 @@ SETTINGS = ("dataset", "model", "method", "epochs", "seed", "step")
 OWN = ("step", "network", "batch_size")
 
 
-def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
-    """Write report.md and the figures of all suites that are complete for the images and step tested last.
+def write(results: Results, suites: Mapping[str, Suite], missing: Mapping[str, str]) -> Path:
+    """Write report.md, report.json and the figures of all suites that are complete for what was tested last.
 
-    `left_out` has the reason for each suite that could not be run. Returns the path, and by suite why its measurements
-    can't be reported.
+    `missing` has the reason for each suite whose data are not given. A suite whose measurements can't be reported is
+    added to those that failed, which the "run" of the report has. Returns the path.
     """
-    folder, complete = results.path.parent, results.complete()
+    folder, run = results.path.parent, results.content["run"]
     folder.mkdir(parents=True, exist_ok=True)
-    run = results.content["run"]
+    sections, failed = [], run.setdefault("failed", {})
+    for name, section in results.complete().items():
+        if name in suites:
+            own = results.folder(name, section["settings"])
+            own.mkdir(parents=True, exist_ok=True)
+            try:
+                sections.append((name, _section(suites[name], section["measurements"], own)))
+            except OSError:
+                raise
+            except Exception as error:  # values of another type can raise nearly anything
+                failed[name] = (
+                    f"its measurements in {results.path} can't be reported ({type(error).__name__}: {error}); move the "
+                    "file to measure anew."
+                )
+    results.save()
+    results.publish()
+    complete = results.complete()
     text = [
         f"# {run['folder']}",
         "",
@@ -37,30 +53,16 @@ def write(results: Results, suites: Mapping[str, Suite], left_out: Mapping[str, 
     if _unfinished(run):
         text += [f"The training isn't finished: {run['step']} of {run['steps']} steps.", ""]
     text += [*markdown(("", ""), [(name, rounded(value)) for name, value in results.summary().items()]), ""]
-    failed = {}
-    for name, suite in suites.items():
-        if name in complete:
-            own = results.folder(name, complete[name]["settings"])
-            own.mkdir(parents=True, exist_ok=True)
-            try:
-                text += _section(suite, complete[name]["measurements"], own)
-            except OSError:
-                raise
-            except Exception as error:  # values of another type can raise nearly anything
-                failed[name] = (
-                    f"its measurements in {results.path} can't be reported ({type(error).__name__}: {error}); move the "
-                    "file to measure anew."
-                )
-    reasons = {**left_out, **failed}
+    text += [line for _, lines in sorted(sections, key=lambda one: [*suites].index(one[0])) for line in lines]
+    reasons = {name: reason for name, reason in missing.items() if name not in complete} | failed
     if reasons:
         text += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in reasons.items()), ""]
-    text += [_versions([complete[name] for name in suites if name in complete and name not in failed]), ""]
-    results.publish()
+    text += [_versions([*complete.values()]), ""]
     path = folder / "report.md"
     part = path.with_suffix(".part")
     part.write_text("\n".join(text), encoding="utf-8")
     part.replace(path)
-    return path, failed
+    return path
 
 
 def _section(suite: Suite, measurements: dict[str, Any], folder: Path) -> list[str]:

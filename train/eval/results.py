@@ -1,7 +1,8 @@
 """report.json: what an evaluation has measured, rewritten after every measurement so that none is repeated.
 
-    {"run": {...}, "suites": {"corruptions": [{"settings": {...}, "versions": [{...}], "complete": true,
-                                               "summary": {...}, "measurements": {"fog 3": 0.21, ...}}]}}
+    {"run": {..., "failed": {"detection": "the reason"}},
+     "suites": {"corruptions": [{"settings": {...}, "versions": [{...}], "complete": true, "summary": {...},
+                                 "measurements": {"fog 3": 0.21, ...}}]}}
 
 A suite has a section for each of the settings that it was run with, and a folder sections/SUITE-CHECKSUM for the files
 of that section; none is ever overwritten by another. Beside the report lie the files of the sections in it.
@@ -47,13 +48,16 @@ class Results:
         return Section(self, name, sections, new)
 
     def complete(self) -> dict[str, dict[str, Any]]:
-        """By suite, the latest section that is complete and of the images and step that were tested last."""
-        tested = self.content["run"].get("tested", {})
+        """By suite, the latest section that is complete and of the images and step that were tested last.
+
+        None of a suite that failed since: its values are those of other files or settings than were requested.
+        """
+        tested, failed = self.content["run"].get("tested", {}), self.content["run"].get("failed", {})
         return {
             name: section
             for name, sections in self.content["suites"].items()
             for section in sections
-            if section["complete"] and tested.items() <= section["settings"].items()
+            if name not in failed and section["complete"] and tested.items() <= section["settings"].items()
         }
 
     def summary(self) -> dict[str, float | None]:
@@ -147,6 +151,8 @@ def _wrong(content: Any) -> str:
     """What isn't as in a report; empty where all is."""
     if not isinstance(content, dict) or not all(isinstance(content.get(name), dict) for name in ("run", "suites")):
         return "it has no run and suites"
+    if not all(isinstance(content["run"].get(name, {}), dict) for name in ("tested", "failed")):
+        return "tested or failed of its run is of another type"
     for name, sections in content["suites"].items():
         if not isinstance(sections, list) or not all(isinstance(section, dict) for section in sections):
             return f"{name} is no list of sections"
