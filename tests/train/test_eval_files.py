@@ -63,6 +63,16 @@ def test_other_labels_are_named_with_their_file(fog, labels, message):
         read_labels(fog, labels)
 
 
+def test_images_with_their_channels_first_get_that_advice(fog):
+    np.save(fog / "fog.npy", np.zeros((20, 3, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"takes uint8 \[8, 8, 3\]: write x.transpose\(0, 2, 3, 1\)"):
+        datasets.Published(fog, (8, 8, 3), NAMES).read("fog", 1, None)
+    for shape, advice in (((4, 3, 8, 8), "transpose"), ((4, 9, 8, 3), "resize them")):
+        np.savez(fog / "other.npz", x=np.zeros(shape, np.uint8))
+        with pytest.raises(ValueError, match=rf"other.npz.*wanted uint8 \[n 8 8 3\].*{advice}"):
+            datasets.read_outside(fog / "other.npz", (8, 8, 3))
+
+
 # ---- class folders
 
 

@@ -466,7 +466,17 @@ def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     assert [found[f"MaxBoxAccV2 at {d}"] for d in (0.3, 0.5, 0.7)] == pytest.approx(accuracy, abs=0.051)  # an image
     parts = report(run)["backgrounds"]["measurements"]
     assert list(parts) == [
-        *("Original", "Only-BG-B", "Only-BG-T", "Only-FG", "Mixed-Same", "Mixed-Rand", "Mixed-Next", "challenge"),
+        *(
+            "images",
+            "Original",
+            "Only-BG-B",
+            "Only-BG-T",
+            "Only-FG",
+            "Mixed-Same",
+            "Mixed-Rand",
+            "Mixed-Next",
+            "challenge",
+        ),
         *("challenge foregrounds", "figures"),
     ]
     assert parts["challenge foregrounds"] == 20
@@ -482,7 +492,7 @@ def test_the_variants_of_a_folder_give_the_gap(run, tmp_path):
     section = report(run)["backgrounds"]
     assert "note" not in section["measurements"]
     assert "backgrounds.png" not in (run / "evaluation" / "report.md").read_text()
-    assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["measurements"]) == 3
+    assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["measurements"]) == 4
     for name in ("original", "mixed_same", "mixed_rand"):
         for label in CLASSES:
             place = tmp_path / "in9" / name / "val" / label
@@ -498,7 +508,9 @@ def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monke
     image_tree(tmp_path / "in9" / "original" / "val", count=8)
     command = ("backgrounds", "--variants", str(tmp_path / "in9"))
     assert evaluated(run, *command) == evaluated(run, *command) == 0 and sizes == [80]
+    assert "Images: 80 of original." in (run / "evaluation" / "report.md").read_text()
     assert evaluated(run, *command, "--limit", "70") == 0 and sizes == [80, 70]  # of 60 test images
+    assert "Images: 70 of original." in (run / "evaluation" / "report.md").read_text()
     np.save(tmp_path / "fog.npy", np.repeat(trained().images, 5, 0))
     errors = []
     for labels in (np.repeat(trained().labels, 5), np.roll(np.repeat(trained().labels, 5), 60)):

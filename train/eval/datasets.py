@@ -87,7 +87,7 @@ class Published:
         if images.dtype != np.uint8 or images.shape[1:] != self.shape or len(images) != len(labels):
             raise ValueError(
                 f"{self.folder}: {name} {severity} has {len(labels)} labels and images {images.dtype} "
-                f"{list(images.shape)}; the network takes uint8 {list(self.shape)}."
+                f"{list(images.shape)}; the network takes uint8 {list(self.shape)}{_advice(images, self.shape)}."
             )
         return images, labels
 
@@ -200,6 +200,15 @@ def read_outside(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n h w
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
         raise ValueError(
-            f"{path} has images {images.dtype} {list(images.shape)}; wanted uint8 {['n', *shape]}: resize them."
+            f"{path} has images {images.dtype} {list(images.shape)}; wanted uint8 [n {' '.join(map(str, shape))}]"
+            f"{_advice(images, shape)}."
         )
     return images
+
+
+def _advice(images: np.ndarray, shape: tuple[int, ...]) -> str:
+    """What to do with images of another shape than [h w c]."""
+    height, width, channels = shape
+    if images.shape[1:] == (channels, height, width):
+        return ": write x.transpose(0, 2, 3, 1) instead, as their channels come first"
+    return ": resize them" if images.ndim == 4 and images.shape[3] == channels else ""

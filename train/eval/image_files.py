@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-__all__ = ["ClassFolders", "class_folders", "image_size", "image_tree", "read_image"]
+__all__ = ["ClassFolders", "class_folders", "image_paths", "image_size", "image_tree", "read_image"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -73,13 +73,10 @@ def _some(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names if len(names) <= count + 1 else [*names[:count], "..", names[-1]])
 
 
-def image_tree(
-    folders: ClassFolders, shape: tuple[int, ...], limit: int | None
-) -> tuple[np.ndarray, np.ndarray, list[Path]]:
-    """Read CLASS/*.jpg, resized to the shape [h w c]; returns images, labels and paths.
+def image_paths(folders: ClassFolders, limit: int | None) -> list[tuple[Path, int]]:
+    """The files CLASS/*.jpg with their class ids; where there are more than `limit`, they are taken at even distances.
 
-    Where there are more than `limit` images, they are taken at even distances. Names that begin with a dot, as of the
-    files that macOS and Jupyter add, are left out.
+    Names that begin with a dot, as of the files that macOS and Jupyter add, are left out. Raises ValueError for none.
     """
     found = [
         (path, label)
@@ -91,6 +88,14 @@ def image_tree(
         raise ValueError(f"{folders.places[0][0].parent} has no images CLASS/*.jpg, *.jpeg or *.png.")
     if limit is not None and limit < len(found):
         found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
+    return found
+
+
+def image_tree(
+    folders: ClassFolders, shape: tuple[int, ...], limit: int | None
+) -> tuple[np.ndarray, np.ndarray, list[Path]]:
+    """Read the images of `image_paths`, resized to the shape [h w c]; returns images, labels and paths."""
+    found = image_paths(folders, limit)
     labels = np.array([label for _, label in found], np.int32)
     return np.stack([read_image(path, shape) for path, _ in found]), labels, [path for path, _ in found]
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
 from eval.fingerprints import fingerprint
-from eval.image_files import ClassFolders, image_tree
+from eval.image_files import ClassFolders, image_paths, image_tree
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -23,7 +23,7 @@ __all__ = ["SUITE"]
 
 FOREGROUNDS = 200
 # Measurements that are no accuracies.
-FIGURES, CHALLENGED, NOTE = "figures", "challenge foregrounds", "note"
+FIGURES, CHALLENGED, COUNTED, NOTE = "figures", "challenge foregrounds", "images", "note"
 
 # One program each, instead of one for every operation.
 _only_background_black = jax.jit(backgrounds.only_background_black)
@@ -55,6 +55,8 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
                 return _accuracy(trained, images, labels, name)
 
             section.once(f"{name}, from the folder", accuracy)
+        counts = {name: len(image_paths(own, options.limit)) for name, own in folders.items()}
+        section.once(COUNTED, lambda: counts)
         _keep_note(section, next(iter(folders.values())).note)
     elif options.boxes is not None:
         located = datasets.located(options.boxes, shape, classes, options.limit)
@@ -75,6 +77,7 @@ def _accuracy(trained: Trained, images: np.ndarray, labels: np.ndarray, name: st
 
 def _measure_made(trained: Trained, section: Section, located: datasets.Located, seed: int) -> None:
     images, labels = located.images, located.labels
+    section.once(COUNTED, lambda: {"each variant": len(images)})
     boxes = located.boxes_at(*images.shape[1:3])
     masks = np.zeros(images.shape[:3], np.float32)
     for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
@@ -149,14 +152,18 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
 def tabulate(measurements: Measurements) -> Table:
     """A row per variant, and the gap."""
-    accuracies = {name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED, NOTE)}
+    accuracies = {
+        name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED, COUNTED, NOTE)
+    }
     rows = [(name, percent(value)) for name, value in accuracies.items()]
     by_variant = {name.split(",")[0].lower().replace("-", "_"): value for name, value in accuracies.items()}
     same, random = by_variant.get("mixed_same"), by_variant.get("mixed_rand")
     gap = None if same is None or random is None else same - random
     rows.append(("BG-Gap (Mixed-Same less Mixed-Rand)", percent(gap)))
     summary: dict[str, float | None] = {"BG-Gap, points": None if gap is None else 100 * gap}
-    notes = ["Accuracy, not error."]
+    counts = measurements[COUNTED]
+    listed = ", ".join(f"{count:,} of {name}" for name, count in counts.items())
+    notes = [f"Accuracy, not error. Images: {listed}."]
     if "challenge" in measurements:
         notes.append(
             "A foreground is the whole box, not a silhouette, so values aren't those of ImageNet-9. Challenge: "
