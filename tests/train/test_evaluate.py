@@ -319,6 +319,7 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
         errors = {name: section.measurements[name] for name in section.measurements if name[-1] in "12345"}
         parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
+    assert section.measurements[corruptions.SETTING]["note"] == ""
     assert parts[0]["contrast 5"] > parts[0]["contrast 1"]
     assert len([*tmp_path.glob("sections/corruptions-*/corrupted.png")]) == 1  # of the computed ones
 
@@ -518,6 +519,7 @@ def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monke
         assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
         errors.append(report(run)["corruptions"]["measurements"]["fog 1"])
     assert errors[0] < errors[1]
+    assert "labels of the published images aren't those of the run's" in (run / "evaluation" / "report.md").read_text()
     np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5) + 0.5)
     for suite, code in (("corruptions", 1), ("clean", 0)):  # the values of other labels are not reported in their place
         assert evaluated(run, suite, "--corrupted", str(tmp_path)) == code

@@ -60,6 +60,7 @@ class Published:
 
     names: the corruptions that are in the folder
     note: a sentence on the order of the classes where that is a guess; empty otherwise
+    ordered: whether they are arrays, which CIFAR-10-C has in the order of the test images
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
@@ -79,6 +80,7 @@ class Published:
                 "fog/1/CLASS/*.JPEG (ImageNet-C), and the like for the other corruptions."
             )
         tree = self._read == self._tree
+        self.ordered = self._read == self._array
         self.note = class_folders(folder / self.names[0] / "1", classes).note if tree else ""
 
     def read(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 __all__ = ["ClassFolders", "class_folders", "image_paths", "image_size", "image_tree", "read_image"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
 
 
 class ClassFolders(NamedTuple):
@@ -74,9 +74,9 @@ def _some(names: Sequence[str], count: int = 3) -> str:
 
 
 def image_paths(folders: ClassFolders, limit: int | None) -> list[tuple[Path, int]]:
-    """The files CLASS/*.jpg with their class ids; where there are more than `limit`, they are taken at even distances.
+    """The files CLASS/*.jpg, or of another of the SUFFIXES, with their class ids.
 
-    Names that begin with a dot, as of the files that macOS and Jupyter add, are left out. Raises ValueError for none.
+    Where there are more than `limit` images, they are taken at even distances. Names that begin with a dot, as of the files that macOS and Jupyter add, are left out. Raises ValueError for none.
     """
     found = [
         (path, label)
@@ -85,7 +85,7 @@ def image_paths(folders: ClassFolders, limit: int | None) -> list[tuple[Path, in
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     ]
     if not found:
-        raise ValueError(f"{folders.places[0][0].parent} has no images CLASS/*.jpg, *.jpeg or *.png.")
+        raise ValueError(f"{folders.places[0][0].parent} has no images CLASS/*.jpg ({', '.join(SUFFIXES)}).")
     if limit is not None and limit < len(found):
         found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
     return found

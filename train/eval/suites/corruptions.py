@@ -41,11 +41,11 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     published = None
     if options.corrupted:
         published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.classes)
-    counts: list[int] = []
+    known: list[np.ndarray] = []  # the labels of each part that is measured now
 
     def one_error(read: Callable[[], Images], title: str) -> float:
         images, labels = read()
-        counts.append(len(images))
+        known.append(labels)
         return error(trained.logits(images, title), labels)
 
     cases = [*(_computed(trained, options) if published is None else _published(published, options))]
@@ -56,9 +56,24 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
         setting |= {"source": "computed", "images": len(trained.images), "note": ""}
         section.once(FIGURES, lambda: _sheet(trained, section.folder, options), files=["corrupted.png"])
     else:
-        (_, _, read), note = cases[0], published.note
-        setting |= {"source": "published", "images": counts[0] if counts else len(read()[1]), "note": note}
+        setting |= _about(published, known or [cases[0][2]()[1]], trained)
     section.once(SETTING, lambda: setting)
+
+
+def _about(published: datasets.Published, known: list[np.ndarray], trained: Trained) -> dict[str, Any]:
+    """Describe published images: how many there are, and notes on what may be wrong about their classes."""
+    counts = sorted({len(labels) for labels in known})
+    notes = [published.note] if published.note else []
+    if len(counts) > 1:
+        notes.append(f"Some of the corruptions have {counts[0]:,} images only.")
+    same_size = [labels for labels in known if published.ordered and len(labels) == len(trained.labels)]
+    different = max([int((labels != trained.labels).sum()) for labels in same_size], default=0)
+    if different:
+        notes.append(
+            f"{different:,} of {len(trained.labels):,} labels of the published images aren't those of the run's test "
+            "images: the errors are right only if these are other images or in another order."
+        )
+    return {"source": "published", "images": counts[-1], "note": " ".join(notes)}
 
 
 def _published(published: datasets.Published, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
