@@ -76,7 +76,8 @@ def _some(names: Sequence[str], count: int = 3) -> str:
 def image_paths(folders: ClassFolders, limit: int | None) -> list[tuple[Path, int]]:
     """The files CLASS/*.jpg, or of another of the SUFFIXES, with their class ids.
 
-    Where there are more than `limit` images, they are taken at even distances. Names that begin with a dot, as of the files that macOS and Jupyter add, are left out. Raises ValueError for none.
+    Where there are more than `limit` images, they are taken at even distances. Names that begin with a dot, as of the
+    files that macOS and Jupyter add, are left out. Raises ValueError for none.
     """
     found = [
         (path, label)
