@@ -71,9 +71,11 @@ def points(path: Path, values: Mapping[str, Mapping[str, float]], label: str) ->
         figure, axes = plt.subplots(figsize=(7, 1.2 + 0.28 * len(groups) + 0.21 * lines))
         for place, (name, row) in enumerate(values.items()):
             turn = place + place // len(COLORS)  # from the ninth series on, colors have other markers
-            where = [groups.index(group) for group in row]
+            offset = 0.5 * ((place + 0.5) / len(values) - 0.5)  # so that points of equal values are seen
+            where = [groups.index(group) + offset for group in row]
             style: dict[str, Any] = {"color": COLORS[place % len(COLORS)], "marker": MARKERS[turn % len(MARKERS)]}
-            axes.plot(list(row.values()), where, linestyle="none", label=textwrap.fill(name, 80), alpha=0.85, **style)
+            style |= {"markersize": 5, "linestyle": "none", "alpha": 0.85, "clip_on": False}
+            axes.plot(list(row.values()), where, label=textwrap.fill(name, 80), **style)
         axes.set(xlabel=label, xlim=(0, None), ylim=(len(groups) - 0.5, -0.5))
         axes.set_yticks(range(len(groups)), groups)
         figure.legend(frameon=False, loc="outside upper left")
