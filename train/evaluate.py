@@ -4,17 +4,21 @@
     python train/evaluate.py runs/A runs/B --suite clean,corruptions,calibration
     python train/evaluate.py --compare runs/A runs/B
 
-Each run gets a folder evaluation/ with report.json, report.md and figures. Every measurement is kept, so the same
-command continues an interrupted evaluation.
+Each run gets a folder evaluation/ with report.md, its figures and logits, and report.json. Every measurement is kept,
+so the same command continues an interrupted evaluation; what has changed since (the network, files, settings) is
+measured anew.
 """
 
+import shlex
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import tyro
 
 from eval import load_run, report
@@ -46,7 +50,8 @@ class Evaluation(Options):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
-    Returns the exit code: 2 for a wrong command, 1 if data are missing, 130 if interrupted.
+    Returns the exit code: 2 for a wrong command or run, 1 if a suite failed or its data are missing, 130 if
+    interrupted.
     """
     options = tyro.cli(Evaluation, args=arguments, description=__doc__)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -60,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
                 code = _failed(error)
         if options.compare:
             report.write_comparison(options.compare, options.out)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return _failed(error)
     except KeyboardInterrupt:
         print("\ninterrupted; measurements are kept: the same command continues", file=sys.stderr)
@@ -87,7 +92,7 @@ def suite_names(options: Evaluation) -> list[str]:
     return names
 
 
-def _failed(error: ValueError) -> int:
+def _failed(error: Exception) -> int:
     print(f"error: {error}", file=sys.stderr)
     return 2
 
@@ -98,32 +103,57 @@ def _failed(error: ValueError) -> int:
 def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
     """Make the measurements of the suites that are missing, and write the report; returns the exit code.
 
-    Raises ValueError for a folder that is no run, or whose data are missing.
+    Raises ValueError for a folder that is no run, whose data are missing, or that can't be written to.
     """
     started = time.perf_counter()
     trained = load_run.load(folder, data_dir=options.data_dir, limit=options.limit, batch_size=options.batch_size)
     results = Results(folder / "evaluation" / "report.json")
-    results.content["run"] = _description(folder, trained, options)
+    before = results.content["run"].get("failed", {})
+    failed = {name: reason for name, reason in before.items() if name not in suites}
+    results.content["run"] = _description(folder, trained, options) | {"failed": failed}
     print(
         f"{folder.name}: {trained.config.model}, {trained.config.method}, {trained.step} steps; "
-        f"{len(trained.images):,} test images of {trained.config.dataset}"
+        f"{len(trained.images):,} test images of {trained.config.dataset}",
+        flush=True,
     )
+    if trained.steps is not None and trained.step < trained.steps:
+        print(
+            f"  warning: the training isn't finished, {trained.step} of {trained.steps} steps: go on with it by "
+            f"--resume {shlex.quote(str(folder))}, or take these for values of that step",
+            file=sys.stderr,
+        )
     code = 0
-    left_out: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for name in suites:
         try:
             print(f"  {name}: {_measured(name, trained, results, options)}", flush=True)
         except MissingError as error:
-            left_out[name] = str(error)
+            missing[name] = str(error)
             print(f"  {name}: left out; {error}", file=sys.stderr)
             code = max(code, 0 if options.suite == "all" else 1)
-        except ValueError as error:
-            left_out[name] = str(error)
-            print(f"  {name}: failed; {error}", file=sys.stderr)
+        except Exception as error:  # a suite that fails for any reason leaves the others and the report
+            failed[name] = _reason(error)
+            print(f"  {name}: failed; {failed[name]}", file=sys.stderr)
             code = 1
-    path = report.write(results, SUITES, left_out)
+    try:
+        known = set(failed)
+        path = report.write(results, SUITES, missing)
+    except OSError as error:
+        raise ValueError(f"{results.path.parent}: the report can't be written: {error}") from error
+    for name in failed.keys() - known:
+        print(f"  {name}: not in the report; {failed[name]}", file=sys.stderr)
+        code = 1
     print(f"  {path} ({time.perf_counter() - started:.0f} s)")
     return code
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line; a traceback is printed for what isn't about a file, a value or memory."""
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    if not isinstance(error, (jax.errors.JaxRuntimeError, MemoryError)):
+        traceback.print_exception(error)
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _description(folder: Path, trained: Trained, options: Evaluation) -> dict[str, Any]:
@@ -133,9 +163,10 @@ def _description(folder: Path, trained: Trained, options: Evaluation) -> dict[st
         "step": trained.step,
         "images": len(trained.images),
         "crc32": trained.checksum,
+        "network": trained.identity,
         "seed": options.seed,
     }
-    return {"folder": folder.name, **training, "step": trained.step, "tested": tested}
+    return {"folder": folder.name, **training, "step": trained.step, "steps": trained.steps, "tested": tested}
 
 
 def _measured(name: str, trained: Trained, results: Results, options: Evaluation) -> str:
@@ -144,7 +175,13 @@ def _measured(name: str, trained: Trained, results: Results, options: Evaluation
     section = results.suite(name, tested | {"batch_size": trained.batch_size} | suite.settings(options))
     started, known = time.perf_counter(), len(section.measurements)
     suite.measure(trained, section, options)
-    summary = suite.tabulate(section.measurements).summary
+    try:
+        summary = suite.tabulate(section.measurements).summary
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"the measurements of {name} in {results.path} aren't those of this suite ({type(error).__name__}: "
+            f"{error}); move the file to measure anew."
+        ) from error
     section.finish(summary)
     took = "kept" if known == len(section.measurements) else f"{time.perf_counter() - started:.0f} s"
     return f"{', '.join(f'{metric} {report.rounded(value)}' for metric, value in summary.items())} ({took})"
