@@ -3,7 +3,7 @@
 from jaxmix import blocks, masks, partners, pixels, robustness, saliency, sampling, shifts, visualize, warps
 from jaxmix.arguments import Batch
 from jaxmix.combinators import Method, one_of, sometimes, split
-from jaxmix.losses import accuracy, cross_entropy, jsd, softmax_bce
+from jaxmix.losses import accuracy, cross_entropy, jsd, sigmoid_bce, softmax_bce
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views
 from jaxmix.methods.autoaugment import autoaugment
@@ -24,7 +24,7 @@ from jaxmix.methods.saliencymix import saliencymix
 from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
 from jaxmix.methods.snapmix import snapmix
 from jaxmix.methods.trivialaugment import trivialaugment
-from jaxmix.mix import Mix, apply, evenly, majority, pair, targets
+from jaxmix.mix import Mix, apply, evenly, majority, mirrored, pair, targets
 from jaxmix.robustness.attacks.adversarial import adversarial
 from jaxmix.sharding import per_device
 
@@ -54,6 +54,7 @@ __all__ = [
     "jsd",
     "majority",
     "masks",
+    "mirrored",
     "mixup",
     "one_of",
     "pair",
@@ -70,6 +71,7 @@ __all__ = [
     "saliencymix",
     "sampling",
     "shifts",
+    "sigmoid_bce",
     "smoothmix_c",
     "smoothmix_s",
     "snapmix",

@@ -1,6 +1,7 @@
 """Which method: probabilities and choices are composed around the methods, never built into them."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,9 +12,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
 from jaxmix import arguments
-from jaxmix.mix import Mix, identity
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import common_structure, conform, identity
 from jaxmix.sharding import sharded_like, varying
-from jaxmix.warps import Chain, Warp
 
 __all__ = ["Method", "one_of", "sometimes", "split"]
 
@@ -42,15 +43,17 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     (4, 2)
     """
     arguments.number("p", p, low=0.0, high=1.0)
+    _methods([method])
 
     def maybe(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        arguments.key(key, "sometimes", batch)
         decide, method_key = jax.random.split(key)
         x = arguments.images(batch)
         probability = arguments.number("p", p, low=0.0, high=1.0)
         hit = jax.random.uniform(decide, () if per_batch else x.shape[:1], jnp.float32) < probability
 
         def mixed(key: jax.Array) -> tuple[jax.Array, Mix]:
-            return varying(x, method(key, batch, *maps, **options))
+            return varying(x, method(key, batch, *_taken(method, maps), **options))
 
         def plain(like: Mix) -> tuple[jax.Array, Mix]:
             return varying(x, (x, identity(x.shape[0], like)))
@@ -64,12 +67,13 @@ def sometimes(method: Method, p: ArrayLike, *, per_batch: bool = False) -> Metho
     return maybe
 
 
-def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) -> Method:
+def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike], *, per_batch: bool = True) -> Method:
     """Apply one of several methods, chosen at random for every batch; only the chosen one is computed.
 
     Args:
         methods: any methods; bind their hyper-parameters with `functools.partial`.
         probs: one value per method, 0 or more, in proportion to which it is chosen; may be traced.
+        per_batch: False chooses for every sample, which computes all the methods (timm's mode "elem").
 
     Returns:
         A method: `(key, batch, *maps) -> (images, Mix)`, its `Mix` wide enough for each of them. Each method gets a key
@@ -89,21 +93,28 @@ def one_of(methods: Sequence[Method], probs: ArrayLike | Sequence[ArrayLike]) ->
     arguments.numbers("probs", probs, len(methods), wanted)
 
     def chosen(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        arguments.key(key, "one_of", batch)
         decide, *keys = jax.random.split(key, 1 + len(methods))
         x = arguments.images(batch)
-        choice = jax.random.categorical(decide, jnp.log(arguments.numbers("probs", probs, len(methods), wanted)))
+        logits = jnp.log(arguments.numbers("probs", probs, len(methods), wanted))
+        choice = jax.random.categorical(decide, logits, shape=() if per_batch else x.shape[:1])
 
         def call(method: Method, key: jax.Array) -> tuple[jax.Array, Mix]:
-            return method(key, batch, *maps, **options)
+            return method(key, batch, *_taken(method, maps), **options)
 
         mixes = [jax.eval_shape(functools.partial(call, method), keys[0])[1] for method in methods]
-        structure = _common_structure(mixes)
+        structure = common_structure(mixes)
 
         def branch(method: Method, key: jax.Array) -> tuple[jax.Array, Mix]:
             images, mix = call(method, key)
-            return varying(x, (images, _conform(mix, structure)))
+            return varying(x, (images, conform(mix, structure)))
 
-        return _branch(choice, [functools.partial(branch, method) for method in methods], keys)
+        if per_batch:
+            return _branch(choice, [functools.partial(branch, method) for method in methods], keys)
+        made, *others = (branch(method, method_key) for method, method_key in zip(methods, keys, strict=True))
+        for place, other in enumerate(others, 1):
+            made = _where(choice == place, other, made)
+        return made
 
     return chosen
 
@@ -128,37 +139,75 @@ def split(shares: Sequence[float], methods: Sequence[Method]) -> Method:
     [1, 2, 3, 0, 5, 6, 7, 4]
     """
     methods = _methods(methods)
-    sizes = np.asarray(shares, float)
+    try:
+        sizes = np.asarray(shares, float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"shares are {shares!r}; wanted a list of one share for each of {len(methods)} methods"
+        ) from None
     if sizes.shape != (len(methods),) or np.any(sizes < 0) or not np.isclose(sizes.sum(), 1):
         raise ValueError(
-            f"shares are {list(shares)}; wanted a share of 0 or more for each of {len(methods)} methods, sum 1"
+            f"shares are {sizes.tolist()}; wanted a share of 0 or more for each of {len(methods)} methods, sum 1"
         )
 
     def side_by_side(key: jax.Array, batch: arguments.Batch, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
+        arguments.key(key, "split", batch)
         return mixed(key, arguments.images(batch), *maps, **options)
 
     @sharded_like("x")
     def mixed(key: jax.Array, x: jax.Array, *maps: Any, **options: Any) -> tuple[jax.Array, Mix]:
         keys = jax.random.split(key, len(methods))
-        edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int)
+        edges = np.rint(np.concatenate([[0.0], np.cumsum(sizes)]) * x.shape[0]).astype(int).tolist()
         images, mixes = [], []
         for method, part_key, start, end in zip(methods, keys, edges[:-1], edges[1:], strict=True):
             if start < end:
-                part, mix = method(part_key, x[start:end], *(m[start:end] for m in maps), **options)
+                _require_partner(method, sizes.tolist(), x.shape[0], end - start)
+                own = (m[start:end] for m in _taken(method, maps))
+                part, mix = method(part_key, x[start:end], *own, **options)
                 images.append(part)
                 mixes.append(mix.offset(int(start)))
-        structure = _common_structure(mixes)
-        mixes = [_conform(mix, structure) for mix in mixes]
+        structure = common_structure(mixes)
+        mixes = [conform(mix, structure) for mix in mixes]
         return jnp.concatenate(images), jax.tree.map(lambda *fields: jnp.concatenate(fields), *mixes)
 
     return side_by_side
 
 
+def _require_partner(method: Method, shares: list[float], size: int, part: int) -> None:
+    """Refuse a part of one sample where the method mixes with a partner."""
+    if part == 1 and size > 1 and "partner" in inspect.signature(method).parameters:
+        raise ValueError(
+            f"shares are {shares}, which leaves one of {size} samples to {_name(method)}, without a partner; "
+            "wanted parts of 2 or more: pass a larger batch or other shares"
+        )
+
+
 def _methods(methods: Sequence[Method]) -> list[Method]:
-    methods = list(methods)
-    if not methods:
-        raise ValueError("there are no methods to choose from; wanted at least one")
-    return methods
+    if not isinstance(methods, Sequence) or not methods or not all(map(callable, methods)):
+        raise ValueError(f"methods are {methods!r}; wanted a list of one or more methods")
+    return list(methods)
+
+
+def _taken(method: Method, maps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The maps for a method: none for one that takes none, all of them for the others."""
+    kinds = [p for p in inspect.signature(method).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    if any(p.kind is p.VAR_POSITIONAL for p in kinds):
+        return maps
+    named = [p for p in kinds if p.kind is not p.VAR_KEYWORD][2:]
+    needed = sum(p.default is p.empty for p in named)
+    if not named:
+        return ()
+    if not needed <= len(maps) <= len(named):
+        name, wanted = _name(method), ", ".join(p.name for p in named)
+        raise ValueError(
+            f"{name} takes {wanted} after the batch, but {len(maps)} maps were given; wanted methods of the same maps: "
+            f"bind others, lambda key, batch: {name}(key, batch, {wanted})"
+        )
+    return maps
+
+
+def _name(method: Method) -> str:
+    return getattr(getattr(method, "func", method), "__name__", repr(method))
 
 
 def _branch(choice: Int[Array, ""] | Bool[Array, ""], calls: Sequence[Callable[..., Any]], keys: list[Array]) -> Any:
@@ -183,58 +232,3 @@ def _where(hit: Bool[Array, "b"], mixed: Any, plain: Any) -> Any:
         return jnp.where(hit.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(choose, mixed, plain)
-
-
-# Mixes of several methods differ in structure: slots, resolution of the mask, kinds of warps. To leave one switch, or
-# to be concatenated, they get a common one: height and width of the masks, and for each slot a warp of every kind that
-# any mix has there, as shapes.
-Structure = tuple[int, int, list[list[Warp]]]
-
-
-def _common_structure(mixes: Sequence[Mix]) -> Structure:
-    """The structure that holds each of the mixes, which may be given by their shapes."""
-    height, width = (max(mix.mask.shape[axis] for mix in mixes) for axis in (2, 3))
-    slots = max(mix.weight.shape[1] for mix in mixes)
-    kinds: list[list[Warp]] = [[] for _ in range(slots)]
-    for mix in mixes:
-        for slot, warp in enumerate(mix.warps):
-            if warp is not None and _kind(warp) not in map(_kind, kinds[slot]):
-                kinds[slot].append(warp)
-    return height, width, kinds
-
-
-def _kind(warp: Warp) -> Any:
-    return jax.tree.structure(warp), [leaf.shape[1:] for leaf in jax.tree.leaves(warp)]
-
-
-def _conform(mix: Mix, structure: Structure) -> Mix:
-    """The same mix in that structure: with empty slots, a finer mask, and warps that move nothing."""
-    height, width, kinds = structure
-    size, slots, mask_height, mask_width = mix.mask.shape
-    if height % mask_height or width % mask_width:
-        raise ValueError(
-            f"one method's masks are {mask_height} x {mask_width} and another's {height} x {width}, which is no "
-            "multiple of it: choose grids that divide the images"
-        )
-    empty = len(kinds) - slots
-    source = jnp.concatenate([mix.source, jnp.repeat(mix.source[:, :1], empty, 1)], 1)
-    weight = jnp.pad(mix.weight, ((0, 0), (0, empty)))
-    mask = jnp.repeat(jnp.repeat(mix.mask, height // mask_height, 2), width // mask_width, 3)
-    mask = jnp.pad(mask, ((0, 0), (0, empty), (0, 0), (0, 0)))
-    warps = (*mix.warps, *[None] * empty)
-    chains = tuple(_chain(warp, slot, size) for warp, slot in zip(warps, kinds, strict=True))
-    return Mix(source, weight, mask, chains)
-
-
-def _chain(warp: Warp | None, kinds: list[Warp], size: int) -> Warp | None:
-    """The slot's warp in its place among the kinds, the others moving nothing."""
-    if not kinds:
-        return None
-    parts = []
-    for kind in kinds:
-        if warp is not None and _kind(kind) == _kind(warp):
-            parts.append(warp)
-        else:
-            shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), kind)
-            parts.append(shapes.still())
-    return parts[0] if len(parts) == 1 else Chain(tuple(parts))

@@ -6,13 +6,18 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import arguments
-from jaxmix.mix import Mix, one_hot, targets
+from jaxmix.mix import Mix, targets
 
-__all__ = ["accuracy", "cross_entropy", "jsd", "softmax_bce"]
+__all__ = ["accuracy", "cross_entropy", "jsd", "sigmoid_bce", "softmax_bce"]
 
 
 def cross_entropy(
-    logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
+    logits: Float[Array, "b k"],
+    labels: ArrayLike,
+    mix: Mix | None = None,
+    *,
+    label_smoothing: ArrayLike = 0.0,
+    ignore: int | None = None,
 ) -> Float[Array, "b"]:
     """Compute the cross-entropy of softmax(logits) against the mixed label.
 
@@ -25,21 +30,28 @@ def cross_entropy(
         labels: class ids Int[b] in 0 to k - 1 (others give NaN), or soft labels Float[b k].
         mix: from any method; None for labels that aren't mixed.
         label_smoothing: share of each label spread evenly over all classes, in [0, 1]; may be traced.
+        ignore: a class id (-1, say) of samples without a label: they add nothing to the loss and have no gradient. A
+            mean over the labelled samples is theirs to divide by.
 
     Raises:
-        ValueError: logits or labels of another rank or size.
+        ValueError: logits or labels of another rank or size, or of one class.
 
     Reference: for pairs of labels, Zhang et al., mixup, ICLR 2018.
 
     >>> cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3])).round(3).tolist()
     [1.3860000371932983, 1.3860000371932983]
     """
-    target = _smooth(logits, labels, mix, label_smoothing)
+    target, _ = _smooth(logits, labels, mix, label_smoothing, ignore)
     return _dot(target, jax.nn.log_softmax(logits.astype(jnp.float32)))
 
 
 def softmax_bce(
-    logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None, *, label_smoothing: ArrayLike = 0.0
+    logits: Float[Array, "b k"],
+    labels: ArrayLike,
+    mix: Mix | None = None,
+    *,
+    label_smoothing: ArrayLike = 0.0,
+    ignore: int | None = None,
 ) -> Float[Array, "b"]:
     """Compute the binary cross-entropy of the softmax probabilities, mean over classes.
 
@@ -53,37 +65,82 @@ def softmax_bce(
         labels: class ids Int[b] in 0 to k - 1 (others give NaN), or soft labels Float[b k].
         mix: from any method; None for labels that aren't mixed.
         label_smoothing: share of each label spread evenly over all classes, in [0, 1]; may be traced.
+        ignore: a class id (-1, say) of samples without a label: they add nothing to the loss and have no gradient. A
+            mean over the labelled samples is theirs to divide by.
 
     Raises:
-        ValueError: logits or labels of another rank or size.
+        ValueError: logits or labels of another rank or size, or of one class.
 
     Reference: Verma et al., Manifold Mixup, ICML 2019 (source code).
 
     >>> softmax_bce(jnp.zeros((1, 2)), jnp.array([0])).round(3).tolist()
     [0.6930000185966492]
     """
-    target = _smooth(logits, labels, mix, label_smoothing)
+    target, labelled = _smooth(logits, labels, mix, label_smoothing, ignore)
     logits = logits.astype(jnp.float32)
     yes = jnp.maximum(jax.nn.log_softmax(logits), -100.0)
     no = jnp.maximum(_log_one_minus_softmax(logits), -100.0)
-    return (_dot(target, yes) + _dot(1 - target, no)) / logits.shape[1]
+    return (_dot(target, yes) + _dot(labelled - target, no)) / logits.shape[1]
 
 
-def accuracy(logits: Float[Array, "b k"], labels: Array, mix: Mix | None = None) -> Float[Array, "b"]:
+def sigmoid_bce(logits: Float[Array, "b k"], labels: ArrayLike, mix: Mix | None = None) -> Float[Array, "b"]:
+    """Compute the binary cross-entropy of sigmoid(logits), mean over classes: for multi-label and binary tasks.
+
+        loss[b] = - mean over k of t log sigmoid(x) + (1 - t) log sigmoid(-x),   t = jaxmix.targets(mix, labels)
+
+    Args:
+        logits: [b k], any floating dtype; computed in float32.
+        labels: multi-hot labels [b k], integers or floats in [0, 1]; or class ids Int[b], one class of k each, or with
+            k = 1 the answers 0 and 1.
+        mix: from any method; None for labels that aren't mixed.
+
+    Raises:
+        ValueError: logits or labels of another rank or size; known labels outside [0, 1], or ids out of range.
+
+    Reference: for classes of ImageNet, Wightman, Touvron and Jegou, ResNet Strikes Back, arXiv 2110.00476, 2021.
+
+    >>> sigmoid_bce(jnp.zeros((2, 1)), jnp.array([0, 1])).round(3).tolist()
+    [0.6930000185966492, 0.6930000185966492]
+    """
+    size, classes = arguments.logits(logits, least=1)
+    array = arguments.numeric("labels", labels)
+    if array.ndim == 1 and classes > 1:
+        dense = arguments.one_hot(array, classes)
+    else:
+        wanted = (size, classes) if array.ndim == 2 else (size,)
+        known = arguments.concrete(array)
+        outside = known is not None and not (known.min() >= 0 and known.max() <= 1)
+        if array.shape != wanted or outside:
+            values = f" and values from {known.min()} to {known.max()}" if known is not None else ""
+            raise ValueError(
+                f"labels have shape {array.shape}{values}, for logits {logits.shape}; wanted multi-hot labels in 0..1, "
+                f"[{size} {classes}]" + (f", or answers 0 and 1, [{size}]" if classes == 1 else "")
+            )
+        dense = jnp.asarray(array).astype(jnp.float32).reshape(size, classes)
+        dense = jnp.where((dense >= 0) & (dense <= 1), dense, jnp.nan)
+    target = dense if mix is None else targets(mix, dense)
+    logits = logits.astype(jnp.float32)
+    return (_dot(target, jax.nn.log_sigmoid(logits)) + _dot(1 - target, jax.nn.log_sigmoid(-logits))) / classes
+
+
+def accuracy(
+    logits: Float[Array, "b k"], labels: ArrayLike, mix: Mix | None = None, *, ignore: int | None = None
+) -> Float[Array, "b"]:
     """Compute the weight of the predicted class in the mixed label: 1 or 0 on plain batches, a share while mixing.
 
     Args:
         logits: [b k], any floating dtype.
         labels: class ids Int[b], or soft labels Float[b k].
         mix: from any method; None for labels that aren't mixed.
+        ignore: a class id of samples without a label, whose accuracy is 0.
 
     Raises:
-        ValueError: logits or labels of another rank or size.
+        ValueError: logits or labels of another rank or size, or of one class.
 
     >>> accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])).tolist()
     [1.0, 0.0]
     """
-    target = _smooth(logits, labels, mix, 0.0)
+    target, _ = _smooth(logits, labels, mix, 0.0, ignore)
     return jnp.take_along_axis(target, jnp.argmax(logits, 1, keepdims=True), 1)[:, 0]
 
 
@@ -93,8 +150,8 @@ def jsd(logits: Float[Array, "v b k"]) -> Float[Array, "b"]:
         jsd[b] = mean over v of sum over k of p[v] (log p[v] - log M),   p = softmax(logits),   M = max(mean of p, 1e-7)
 
     0 where the views agree, at most ln v, whatever their order. The gradient flows through p and through M. Both are
-    finite however far apart the logits are. Where the mean probability is below 1e-7 the clipping takes up to 4e-8 per
-    class off.
+    finite however far apart the logits are; a class that is masked, with logits of -inf, adds nothing. Where the mean
+    probability is below 1e-7 the clipping takes up to 4e-8 per class off.
 
     Args:
         logits: [v b k], those of each view, two views or more; any floating dtype, computed in float32.
@@ -112,31 +169,38 @@ def jsd(logits: Float[Array, "v b k"]) -> Float[Array, "b"]:
     >>> jsd(jnp.log(p)).round(4).tolist()
     [0.04050000011920929]
     """
-    if logits.ndim != 3 or not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise ValueError(
-            f"logits have shape {logits.shape} and dtype {logits.dtype}; wanted floating [v b k]: stack the logits "
-            "[b k] of the views, jnp.stack([clean, first, second])"
-        )
-    if logits.shape[0] < 2:
-        raise ValueError(f"logits have shape {logits.shape}, {logits.shape[0]} views; wanted [v b k] of two or more")
+    views = arguments.logits(
+        logits, "v b k", ": stack the logits [b k] of the views, jnp.stack([clean, first, second])"
+    )[0]
+    if views < 2:
+        raise ValueError(f"logits have shape {logits.shape}, {views} views; wanted [v b k] of two or more")
     logs = jax.nn.log_softmax(logits.astype(jnp.float32))
     probabilities = jnp.exp(logs)
     mixture = jnp.maximum(probabilities.mean(0, keepdims=True), 1e-7)
-    return (probabilities * (logs - jnp.log(mixture))).sum(-1).mean(0)
+    possible = logs > -jnp.inf
+    ratios = jnp.where(possible, logs, 0.0) - jnp.log(mixture)
+    return jnp.where(possible, probabilities * ratios, 0.0).sum(-1).mean(0)
 
 
 def _smooth(
-    logits: Float[Array, "b k"], labels: Array, mix: Mix | None, label_smoothing: ArrayLike
-) -> Float[Array, "b k"]:
-    """Mix the labels into dense targets, and smooth them."""
-    if logits.ndim != 2 or not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise ValueError(f"logits have shape {logits.shape} and dtype {logits.dtype}; wanted floating [b k]")
-    size, classes = logits.shape
-    target = one_hot(labels, classes) if mix is None else targets(mix, labels, classes)
+    logits: Float[Array, "b k"],
+    labels: ArrayLike,
+    mix: Mix | None,
+    label_smoothing: ArrayLike,
+    ignore: int | None,
+) -> tuple[Float[Array, "b k"], Float[Array, "#b 1"]]:
+    """Mix the labels into dense targets, and smooth them; with the share of each sample that has a label."""
+    size, classes = arguments.logits(logits)
+    target = arguments.one_hot(labels, classes, ignore) if mix is None else targets(mix, labels, classes, ignore=ignore)
     if target.shape[0] != size:
         raise ValueError(f"there are {size} rows of logits, but {target.shape[0]} labels")
     rate = arguments.number("label_smoothing", label_smoothing, low=0.0, high=1.0)
-    return (1 - rate) * target + rate / classes * target.sum(1, keepdims=True)
+    total = target.sum(1, keepdims=True)
+    whole = jnp.ones((1, 1), jnp.float32)
+    if ignore is not None:
+        whole = jnp.ones_like(total) if mix is None else mix.weight.sum(1, keepdims=True)
+        whole = jnp.where(total == 0, 0.0, total / whole)
+    return (1 - rate) * target + rate / classes * total, whole
 
 
 def _dot(target: Float[Array, "b k"], logs: Float[Array, "b k"]) -> Float[Array, "b"]:

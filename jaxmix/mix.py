@@ -9,15 +9,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments
-from jaxmix.dtypes import narrow, widen
+from jaxmix.blending import blend, copy_nearest
 from jaxmix.numerics import barrier
 from jaxmix.sharding import sharded_like
 from jaxmix.warps import Warp
 
-__all__ = ["Mix", "apply", "evenly", "identity", "majority", "one_hot", "pair", "targets"]
+__all__ = ["Mix", "apply", "evenly", "majority", "mirrored", "pair", "targets"]
 
 
 class Mix(NamedTuple):
@@ -41,8 +42,8 @@ class Mix(NamedTuple):
 
 
 def pair(
-    partner: Int[Array, "b"],
-    mask: Float[Array, "#b h w"],
+    partner: ArrayLike,
+    mask: ArrayLike,
     covered: Float[Array, "#b"] | None = None,
     warp: Warp | None = None,
 ) -> Mix:
@@ -50,19 +51,21 @@ def pair(
 
     Args:
         partner: index of each sample's partner, Int[b].
-        mask: the partner's share of each pixel, in [0, 1], [b h w] or [1 h w] for one mask for the whole batch.
+        mask: the partner's share of each pixel, in [0, 1], [b h w] or [1 h w] for one mask for the whole batch; of any
+            dtype, made float32.
         covered: sum of the mask over its pixels, [b] or [1], where it is known without counting. The label is shared
             as the pixels are.
         warp: moves the partner's image before it is blended.
 
     Raises:
-        ValueError: a mask that isn't [b h w], or indices that aren't [b] or are out of range.
+        ValueError: a mask that isn't [b h w] or has known values outside 0..1, or indices that aren't [b] or are out of
+            range.
 
     >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
     >>> mix.weight.tolist()
     [[0.75, 0.25], [0.75, 0.25]]
     """
-    mask = jnp.asarray(mask)
+    mask = arguments.shares("mask", mask)
     if mask.ndim != 3 or np.ndim(partner) != 1 or mask.shape[0] not in (1, np.shape(partner)[0]):
         raise ValueError(
             f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
@@ -70,7 +73,7 @@ def pair(
     size = np.shape(partner)[0]
     partner = arguments.partners(partner, size)
     pixels = mask.shape[1] * mask.shape[2]
-    covered = mask.sum((1, 2)) if covered is None else covered
+    covered = mask.sum((1, 2)) if covered is None else jnp.asarray(covered, jnp.float32)
     source = jnp.stack([jnp.arange(size, dtype=partner.dtype), partner], 1)
     counts = jnp.stack([pixels - covered, covered], 1)
     weight = jnp.broadcast_to(counts / barrier(jnp.full_like(counts, pixels)), (size, 2))
@@ -78,25 +81,8 @@ def pair(
     return Mix(source, weight, masks, (None, warp))
 
 
-def identity(size: int, like: Mix | None = None) -> Mix:
-    """Make the mix that leaves every sample as it is: of one slot, or of the slots, mask and warps of another mix.
-
-    Args:
-        size: number of samples b.
-        like: a mix of b samples, as arrays or as their shapes (`jax.eval_shape`), whose structure is wanted.
-
-    >>> identity(2).weight.tolist()
-    [[1.0], [1.0]]
-    """
-    shape, warps = ((size, 1, 1, 1), (None,)) if like is None else (like.mask.shape, like.warps)
-    weight = jax.nn.one_hot(jnp.zeros(size, jnp.int32), shape[1], dtype=jnp.float32)
-    source = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[:, None], weight.shape)
-    mask = jnp.broadcast_to(weight[:, :, None, None], shape)
-    return Mix(source, weight, mask, tuple(None if warp is None else warp.still() for warp in warps))
-
-
-def apply(mix: Mix, x: Array) -> Array:
-    """Blend images, segmentation maps (one-hot), depth maps or features as a mix describes.
+def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: bool = False) -> Array:
+    """Blend images, segmentation maps, depth maps, features, videos or volumes as a mix describes.
 
         out[b] = sum over s of mask[b, s] * warp_s(x[source[b, s]])
 
@@ -104,6 +90,11 @@ def apply(mix: Mix, x: Array) -> Array:
         mix: from any method, with a mask of one scalar per slot, or of a size that fits x: where x is larger than the
             mask each mask pixel covers a block of x, where x is smaller each pixel of x takes the mean of its block.
         x: [b h w ...], floating or uint8. With masks of one scalar per slot any rank is accepted, e.g. [b d].
+        axes: which axes of x are height and width; by default 1 and 2. Needed above rank 4: videos [b t h w c] have
+            `axes=(2, 3)`, volumes [b h w z c] `axes=(1, 2)`.
+        nearest: copy each pixel from the slot with the largest share of it (the first of equals) instead of blending.
+            For maps of class ids, which have no mean: [b h w], of any integer dtype. A pixel whose place no slot has
+            (outside an image that was moved) is 0; what Cutout hides keeps its id.
 
     Returns:
         An array like x, of its dtype. Blended in float32 (float64 for float64); uint8 is rounded to nearest. Under
@@ -111,76 +102,98 @@ def apply(mix: Mix, x: Array) -> Array:
         every output that has its sample in a slot, also where the mask is 0.
 
     Raises:
-        ValueError: x has another batch size, a size that the mask doesn't fit, or a dtype that can't be blended.
+        ValueError: x has another batch size, a size that the mask doesn't fit, more than four axes without `axes`, or a
+            dtype that can't be blended; a mix that is a part of another one.
 
     >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
     >>> apply(mix, jnp.array([0.0, 1.0])).tolist()
     [0.25, 0.75]
+    >>> apply(mix, jnp.array([[[3]], [[7]]]), nearest=True).ravel().tolist()
+    [3, 7]
     """
-    x = arguments.pixels(jnp.asarray(x), "x to mix")
+    array = arguments.numeric("x to mix", x)
+    x = jnp.asarray(array if nearest else arguments.pixels(array, "x to mix"))
+    _require_whole(mix)
     size = mix.source.shape[0]
     if x.ndim == 0 or x.shape[0] != size:
         raise ValueError(f"the mix is of {size} samples, but x has shape {x.shape}; wanted [{size} ...]")
-    return _blend(mix, x)
+    place = copy_nearest if nearest else blend
+    spatial = mix.mask.shape[2:] != (1, 1) or any(warp is not None for warp in mix.warps) or nearest
+    if axes is None and (x.ndim <= 4 or not spatial):
+        return place(mix.source, mix.mask, mix.warps, x)
+    if axes is None or len(axes) != 2 or not 1 <= axes[0] < axes[1] < x.ndim:
+        raise ValueError(
+            f"x has shape {x.shape}, and axes is {axes}; wanted the axes of height and width, two of 1 to {x.ndim - 1} "
+            "in this order: pass axes=(2, 3) for videos [b t h w c], axes=(1, 2) for [b h w t c]"
+        )
+    moved = jnp.moveaxis(x, axes, (1, 2))
+    return jnp.moveaxis(place(mix.source, mix.mask, mix.warps, moved), (1, 2), axes)
 
 
-@sharded_like("x", axes=None)
-def _blend(mix: Mix, x: Array) -> Array:
-    parts = []
-    for slot, warp in enumerate(mix.warps):
-        # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
-        moved = x if slot == 0 else x[mix.source[:, slot]]
-        moved = widen(moved if warp is None else warp(moved))
-        parts.append(_fit(mix.mask[:, slot], x.shape).astype(moved.dtype) * moved)
-    return narrow(sum(parts[1:], start=parts[0]), x.dtype)
+def _require_whole(mix: Mix) -> None:
+    """Refuse what is no mix, and a part of one: its sources lie outside of the part."""
+    _require_mix(mix)
+    source, size = arguments.concrete(mix.source), mix.source.shape[0]
+    if source is not None and source.size and not (source.min() >= 0 and source.max() < size):
+        raise ValueError(
+            f"the mix is of {size} samples and takes samples {source.min()} to {source.max()}; a mix belongs to its "
+            "whole batch: apply it to that, and take a part of the result"
+        )
 
 
-def targets(mix: Mix, labels: Array, num_classes: int | None = None) -> Float[Array, "b k"]:
-    """Mix labels into dense targets, for BCE, distillation or other losses.
+def targets(mix: Mix, labels: ArrayLike, num_classes: int | None = None, *, ignore: int | None = None) -> Array:
+    """Mix labels into dense targets, for BCE, distillation, regression or other losses.
 
         out[b] = sum over s of weight[b, s] * y[source[b, s]]
 
     Args:
         mix: from any method.
-        labels: class ids Int[b], or soft labels Float[b k].
+        labels: class ids Int[b], soft or multi-hot labels Float[b k], or values to regress, Float[b] or Float[b q].
         num_classes: k; needed with class ids.
+        ignore: a class id whose samples contribute 0, as unlabelled ones do.
+
+    Returns:
+        Targets in float32, [b k], or [b] for values [b].
 
     Raises:
-        ValueError: class ids without num_classes, labels of another rank, batch size or number of classes.
+        ValueError: class ids without num_classes, labels of another rank, batch size or number of classes; a mix that
+            is a part of another one.
 
     >>> mix = pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))
     >>> targets(mix, jnp.array([0, 2]), 3).tolist()
     [[0.75, 0.0, 0.25], [0.25, 0.0, 0.75]]
+    >>> targets(mix, jnp.array([0.0, 2.0])).tolist()
+    [0.5, 1.5]
     """
-    dense = one_hot(labels, num_classes)
+    array = arguments.numeric("labels", labels)
+    values = array.ndim == 1 and jnp.issubdtype(array.dtype, jnp.floating)
+    if values and (num_classes is not None or ignore is not None):
+        raise ValueError(
+            f"labels have dtype {array.dtype}, values to regress, with num_classes {num_classes} and ignore {ignore}; "
+            "wanted integer class ids with them: call labels.astype(jnp.int32)"
+        )
+    dense = jnp.asarray(array, jnp.float32)[:, None] if values else arguments.one_hot(array, num_classes, ignore)
+    _require_whole(mix)
     if dense.shape[0] != mix.source.shape[0]:
         raise ValueError(f"the mix is of {mix.source.shape[0]} samples, but there are {dense.shape[0]} labels")
-    return _combine(mix, dense)
+    mixed = _combine(mix, dense)
+    return mixed[:, 0] if values else mixed
 
 
 @sharded_like("dense")
 def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
     parts = [dense if slot == 0 else dense[mix.source[:, slot]] for slot in range(mix.source.shape[1])]
-    return sum((mix.weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
+    # Sources of a part of a mix lie outside of it, which shows only now where the mix is traced.
+    inside = ((mix.source >= 0) & (mix.source < len(dense))).all(1, keepdims=True)
+    weight = jnp.where(inside, mix.weight, jnp.nan)
+    return sum((weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
 
 
-def one_hot(labels: Array, num_classes: int | None) -> Float[Array, "b k"]:
-    """Convert labels to float32 [b k]: class ids Int[b] one-hot (NaN where out of range), soft labels as they are."""
-    labels = jnp.asarray(labels)
-    integer = jnp.issubdtype(labels.dtype, jnp.integer)
-    if labels.ndim == 1 and integer:
-        if num_classes is None:
-            raise ValueError("labels are class ids, so num_classes is needed: pass num_classes=k")
-        inside = (labels >= 0) & (labels < num_classes)
-        return jnp.where(inside[:, None], jax.nn.one_hot(labels, num_classes, dtype=jnp.float32), jnp.nan)
-    if labels.ndim != 2 or integer:
+def _require_mix(mix: Mix) -> None:
+    if not isinstance(mix, Mix):
         raise ValueError(
-            f"labels have shape {labels.shape} and dtype {labels.dtype}; "
-            "wanted integer class ids [b] or floating soft labels [b k]"
+            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
         )
-    if num_classes is not None and labels.shape[1] != num_classes:
-        raise ValueError(f"soft labels have {labels.shape[1]} classes, but num_classes is {num_classes}")
-    return labels.astype(jnp.float32)
 
 
 def majority(mix: Mix) -> Mix:
@@ -191,8 +204,31 @@ def majority(mix: Mix) -> Mix:
     >>> majority(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.75))).weight.tolist()
     [[0.0, 1.0], [0.0, 1.0]]
     """
+    _require_mix(mix)
     largest = jnp.argmax(mix.weight, 1)
     return mix._replace(weight=jax.nn.one_hot(largest, mix.weight.shape[1], dtype=mix.weight.dtype))
+
+
+def mirrored(mix: Mix) -> Mix:
+    """Give samples i and b - 1 - i, paired in reverse, the mask, weight and warps of the first: timm's mode "pair".
+
+    The images are then `apply(mirrored(mix), x)`.
+
+    >>> mix = pair(jnp.array([2, 1, 0]), jnp.array([0.25, 0.5, 1.0])[:, None, None])
+    >>> mirrored(mix).weight[:, 1].tolist()
+    [0.25, 0.5, 0.25]
+    """
+    _require_mix(mix)
+    size, source = len(mix.source), arguments.concrete(mix.source)
+    if mix.source.shape[1] != 2 or (source is not None and (source[:, 1] != np.arange(size)[::-1]).any()):
+        raise ValueError(
+            "the mix isn't of pairs in reverse; wanted one of two slots: partner=jaxmix.partners.reverse(b)"
+        )
+
+    def both(values: Array) -> Array:
+        return jnp.concatenate([values[: (size + 1) // 2], jnp.flip(values[: size // 2], 0)])
+
+    return Mix(mix.source, *jax.tree.map(both, tuple(mix[1:])))
 
 
 def evenly(mix: Mix) -> Mix:
@@ -203,24 +239,5 @@ def evenly(mix: Mix) -> Mix:
     >>> evenly(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))).weight.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
+    _require_mix(mix)
     return mix._replace(weight=jnp.full_like(mix.weight, 1 / mix.weight.shape[1]))
-
-
-def _fit(mask: Float[Array, "b h w"], shape: tuple[int, ...]) -> Array:
-    """Resize the mask to an array [b h w ...], with axes of length 1 for the others."""
-    size, height, width = mask.shape
-    if (height, width) == (1, 1):
-        return mask.reshape(size, *[1] * (len(shape) - 1))
-    if len(shape) < 3:
-        raise ValueError(f"the mix has a mask of {height} x {width}, but x has shape {shape}; wanted [b h w ...]")
-    for axis, (have, want) in enumerate(zip((height, width), shape[1:3], strict=True), start=1):
-        if want % have == 0:
-            mask = jnp.repeat(mask, want // have, axis)
-        elif have % want == 0:
-            mask = mask.reshape(*mask.shape[:axis], want, have // want, *mask.shape[axis + 1 :]).mean(axis + 1)
-        else:
-            raise ValueError(
-                f"the mix has a mask of {height} x {width}, which doesn't fit x of shape {shape}; wanted sides that "
-                "are multiples of the mask's or divide them: resize x first"
-            )
-    return mask.reshape(*mask.shape, *[1] * (len(shape) - 3))

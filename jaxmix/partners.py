@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 from jaxmix.sharding import sharded_like
@@ -27,12 +28,24 @@ def shuffle(key: Array, size: int) -> Int[Array, "b"]:
     return jax.random.permutation(key, jnp.arange(size, dtype=jnp.int32))
 
 
-@sharded_like("group")
-def within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
+def within(key: Array, group: Int[Array, "b"] | np.ndarray) -> Int[Array, "b"]:
     """A random partner of the same group (a class, a domain); a sample alone in its group is paired with itself.
 
-    Each group is put in a random cyclic order, and every sample is paired with the next one.
+    Each group is put in a random cyclic order, and every sample is paired with the next one. Groups are integers [b];
+    in NumPy they may be of 64 bits.
+
+    >>> within(jax.random.key(0), np.array([2**40, 7, 2**40, 7])).tolist()
+    [2, 3, 0, 1]
     """
+    if np.ndim(group) != 1 or not jnp.issubdtype(group.dtype, jnp.integer):
+        raise ValueError(f"group has shape {np.shape(group)} and dtype {group.dtype}; wanted integers [b]")
+    if isinstance(group, np.ndarray):  # JAX has 32 bits by default, in which two groups might be one
+        group = np.unique(group, return_inverse=True)[1].astype(np.int32)
+    return _within(key, jnp.asarray(group))
+
+
+@sharded_like("group")
+def _within(key: Array, group: Int[Array, "b"]) -> Int[Array, "b"]:
     size = group.shape[0]
     order = jnp.lexsort((jax.random.uniform(key, (size,), jnp.float32), group)).astype(jnp.int32)
     sorted_group = group[order]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxmix.mix import Mix, one_hot
+from jaxmix import arguments
+from jaxmix.mix import Mix
 
 __all__ = ["contact_sheet", "overlay"]
 
@@ -190,4 +190,4 @@ def _pixels(images: np.ndarray | jax.Array, name: str) -> np.ndarray:
 
 def _classes(labels: np.ndarray | jax.Array) -> np.ndarray:
     labels = np.asarray(labels)
-    return labels if labels.ndim == 1 else np.asarray(one_hot(jnp.asarray(labels), None)).argmax(1)
+    return labels if labels.ndim == 1 else np.asarray(arguments.one_hot(labels, None)).argmax(1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix.mix import identity
+from jaxmix.mix_structures import identity
 from jaxmix.warps import Chain, Resample
 
 pytestmark = pytest.mark.unoptimized
@@ -230,7 +230,7 @@ MISTAKES = {
     r"probs are \[0.0, 0.0, 0.0, 0.0\]; wanted numbers of 0 or more, at least one above": lambda: jaxmix.one_of(
         FOUR, [0] * 4
     ),
-    r"there are no methods": lambda: jaxmix.one_of([], []),
+    r"methods are \[\]; wanted a list of one or more": lambda: jaxmix.one_of([], []),
     r"shares are \[0.5, 0.4\].*sum 1": lambda: jaxmix.split([0.5, 0.4], [jaxmix.mixup, jaxmix.cutmix]),
     r"shares are \[1.5, -0.5\]": lambda: jaxmix.split([1.5, -0.5], [jaxmix.mixup, jaxmix.cutmix]),
     r"shares are \[1.0\].*for each of 2 methods": lambda: jaxmix.split([1.0], [jaxmix.mixup, jaxmix.cutmix]),
@@ -241,3 +241,17 @@ MISTAKES = {
 def test_a_mistake_says_what_came_and_what_was_wanted(message):
     with pytest.raises(ValueError, match=message):
         MISTAKES[message]()
+
+
+def test_a_choice_for_every_sample_is_that_method_under_its_key_for_each():
+    methods = [jaxmix.mixup, jaxmix.resizemix, jaxmix.cutmix]
+    probs = (1.0, 2.0, 1.0)
+    mixed, mix = jax.jit(jaxmix.one_of(methods, probs, per_batch=False))(jax.random.key(3), X)
+    decide, *keys = jax.random.split(jax.random.key(3), 4)
+    choice = np.asarray(jax.random.categorical(decide, jnp.log(jnp.array(probs)), shape=X.shape[:1]))
+    assert len(set(choice.tolist())) > 1
+    alone = [method(key, X) for method, key in zip(methods, keys, strict=True)]
+    for sample, chosen in enumerate(choice):
+        np.testing.assert_allclose(mixed[sample], alone[chosen][0][sample], atol=2e-6)
+        np.testing.assert_allclose(mix.weight[sample], alone[chosen][1].weight[sample], atol=2e-7)
+    np.testing.assert_allclose(jaxmix.apply(mix, X), mixed, atol=2e-6)

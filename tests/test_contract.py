@@ -167,7 +167,8 @@ def test_another_shape_and_one_draw_for_the_batch(method):
 
 @pytest.mark.slow
 @every_method
-def test_label_weight_is_the_share_of_the_pixels_in_another_shape(method, shape=(7, 7, 16, 2)):
+def test_label_weight_is_the_share_of_the_pixels_in_another_shape(method):
+    shape = (7, 7, 16, 2)
     program = jax.jit(method)
     for seed in SEEDS:
         x, mix = program(key(seed), images(shape))
@@ -335,6 +336,9 @@ BAD_BATCHES = {
     "one image": (jnp.zeros((32, 32, 3)), r"rank 3 and shape \(32, 32, 3\); wanted rank 4"),
     "channels first": (jnp.zeros((4, 3, 32, 32)), r"channels first \(NCHW\).*transpose\(0, 2, 3, 1\)"),
     "grey channels first": (jnp.zeros((4, 1, 28, 28)), r"channels first \(NCHW\)"),
+    "wide channels first": (jnp.zeros((4, 3, 32, 96)), r"channels first \(NCHW\)"),
+    "two channels first": (jnp.zeros((4, 2, 32, 32)), r"channels first \(NCHW\)"),
+    "four channels first": (jnp.zeros((4, 4, 32, 24)), r"channels first \(NCHW\)"),
     "integers": (jnp.zeros((4, 8, 8, 3), jnp.int32), r"dtype int32.*wanted a floating dtype or uint8"),
     "no images": (jnp.zeros((0, 8, 8, 3)), r"shape \(0, 8, 8, 3\); wanted at least one"),
     "a list": ([[1.0]], r"came as list; wanted an array \[b h w c\]"),
@@ -409,7 +413,9 @@ def test_hyper_parameters_out_of_range_say_what_was_wanted():
             mistake()
 
 
-@pytest.mark.parametrize("shape", [(4, 1, 8, 16), (4, 3, 16, 8), (4, 3, 8, 64), (4, 1, 1, 512), (2, 3, 3, 3)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(4, 1, 8, 16), (4, 3, 16, 8), (4, 3, 8, 64), (4, 1, 1, 512), (2, 3, 3, 3), (2, 4, 8, 8)], ids=str
+)
 def test_features_of_few_rows_are_no_channels_first(shape):
     assert jaxmix.mixup(key(), jnp.zeros(shape))[0].shape == shape
 
@@ -450,6 +456,8 @@ def test_public_functions_lower_for_every_platform():
         "targets": (functools.partial(jaxmix.targets, num_classes=k), (mix, labels)),
         "majority": (lambda m: tuple(jaxmix.majority(m)), (mix,)),
         "evenly": (lambda m: tuple(jaxmix.evenly(m)), (mix,)),
+        "mirrored": (lambda m: tuple(jaxmix.mirrored(m)), (mix,)),
+        "sigmoid_bce": (jaxmix.sigmoid_bce, (logits, labels, mix)),
         "pair": (lambda p, m: tuple(jaxmix.pair(p, m)), (labels, jax.ShapeDtypeStruct((b, 8, 8), jnp.float32))),
         "cross_entropy": (jaxmix.cross_entropy, (logits, labels, mix)),
         "softmax_bce": (jaxmix.softmax_bce, (logits, labels, mix)),

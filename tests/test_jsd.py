@@ -117,3 +117,20 @@ def test_half_precision_logits_are_computed_in_float32(dtype):
 def test_mistakes_say_what_came_and_what_was_wanted(logits, message):
     with pytest.raises(ValueError, match=message):
         jaxmix.jsd(logits)
+
+
+def test_a_masked_class_adds_nothing_and_has_no_gradient():
+    logits = np.random.default_rng(0).standard_normal((3, 4, 6)).astype(np.float32)
+    masked = np.concatenate([logits, np.full((3, 4, 1), -np.inf, np.float32)], 2)
+    np.testing.assert_allclose(jaxmix.jsd(masked), jaxmix.jsd(logits), rtol=1e-5)
+    gradient = jax.grad(lambda x: jaxmix.jsd(x).sum())(masked)
+    np.testing.assert_array_equal(gradient[..., -1], 0)
+    np.testing.assert_allclose(gradient[..., :-1], jax.grad(lambda x: jaxmix.jsd(x).sum())(logits), atol=1e-6)
+    half = logits.copy()
+    half[0, :, 2] = -np.inf  # masked in one view only: the others still disagree with it
+    assert jnp.isfinite(jaxmix.jsd(half)).all()
+
+
+def test_a_list_of_views_says_to_stack_them():
+    with pytest.raises(ValueError, match=r"logits came as list; wanted floating \[v b k\]: stack the logits"):
+        jaxmix.jsd([jnp.ones((4, 3)), jnp.ones((4, 3))])

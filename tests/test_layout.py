@@ -20,12 +20,12 @@ def str_of(file):
 # What the trees import, from the lowest up: a module imports only what stands before it, and within a package nothing
 # goes round.
 LIBRARY = (
-    "dtypes numerics sharding warps masks partners arguments sampling mix pixels saliency shifts blocks losses "
-    "visualize combinators robustness methods"
+    "dtypes numerics sharding warps blending masks partners arguments sampling mix mix_structures pixels saliency "
+    "shifts blocks losses visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
-    "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models inputs "
-    "recipes options step loop preview training eval cifar evaluate compare"
+    "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "
+    "inputs recipes options step loop preview training eval cifar paper_rows evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

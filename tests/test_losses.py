@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxmix
+from jaxmix import arguments
 
 pytestmark = pytest.mark.unoptimized
 
@@ -18,7 +19,8 @@ SOFT = RANDOM.dirichlet(np.ones(K), B).astype(np.float32)
 MIX = jaxmix.pair(np.array([1, 2, 3, 4, 0]), RANDOM.random((B, 1, 1), np.float32))
 UNEVEN = MIX._replace(weight=np.float32([[0.3, 0.5]] * B))  # weights need not sum to 1
 
-cross_entropy, softmax_bce, accuracy = map(jax.jit, (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.accuracy))
+accuracy = jax.jit(jaxmix.accuracy)
+cross_entropy, softmax_bce = (jax.jit(f, static_argnames="ignore") for f in (jaxmix.cross_entropy, jaxmix.softmax_bce))
 LOSSES = {"cross_entropy": cross_entropy, "softmax_bce": softmax_bce}
 each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 
@@ -109,6 +111,103 @@ def test_class_ids_out_of_range_give_nan(loss):
     np.testing.assert_array_equal(np.isnan(found), [False, True, True, False, False])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint32, np.int64, np.uint64])
+def test_class_ids_mean_the_same_in_every_integer_dtype(dtype):
+    logits, ids = RANDOM.standard_normal((3, 1000)).astype(np.float32), np.array([5, 100, 0])
+    expected = jaxmix.cross_entropy(logits, ids)
+    for found in (jaxmix.cross_entropy(logits, ids.astype(dtype)), cross_entropy(logits, ids.astype(dtype))):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(jaxmix.targets(MIX, IDS.astype(dtype), 1000).sum(1), jnp.ones(B))
+
+
+@pytest.mark.parametrize("large", [2**32 + 3, 2**31, -(2**32) + 3, -(2**63)])
+def test_a_class_id_beyond_32_bits_is_out_of_range(large):
+    assert np.isnan(jaxmix.cross_entropy(LOGITS, np.array([large, 1, 2, 3, 4]))).tolist() == [True] + [False] * 4
+    with pytest.raises(ValueError, match=f"{large}.*wanted class ids"):
+        arguments.class_ids(np.array([0, large]))
+    with pytest.raises(ValueError, match=f"{large}.*wanted class ids, 0 to 6"):
+        arguments.class_ids(np.array([0, large]), classes=K)
+
+
+@pytest.mark.parametrize("function", [jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.accuracy])
+@pytest.mark.parametrize("labels", [np.array([0, 1, 1, 0]), np.ones((4, 1), np.float32)], ids=["ids", "soft"])
+def test_one_class_is_an_error_that_names_the_sigmoid_loss(function, labels):
+    with pytest.raises(ValueError, match=r"shape \(4, 1\), one class.*wanted two logits, or a sigmoid: jaxmix.sigmoid"):
+        function(np.ones((4, 1), np.float32), labels)
+    with pytest.raises(ValueError, match="one class"):
+        jaxmix.jsd(jnp.ones((2, 4, 1)))
+
+
+def sigmoid_reference(logits, target):
+    p = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+    return -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean(1)
+
+
+@pytest.mark.parametrize("mix", [None, MIX], ids=["plain", "mixed"])
+def test_sigmoid_bce_is_the_mean_over_classes_of_binary_cross_entropies(mix):
+    hot = RANDOM.integers(0, 2, (B, K))
+    loss = jax.jit(jaxmix.sigmoid_bce)
+    for labels in (hot, hot.astype(np.uint8), hot.astype(np.float32), SOFT, IDS):
+        expected = sigmoid_reference(LOGITS, mixed(labels, mix, 0.0))
+        np.testing.assert_allclose(loss(LOGITS, labels, mix), expected, rtol=1e-5)
+    answers = np.array([0, 1, 1, 0, 1])
+    expected = sigmoid_reference(LOGITS[:, :1], mixed(answers[:, None], mix, 0.0))
+    for labels in (answers, answers.astype(np.float32), answers[:, None]):
+        np.testing.assert_allclose(loss(LOGITS[:, :1], labels, mix), expected, rtol=1e-5)
+    extreme = jax.grad(lambda x: jaxmix.sigmoid_bce(x, hot, mix).sum())(1e4 * LOGITS)
+    assert jnp.isfinite(extreme).all() and jnp.isfinite(loss(1e4 * LOGITS, hot, mix)).all()
+
+
+def test_labels_of_sigmoid_bce_out_of_range_say_so_and_are_nan_where_traced():
+    mistakes = {
+        r"shape \(5,\) and values from 0 to 6.*or answers 0 and 1, \[5\]": (LOGITS[:, :1], IDS),
+        r"shape \(5, 6\).*wanted multi-hot labels in 0..1, \[5 7\]": (LOGITS, np.ones((5, 6))),
+        "values from -1 to 1": (LOGITS, np.where(np.eye(B, K) > 0, 1, -1)),
+    }
+    for message, wrong in mistakes.items():
+        with pytest.raises(ValueError, match=message):
+            jaxmix.sigmoid_bce(*wrong)
+    traced = jax.jit(jaxmix.sigmoid_bce)(LOGITS[:, :1], np.array([0, 1, 2, 1, 0]))
+    assert np.isnan(traced).tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("mix", [None, MIX, UNEVEN], ids=["plain", "mixed", "uneven"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_ignored_id_adds_nothing_to_losses_gradients_and_accuracy(mix, smoothing):
+    ids = np.array([0, -1, 3, -1, -1])
+    labelled = ids >= 0
+    for name, loss in LOSSES.items():
+        found = loss(LOGITS, ids, mix, label_smoothing=smoothing, ignore=-1)
+        weight, source = (np.ones((B, 1)), np.arange(B)[:, None]) if mix is None else (mix.weight, mix.source)
+        target = dense(np.where(labelled, ids, 0)) * labelled[:, None]
+        target = (1 - smoothing) * target + smoothing / K * target.sum(1, keepdims=True)
+        target = np.einsum("bs,bsk->bk", np.asarray(weight, np.float64), target[np.asarray(source)])
+        share = (np.asarray(weight) * labelled[np.asarray(source)]).sum(1) / np.asarray(weight).sum(1)
+        p = softmax(LOGITS)
+        expected = -(target * np.log(p)).sum(1)
+        if name == "softmax_bce":
+            expected = (expected - ((share[:, None] - target) * np.log(1 - p)).sum(1)) / K
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        options = {"label_smoothing": smoothing, "ignore": -1}
+        gradient = jax.grad(lambda x, loss=loss, options=options: loss(x, ids, mix, **options).sum())(LOGITS)
+        assert jnp.isfinite(gradient).all()
+        np.testing.assert_array_equal(np.asarray(gradient)[share == 0], 0)
+    hits = jaxmix.accuracy(LOGITS, ids, mix, ignore=-1)
+    assert jnp.isfinite(hits).all() and (np.asarray(hits)[share == 0] == 0).all()
+
+
+def test_soft_labels_have_no_ignored_id():
+    with pytest.raises(ValueError, match="ignore is -1, but labels are soft"):
+        jaxmix.cross_entropy(LOGITS, SOFT, ignore=-1)
+
+
+def test_values_to_regress_are_blended():
+    values = RANDOM.standard_normal(B).astype(np.float32)
+    expected = (np.asarray(MIX.weight) * values[np.asarray(MIX.source)]).sum(1)
+    np.testing.assert_allclose(jaxmix.targets(MIX, values), expected, rtol=1e-6)
+    np.testing.assert_allclose(jaxmix.targets(MIX, values[:, None])[:, 0], expected, rtol=1e-6)
+
+
 def test_a_traced_label_smoothing_never_traces_again():
     chex.clear_trace_counter()
     run = jax.jit(chex.assert_max_traces(lambda s: jaxmix.cross_entropy(LOGITS, IDS, MIX, label_smoothing=s), n=1))
@@ -123,10 +222,15 @@ def test_mistakes_say_what_came_and_what_was_wanted(function):
         "there are 5 rows of logits, but 4 labels": (LOGITS, IDS[:4]),
         "soft labels have 6 classes, but num_classes is 7": (LOGITS, SOFT[:, :6]),
         r"labels have shape \(5,\) and dtype float32; wanted integer class ids": (LOGITS, IDS.astype(np.float32)),
+        r"one-hot labels floating, labels.astype\(jnp.float32\)": (LOGITS, np.eye(K, dtype=int)[IDS]),
+        "logits came as list; wanted floating": (LOGITS.tolist(), IDS),
+        "labels came as Mix; wanted an array: a mix stands where `mix` is named": (LOGITS, MIX, IDS),
+        "labels have dtype object .of NoneType.": (LOGITS, None),
+        "labels have dtype <U3": (LOGITS, np.array(["cat"] * B)),
     }
-    for message, arguments in mistakes.items():
+    for message, wrong in mistakes.items():
         with pytest.raises(ValueError, match=message):
-            function(*arguments)
+            function(*wrong)
 
 
 @pytest.mark.parametrize("loss", [jaxmix.cross_entropy, jaxmix.softmax_bce])

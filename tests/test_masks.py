@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference import boxes, fmix, grids, smoothmix
+from specimens import key
 
+import jaxmix
 from jaxmix import masks
 
 pytestmark = pytest.mark.unoptimized
@@ -326,3 +328,77 @@ def test_holes_agree_with_the_slow_loops(height, width, number):
     expected = [grids.gridmixup(float(s), number, height, width) for s in share]
     np.testing.assert_array_equal(mask, expected)
     np.testing.assert_array_equal(covered, np.sum(expected, (1, 2)))
+
+
+def test_bands_cut_that_share_of_whole_rows_or_columns():
+    share, center = jnp.array([0.5, 0.5, 0.0, 1.0]), (jnp.array([8.0, 1.0, 5.0, 8.0]), jnp.zeros(4))
+    rows, columns = masks.row_band(share, center, 16, 1)
+    np.testing.assert_array_equal(rows.sum(1), [8, 5, 0, 16])  # the second is cut at the border
+    np.testing.assert_array_equal(columns, 1)
+    other = masks.column_band(share, center[::-1], 1, 16)
+    np.testing.assert_array_equal(other[1], rows)
+    np.testing.assert_array_equal(other[0], 1)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 16, 3), (4, 2, 16, 3), (4, 16, 1, 3), (4, 16, 2, 3), (4, 1, 1, 3)], ids=str)
+def test_a_box_that_can_never_cut_is_an_error_that_names_what_can(shape):
+    x, maps = jnp.zeros(shape), jnp.zeros(shape[:3])
+    calls = (
+        lambda: jaxmix.cutmix(key(), x),
+        lambda: jaxmix.cutmix(key(), x, area=(0.9, 0.9)),
+        lambda: jaxmix.saliencymix(key(), x, maps),
+        lambda: jaxmix.snapmix(key(), x, maps),
+    )
+    for call in calls:
+        with pytest.raises(
+            ValueError, match=rf"images are {shape[1]} x {shape[2]}.*always empty.*row_band.*mixup, fmix"
+        ):
+            call()
+
+
+def test_an_area_or_a_scale_of_less_than_a_pixel_is_an_error():
+    x = jnp.zeros((4, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"area is \(0.05, 0.05\).*always empty.*wanted 0.062 or more"):
+        jaxmix.cutmix(key(), x, area=(0.05, 0.05))
+    assert jaxmix.cutmix(key(), x, area=(0.0625, 0.0625))[1].weight[:, 1].max() > 0
+    with pytest.raises(ValueError, match=r"scale is \(0.05, 0.1\).*shrink to nothing; wanted a largest of 0.12"):
+        jaxmix.resizemix(key(), x, scale=(0.05, 0.1))
+    with pytest.raises(ValueError, match=r"images are 1 x 16, by which|images of 1 x 16 shrink to nothing"):
+        jaxmix.resizemix(key(), x[:, :1].repeat(2, 2))
+    with pytest.raises(ValueError, match="images are 16 x 1; wanted 2 pixels or more of width"):
+        jaxmix.gridmixup(key(), jnp.zeros((4, 16, 1, 3)))
+
+
+def test_signals_are_cut_by_a_band_of_their_samples():
+    x = jnp.arange(8 * 40.0).reshape(8, 40, 1, 1)
+    band = {"box": masks.row_band, "center": masks.real_center}
+    mixed, mix = jax.jit(functools.partial(jaxmix.cutmix, **band))(key(), x)
+    share = mix.mask[:, 1, :, 0].mean(1)
+    np.testing.assert_allclose(mix.weight[:, 1], share, atol=1e-6)
+    assert (share > 0).sum() >= 6 and (share < 1).all()
+    np.testing.assert_array_equal(mixed, jnp.where(mix.mask[:, 1, :, :, None] == 1, jnp.roll(x, -1, 0), x))
+
+
+@pytest.mark.parametrize("decay", [0.0, 26.0, 300.0, 1e30])
+@pytest.mark.parametrize("side", [8, 32])
+def test_a_low_frequency_image_of_any_decay_is_finite_and_covers_the_share(side, decay):
+    x = jnp.zeros((4, side, side, 1))
+    for call in (jaxmix.fmix, jax.jit(jaxmix.fmix)):
+        _, mix = call(key(), x, decay=decay)
+        np.testing.assert_allclose(mix.weight[:, 1], mix.mask[:, 1].mean((1, 2)), atol=1e-6)
+        assert len(set(np.asarray(mix.weight[:, 1]).tolist())) > 1
+
+
+@pytest.mark.parametrize("value", [1e39, 1e400, float("inf"), 1e-46])
+def test_a_value_that_float32_has_not_is_an_error_and_finite_where_traced(value):
+    x = jnp.zeros((4, 8, 8, 1))
+    with pytest.raises(ValueError, match="alpha is .*wanted a number above 0, at most 3.4"):
+        jaxmix.mixup(key(), x, alpha=value)
+    if value > 1:
+        with pytest.raises(ValueError, match=r"sigma\[0\] is .*wanted a number of at most 3.4"):
+            jaxmix.smoothmix_c(key(), x, sigma=(value, value))
+        with pytest.raises(ValueError, match="wanted numbers of 0 or more"):
+            jaxmix.randommix(key(), x, weights=(value, 1, 1, 1))
+        sigma = jnp.float32(min(value, 3e38))
+        _, mix = jax.jit(jaxmix.smoothmix_c)(key(), x, sigma=(sigma, sigma))
+        np.testing.assert_array_equal(mix.weight[:, 1], 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix import Mix
+from jaxmix import Mix, warps
 from jaxmix.warps import Resample
 
 pytestmark = pytest.mark.unoptimized
@@ -45,10 +45,62 @@ def test_apply_is_the_sum_over_slots_of_mask_times_moved_image(warp):
     np.testing.assert_allclose(apply(mix, x), loop_apply(mix, x), atol=1e-6)
 
 
-def test_apply_takes_maps_without_channels_and_more_axes():
+def test_apply_takes_maps_without_channels_videos_and_volumes():
     mix, x = random_mix(), np.random.default_rng(1).random((4, 5, 6, 2, 3)).astype(np.float32)
-    whole = apply(mix, x)
-    np.testing.assert_allclose(whole[..., 1, 2], apply(mix, x[..., 1, 2]), atol=1e-6)
+    volume = jaxmix.apply(mix, x, axes=(1, 2))
+    np.testing.assert_allclose(volume[..., 1, 2], apply(mix, x[..., 1, 2]), atol=1e-6)
+    video = jaxmix.apply(mix, x.transpose(0, 3, 1, 2, 4), axes=(2, 3))
+    np.testing.assert_array_equal(video, volume.transpose(0, 3, 1, 2, 4))
+    shares = jaxmix.pair(np.array([1, 0, 3, 2]), np.full((4, 1, 1), 0.25))
+    np.testing.assert_allclose(apply(shares, x), 0.75 * x + 0.25 * x[[1, 0, 3, 2]], atol=1e-6)
+
+
+def loop_copy(mix, ids):
+    """Each pixel from the slot with the largest share of it, from where its warp says."""
+    out = np.zeros_like(ids)
+    for b, i, j in np.ndindex(ids.shape):
+        s = int(np.argmax(mix.mask[b, :, i, j]))
+        y, z = (i, j) if mix.warps[s] is None else (int(mix.warps[s].rows[b, i]), int(mix.warps[s].columns[b, j]))
+        if 0 <= y < ids.shape[1] and 0 <= z < ids.shape[2]:
+            out[b, i, j] = ids[mix.source[b, s], y, z]
+    return out
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_class_ids_are_copied_from_the_slot_with_the_largest_share_never_blended(dtype):
+    mix, ids = random_mix(), np.random.default_rng(1).integers(0, 200, (4, 5, 6)).astype(dtype)
+    copied = jax.jit(lambda mix, ids: jaxmix.apply(mix, ids, nearest=True))(mix, ids)
+    assert copied.dtype == dtype
+    np.testing.assert_array_equal(copied, loop_copy(mix, ids))
+    coarse = jaxmix.pair(np.array([1, 0, 3, 2]), np.full((4, 1, 1), 0.6))
+    np.testing.assert_array_equal(jaxmix.apply(coarse, ids, nearest=True), ids[[1, 0, 3, 2]])
+
+
+def test_class_ids_under_an_interpolating_warp_are_those_of_the_nearest_pixel():
+    points = jnp.array([[0.4, 0.6, 1.9]])
+    warp = warps.Interpolate(points, jnp.array([[2.0, 1.0, 0.0]]))
+    mix = jaxmix.pair(np.array([0]), np.ones((1, 3, 3)), warp=warp)
+    ids = jnp.arange(9).reshape(1, 3, 3)
+    np.testing.assert_array_equal(jaxmix.apply(mix, ids, nearest=True)[0], [[2, 1, 0], [5, 4, 3], [8, 7, 6]])
+
+
+def test_a_part_of_a_mix_is_an_error_or_nan_never_another_mix():
+    mix = jaxmix.pair(np.array([3, 0, 1, 2]), np.full((4, 1, 1), 0.25))
+    part = jax.tree.map(lambda a: a[:2], mix)
+    for call in (lambda: jaxmix.apply(part, jnp.zeros((2, 3))), lambda: jaxmix.targets(part, jnp.zeros(2, int), 3)):
+        with pytest.raises(ValueError, match="of 2 samples and takes samples 0 to 3; a mix belongs to its whole batch"):
+            call()
+    inside = jax.jit(lambda mix: jaxmix.targets(jax.tree.map(lambda a: a[:2], mix), jnp.zeros(2, int), 3))(mix)
+    assert jnp.isnan(inside[0]).all() and jnp.isfinite(inside[1]).all()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float16, np.float64, np.int32])
+def test_a_mask_of_any_dtype_is_made_float32(dtype):
+    mask = np.ones((2, 300, 300), dtype)
+    mask[:, :150] = 0
+    for mix in (jaxmix.pair(np.array([1, 0]), mask), jax.jit(jaxmix.pair)(jnp.array([1, 0]), jnp.asarray(mask))):
+        assert mix.mask.dtype == mix.weight.dtype == jnp.float32
+        np.testing.assert_array_equal(mix.weight, 0.5)
 
 
 def test_a_coarse_mask_covers_blocks_of_pixels():
@@ -161,8 +213,25 @@ MISTAKES = {
     "fewer labels": (lambda m: jaxmix.targets(m, jnp.arange(3), 5), "of 4 samples, but there are 3 labels"),
     "float ids": (
         lambda m: jaxmix.targets(m, jnp.zeros(4), 5),
-        r"shape \(4,\) and dtype float32; wanted integer class",
+        r"dtype float32, values to regress, with num_classes 5 .*labels.astype\(jnp.int32\)",
     ),
+    "half a class": (lambda m: jaxmix.targets(m, jnp.arange(4), 2.5), "num_classes is 2.5; wanted a Python int"),
+    "a mix for labels": (lambda m: jaxmix.targets(m, m, 5), "labels came as Mix; wanted an array"),
+    "words": (lambda m: jaxmix.targets(m, np.array(["a", "b", "c", "d"]), 5), "labels have dtype <U1.*wanted integers"),
+    "a video": (
+        lambda m: jaxmix.apply(m, jnp.zeros((4, 5, 6, 6, 3))),
+        r"shape \(4, 5, 6, 6, 3\), and axes is None; wanted the axes of height and width.*axes=\(2, 3\) for videos",
+    ),
+    "axes in another order": (lambda m: jaxmix.apply(m, jnp.zeros((4, 5, 6, 1)), axes=(2, 1)), r"axes is \(2, 1\)"),
+    "ids without a place": (
+        lambda m: jaxmix.apply(m, jnp.zeros((4, 9), int), nearest=True),
+        r"wanted maps of class ids",
+    ),
+    "levels as a mask": (
+        lambda m: jaxmix.pair(jnp.arange(4), np.full((4, 2, 2), 255, np.uint8)),
+        r"mask has values from 255 to 255; wanted shares of pixels, 0 to 1 \(divide 8-bit levels by 255\)",
+    ),
+    "a mask with NaN": (lambda m: jaxmix.pair(jnp.arange(4), jnp.full((4, 2, 2), jnp.nan)), "from nan to nan"),
     "integer table": (
         lambda m: jaxmix.targets(m, jnp.zeros((4, 5), int), 5),
         r"dtype int32; wanted integer class ids \[b\]",
@@ -176,3 +245,17 @@ def test_a_mistake_says_what_came_and_what_was_wanted(mistake):
     call, message = MISTAKES[mistake]
     with pytest.raises(ValueError, match=message):
         call(random_mix(warp=False))
+
+
+def test_mirrored_pairs_share_one_mask_and_one_weight():
+    x = np.random.default_rng(0).random((5, 6, 8, 1)).astype(np.float32)
+    _, mix = jaxmix.resizemix(jax.random.key(0), x, partner=jaxmix.partners.reverse(5))
+    both = jaxmix.mirrored(mix)
+    first = np.minimum(np.arange(5), np.arange(5)[::-1])
+    np.testing.assert_array_equal(both.source, mix.source)
+    np.testing.assert_array_equal(both.mask, np.asarray(mix.mask)[first])
+    np.testing.assert_array_equal(both.weight, np.asarray(mix.weight)[first])
+    moved = jax.tree.map(lambda a: np.asarray(a)[first], mix.warps[1])
+    np.testing.assert_allclose(jaxmix.apply(both, x), jaxmix.apply(both._replace(warps=(None, moved)), x))
+    with pytest.raises(ValueError, match="isn't of pairs in reverse; .*partner=jaxmix.partners.reverse"):
+        jaxmix.mirrored(jaxmix.cutmix(jax.random.key(0), x)[1])

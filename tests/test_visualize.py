@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxmix
-from jaxmix.mix import identity
+from jaxmix.mix_structures import identity
 from jaxmix.visualize import contact_sheet, overlay
 
 X = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)

@@ -40,7 +40,7 @@ import training
 from best import Best
 from inputs import validation
 from inputs.on_device import OnDevice
-from inputs.preprocess import Preprocess
+from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
@@ -128,7 +128,9 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 def load(config: Config) -> inputs.Dataset:
     """The images of the data set that the options request."""
     dataset = inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
-    return validation.split(dataset, config.val_share, config.seed) if config.val_share else dataset
+    if config.val_share:
+        dataset = validation.split(dataset, config.val_share, config.seed)
+    return normalized_by(config.normalization, dataset)
 
 
 def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
@@ -199,7 +201,7 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         graph=graph,
         points=points,
         recipe=recipe_of(config, dataset),
-        preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip),
+        preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip, config.crop_fill),
         loss=LOSSES[config.loss],
         label_smoothing=config.label_smoothing,
         optimizer=optimizer.create(config, rate, config.weight_decay),

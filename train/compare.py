@@ -5,8 +5,11 @@
     python train/compare.py --out comparisons/short --methods none mixup cutmix --suite clean,corruptions \\
         --train.dataset cifar10 --train.data-dir DIR --train.model resnet-8 --train.epochs 2
 
-The same command continues after an interruption, and trains only what is new after a method or a seed is added. The
-folder holds every run (runs/METHOD-sSEED), table.md, and table.json with all values.
+    python train/compare.py --table sage --list
+
+The last prints what every run would train with, and needs no data. The same command continues after an interruption,
+and trains only what is new after a method or a seed is added. The folder holds every run (runs/METHOD-sSEED; where a
+table has several networks, runs/DATASET-MODEL/METHOD-sSEED), table.md, and table.json with all values.
 
 Exit codes: 0 finished, 1 a run failed, 2 a mistake in the command or a file, 130, 143 or 129 interrupted by Ctrl-C,
 SIGTERM or SIGHUP.
@@ -20,11 +23,13 @@ if __name__ == "__main__":
     exits.at_once()  # an interrupt while the rest is imported ends in one line
 
 import dataclasses
+import json
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import tyro
@@ -33,11 +38,11 @@ import cifar
 import configuration
 import evaluate
 import inputs
-import recipes
+import paper_rows
 import run_dir
 from checkpoints import Checkpoints, DamagedError
-from eval import report
-from eval.paper_settings import PAPER_SETTINGS
+from eval import report, table_settings
+from eval.paper_settings import PaperTable
 from eval.results import Results
 from eval.suites.base import Options
 from evaluate import Evaluation
@@ -50,21 +55,25 @@ from locks import lock
 class Comparison:
     """Train and evaluate a grid of methods and seeds."""
 
-    out: Path
+    out: Path = Path("comparison")
     """Folder of the comparison."""
     methods: tuple[str, ...] = ("none", "mixup", "cutmix")
-    """Methods, as for train/cifar.py --method."""
+    """Methods, as for train/cifar.py --method, or rows of the table."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One run for each."""
     suite: str = "clean"
     """The suites to evaluate each run with, as for train/evaluate.py."""
     table: str | None = None
-    """The setting of a paper's table: augmix, cutmix, sage or puzzlemix. Sets the methods, the suites and the training
-    options that are not given."""
+    """The setting of a paper's table: augmix, cutmix, sage or puzzlemix. Sets the methods, networks, data sets, suites
+    and training options that are not given; --train.model and --train.dataset select one of several."""
+    listed: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """Print what each run would train with, and stop; needs no data for CIFAR."""
     train: cifar.Config = field(default_factory=cifar.Config)
     """Options of the training, as for train/cifar.py."""
     test: Options = field(default_factory=Options)
     """Options of the evaluation, as for train/evaluate.py."""
+    given: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """The names of the training options that the command line gives: they come before those of the table."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,16 +81,17 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def parsed() -> int:
-        options = tyro.cli(Comparison, args=arguments, description=__doc__)
-        if options.table is not None:
-            # Parsed again, with the paper's setting as the defaults.
-            options = tyro.cli(Comparison, args=arguments, default=paper_comparison(options.table, options.out))
+        options = parse(arguments)
         check(options)
+        if options.listed:
+            table = _table(options)
+            print(table_settings.listing(paper_rows.settings(cells(options), table), paper_rows.notes(table)))
+            return 0
         suites = evaluate.suite_names(_evaluation(options))
-        fingerprint = inputs.describe(cifar.load(options.train))
+        fingerprints = describe_data(options)
         held = lock(options.out)
         try:
-            open_folder(options, fingerprint)
+            open_folder(options, fingerprints)
             return compare(options, suites)
         finally:
             held.release()
@@ -89,12 +99,34 @@ def main(arguments: list[str] | None = None) -> int:
     return exits.program(parsed, "finished work is kept: the same command continues")
 
 
-def paper_comparison(name: str, out: Path) -> Comparison:
+def parse(arguments: list[str]) -> Comparison:
+    """The options of a command line, where it names a paper's table with its setting as the defaults.
+
+    Raises ValueError if there is no table of that name.
+    """
+    options = tyro.cli(Comparison, args=arguments, description=__doc__)
+    if options.table is None:
+        return options
+    return tyro.cli(Comparison, args=arguments, default=paper_comparison(options.table, options.out, arguments))
+
+
+def paper_comparison(name: str, out: Path, arguments: list[str]) -> Comparison:
     """The comparison of a paper's table. Raises ValueError if there is none of that name."""
-    if name not in PAPER_SETTINGS:
-        raise ValueError(f"there is no table {name!r}. There are: {', '.join(PAPER_SETTINGS)}.")
-    paper = PAPER_SETTINGS[name]
-    return Comparison(out, methods=paper.methods, suite=paper.suite, table=name, train=cifar.Config(**paper.train))
+    paper = paper_rows.paper_table(name)
+    dataset, model = paper.networks[0]
+    train = cifar.Config(**paper.train | {"dataset": dataset, "model": model})
+    words = (re.match(r"--train\.([\w-]+)", argument) for argument in arguments)
+    given = tuple(sorted({match[1].replace("-", "_") for match in words if match}))
+    return Comparison(out, methods=paper.names(), suite=paper.suite, table=name, train=train, given=given)
+
+
+def cells(options: Comparison) -> dict[str, cifar.Config]:
+    """The training of each row of the table, by name, but for its seed and folder."""
+    return paper_rows.cells(options.train, options.methods, _table(options), options.given)
+
+
+def _table(options: Comparison) -> PaperTable | None:
+    return None if options.table is None else paper_rows.paper_table(options.table)
 
 
 def check(options: Comparison) -> None:
@@ -111,36 +143,57 @@ def check(options: Comparison) -> None:
             raise ValueError(f"--{name} are {', '.join(map(str, given)) or 'none'}; wanted one or more, each once.")
     for seed in options.seeds:
         configuration.check(dataclasses.replace(options.train, seed=seed))
-    for method in options.methods:
-        recipes.cifar.create(method, options.train.dataset, 32, options.train.model)
-    for seed in options.seeds:
-        configuration.check(dataclasses.replace(options.train, seed=seed))
+    paper_rows.check(cells(options), _table(options))
 
 
-def open_folder(options: Comparison, fingerprint: dict[str, Any]) -> None:
-    """Note the training and the data set of the comparison, or check that the folder is one of the same.
+def describe_data(options: Comparison) -> dict[str, dict[str, Any]]:
+    """The fingerprint of every data set of the table, by name: of its files, however a row prepares them."""
+    configs = {config.dataset: config for config in cells(options).values()}
+    plain = {"val_share": 0.0, "normalization": "data"}
+    return {name: inputs.describe(cifar.load(dataclasses.replace(config, **plain))) for name, config in configs.items()}
+
+
+def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) -> None:
+    """Note the training and the data sets of the comparison, or check that the folder is one of the same.
 
     Raises ValueError if it isn't.
     """
     path, training = options.out / "train.json", configuration.encode("cifar", options.train)
     for name in configuration.FREE_ON_RESUME:
         training.pop(name)
-    training = {name: list(value) if isinstance(value, tuple) else value for name, value in training.items()}
+    training["rows"] = paper_rows.in_folder(options.train, _table(options), options.given)
+    training = json.loads(json.dumps(training))  # as it is read: tuples become lists
     if path.exists():
         saved = run_dir.read_json(path, dict)
         changed = [name for name in training if training[name] != saved.get(name)]
+        if changed == ["rows"]:
+            raise ValueError(
+                f"{options.out} holds a comparison whose rows have other options than those of --table {options.table}. "
+                "Name another folder with --out."
+            )
         if changed:
+            changed = [name for name in changed if name != "rows"]
             listed = ", ".join(f"--train.{name.replace('_', '-')} {saved.get(name)}" for name in changed)
             raise ValueError(f"{options.out} holds a comparison of runs with {listed}. Name another folder with --out.")
     else:
         run_dir.write_json(path, training)
-    # The folder of the data may move, but what is in it is the same for every cell of the table.
-    if (options.out / "dataset.json").exists():
-        run_dir.check_fingerprint(options.out, fingerprint, options.train.data_dir)
-    else:
-        for run in options.out.glob("runs/*/*/dataset.json"):
-            run_dir.check_fingerprint(run.parent, fingerprint, options.train.data_dir)
-        run_dir.write_json(options.out / "dataset.json", fingerprint)
+    _pin_data(options, fingerprints)
+
+
+def _pin_data(options: Comparison, fingerprints: dict[str, dict[str, Any]]) -> None:
+    """The folder of the data may move, but what is in it is the same for every run of the table."""
+    pinned, data_dir = options.out / "dataset.json", options.train.data_dir
+    saved = run_dir.read_json(pinned, dict) if pinned.exists() else {}
+    for name, fingerprint in fingerprints.items():
+        if name in saved:
+            run_dir.require_same_data(options.out, saved[name], fingerprint, data_dir)
+    for path in options.out.glob("runs/**/dataset.json") if not saved else ():
+        run = run_dir.read_json(path, dict)
+        if run.get("name") in fingerprints:
+            tested = {name: part for name, part in fingerprints[run["name"]]["crc32"].items() if "test" in name}
+            run_dir.require_same_data(path.parent, run.get("crc32", {}), tested, data_dir)
+    if saved.keys() != (saved | fingerprints).keys():
+        run_dir.write_json(pinned, saved | fingerprints)
 
 
 # ---- runs
@@ -149,11 +202,12 @@ def open_folder(options: Comparison, fingerprint: dict[str, Any]) -> None:
 def compare(options: Comparison, suites: list[str]) -> int:
     """Train and evaluate what is missing, and write the table after each run; returns the exit code."""
     failed = 0
-    cells = [(method, seed) for seed in options.seeds for method in options.methods]
-    for number, (method, seed) in enumerate(cells, 1):
-        print(f"\n[{number}/{len(cells)}] {method}, seed {seed}", flush=True)
+    configs = cells(options)
+    runs = [(method, seed) for seed in options.seeds for method in configs]
+    for number, (method, seed) in enumerate(runs, 1):
+        print(f"\n[{number}/{len(runs)}] {method}, seed {seed}", flush=True)
         try:
-            code = _cell(options, suites, method, seed)
+            code = _cell(options, suites, configs[method], method, seed)
         except exits.StorageError:  # the next run would fail in the same way
             raise
         except (ValueError, OSError) as error:
@@ -169,20 +223,20 @@ def compare(options: Comparison, suites: list[str]) -> int:
     return min(failed, 1)
 
 
-def _cell(options: Comparison, suites: list[str], method: str, seed: int) -> int:
+def _cell(options: Comparison, suites: list[str], config: cifar.Config, method: str, seed: int) -> int:
     """Train and evaluate a run as far as it is not; returns the exit code."""
-    code, folder = train(options, method, seed)
+    code, folder = train(options, config, method, seed)
     if code:
         return code
     try:
         return evaluate.evaluate(folder, suites, _evaluation(options))
     except DamagedError as error:
         print(f"warning: {error}", file=sys.stderr)
-        code, folder = train(options, method, seed, whole=False)
+        code, folder = train(options, config, method, seed, whole=False)
         return code or evaluate.evaluate(folder, suites, _evaluation(options))
 
 
-def train(options: Comparison, method: str, seed: int, *, whole: bool = True) -> tuple[int, Path]:
+def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, whole: bool = True) -> tuple[int, Path]:
     """Train a run, or resume it, unless it is finished and its newest checkpoint `whole`; returns the exit code and the
     run's folder.
     """
@@ -191,19 +245,19 @@ def train(options: Comparison, method: str, seed: int, *, whole: bool = True) ->
         shutil.rmtree(left)
     folder = _run(place)
     if folder is None:
-        code = cifar.run(dataclasses.replace(options.train, method=method, seed=seed, runs_dir=place))
+        code = cifar.run(dataclasses.replace(config, seed=seed, runs_dir=place))
         folder = _run(place)
         assert folder is not None
         return code, folder
-    config = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
+    saved = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, create=False)
     latest = checkpoints.latest()
     checkpoints.close()
-    if whole and lines and lines[-1]["epoch"] == config.epochs + sum(config.extend) and latest == lines[-1]["step"]:
+    if whole and lines and lines[-1]["epoch"] == saved.epochs + sum(saved.extend) and latest == lines[-1]["step"]:
         print(f"  already trained: {folder}")
         return 0, folder
-    return cifar.run(config), folder
+    return cifar.run(saved), folder
 
 
 def _run(place: Path) -> Path | None:
@@ -220,20 +274,26 @@ def _evaluation(options: Comparison) -> Evaluation:
 
 
 def write_table(options: Comparison) -> str:
-    """Write table.md and table.json of the runs that are evaluated after their last step; returns the table.
+    """Write table.md and table.json of the runs that are evaluated after their last step; returns the table as a
+    terminal shows it.
 
     No table is written without a run: an earlier one stays.
     """
     folders: dict[str, dict[int, Path]] = {}
-    for method in options.methods:
+    for method in cells(options):
         for seed in options.seeds:
             folder = _run(options.out / "runs" / f"{method}-s{seed}")
             if folder is not None and _is_evaluated(folder):
                 folders.setdefault(method, {})[seed] = folder
     if not folders:
         return "no run is evaluated: no table is written"
-    title = f"{options.train.model} on {options.train.dataset}, seeds {', '.join(map(str, options.seeds))}"
-    return f"{report.write_means(folders, options.out, title)}\nwritten to {options.out / 'table.md'}"
+    table, seeds = _table(options), ", ".join(map(str, options.seeds))
+    titles = paper_rows.headings(cells(options), table)
+    headings = {name: (f"{part}, seeds {seeds}", row) for name, (part, row) in titles.items()}
+    best = table is not None and table.best_epoch
+    notes = paper_rows.notes(table)
+    shown = report.write_means(folders, options.out, headings, best_epoch=best, notes=notes)
+    return f"{shown}\nwritten to {options.out / 'table.md'}"
 
 
 def _is_evaluated(folder: Path) -> bool:

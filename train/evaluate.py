@@ -4,8 +4,9 @@
     python train/evaluate.py runs/A runs/B --suite clean,corruptions,calibration
     python train/evaluate.py --compare runs/A runs/B
 
-Each run gets a folder evaluation/ with report.json, report.md and figures. Every measurement is kept, so the same
-command continues an interrupted evaluation.
+Each run gets a folder evaluation/ with report.md, its figures and logits, and report.json. Every measurement is kept,
+so the same command continues an interrupted evaluation; what has changed since (the network, files, settings) is
+measured anew.
 
 Exit codes: 0 finished, 1 data are missing or a suite failed, 2 a mistake in the command or a file, 130, 143 or 129
 interrupted by Ctrl-C, SIGTERM or SIGHUP.
@@ -18,12 +19,15 @@ import installed  # noqa: F401 - ends the program with one line where a package 
 if __name__ == "__main__":
     exits.at_once()  # an interrupt while the rest is imported ends in one line
 
+import shlex
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import tyro
 
 import configuration
@@ -98,7 +102,7 @@ def suite_names(options: Evaluation) -> list[str]:
 def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
     """Make the measurements of the suites that are missing, and write the report; returns the exit code.
 
-    Raises ValueError for a folder that is no run, or whose data are missing.
+    Raises ValueError for a folder that is no run, whose data are missing, or that can't be written to.
     """
     started = time.perf_counter()
     trained = load_run.load(
@@ -117,27 +121,52 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
 
 def _evaluate(folder: Path, trained: Trained, suites: list[str], options: Evaluation, started: float) -> int:
     results = Results(folder / "evaluation" / "report.json")
-    results.content["run"] = _description(folder, trained, options)
+    before = results.content["run"].get("failed", {})
+    failed = {name: reason for name, reason in before.items() if name not in suites}
+    results.content["run"] = _description(folder, trained, options) | {"failed": failed}
     print(
         f"{folder.name}: {trained.config.model}, {trained.config.method}, {trained.step} steps; "
-        f"{len(trained.images):,} test images of {trained.config.dataset}"
+        f"{len(trained.images):,} test images of {trained.config.dataset}",
+        flush=True,
     )
+    if trained.steps is not None and trained.step < trained.steps:
+        print(
+            f"  warning: the training isn't finished, {trained.step} of {trained.steps} steps: go on with it by "
+            f"--resume {shlex.quote(str(folder))}, or take these for values of that step",
+            file=sys.stderr,
+        )
     code = 0
-    left_out: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for name in suites:
         try:
             print(f"  {name}: {_measured(name, trained, results, options)}", flush=True)
         except MissingError as error:
-            left_out[name] = str(error)
+            missing[name] = str(error)
             print(f"  {name}: left out; {error}", file=sys.stderr)
             code = max(code, 0 if options.suite == "all" else 1)
-        except ValueError as error:
-            left_out[name] = str(error)
-            print(f"  {name}: failed; {error}", file=sys.stderr)
+        except Exception as error:  # a suite that fails for any reason leaves the others and the report
+            failed[name] = _reason(error)
+            print(f"  {name}: failed; {failed[name]}", file=sys.stderr)
             code = 1
-    path = report.write(results, SUITES, left_out)
+    try:
+        known = set(failed)
+        path = report.write(results, SUITES, missing)
+    except OSError as error:
+        raise ValueError(f"{results.path.parent}: the report can't be written: {error}") from error
+    for name in failed.keys() - known:
+        print(f"  {name}: not in the report; {failed[name]}", file=sys.stderr)
+        code = 1
     print(f"  {path} ({time.perf_counter() - started:.0f} s)")
     return code
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line; a traceback is printed for what isn't about a file, a value or memory."""
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    if not isinstance(error, (jax.errors.JaxRuntimeError, MemoryError)):
+        traceback.print_exception(error)
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _description(folder: Path, trained: Trained, options: Evaluation) -> dict[str, Any]:
@@ -147,9 +176,10 @@ def _description(folder: Path, trained: Trained, options: Evaluation) -> dict[st
         "step": trained.step,
         "images": len(trained.images),
         "crc32": trained.checksum,
+        "network": trained.identity,
         "seed": options.seed,
     }
-    return {"folder": folder.name, **training, "step": trained.step, "tested": tested}
+    return {"folder": folder.name, **training, "step": trained.step, "steps": trained.steps, "tested": tested}
 
 
 def _measured(name: str, trained: Trained, results: Results, options: Evaluation) -> str:
@@ -158,7 +188,13 @@ def _measured(name: str, trained: Trained, results: Results, options: Evaluation
     section = results.suite(name, tested | {"batch_size": trained.batch_size} | suite.settings(options))
     started, known = time.perf_counter(), len(section.measurements)
     suite.measure(trained, section, options)
-    summary = suite.tabulate(section.measurements).summary
+    try:
+        summary = suite.tabulate(section.measurements).summary
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"the measurements of {name} in {results.path} aren't those of this suite ({type(error).__name__}: "
+            f"{error}); move the file to measure anew."
+        ) from error
     section.finish(summary)
     took = "kept" if known == len(section.measurements) else f"{time.perf_counter() - started:.0f} s"
     return f"{', '.join(f'{metric} {report.rounded(value)}' for metric, value in summary.items())} ({took})"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from configuration import RunOptions
+from inputs.preprocess import PreprocessOptions
 from optimizer import OptimizerOptions
 from recipes import cifar as recipes
 
@@ -23,9 +24,12 @@ class ClassifierOptions:
     """Data set. npz is a file of your own with x_train, y_train, x_test and y_test."""
     data_dir: Path = Path("data")
     """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
-    method: Annotated[str, tyro.conf.arg(help=f"Method of mixing: {METHODS}; or augmix+METHOD.")] = "cutmix"
+    method: Annotated[
+        str, tyro.conf.arg(help=f"Method of mixing: {METHODS}; or augmix+METHOD, cutout+METHOD, cutout-half+METHOD.")
+    ] = "cutmix"
     model: str = "resnet-8"
-    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv."""
+    """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with
+    -puzzlemix after a wrn or preact-resnet as that paper's code builds it."""
     limit_train: int | None = None
     """Train on the first n images only, for a quick look."""
     limit_test: int | None = None
@@ -52,17 +56,12 @@ class ClassifierOptions:
     jsd: Literal["on", "off"] = "on"
     """For augmix: train on each image and two views of it, with 12 times their Jensen-Shannon divergence in the loss;
     off is one view and the plain loss."""
-    crop_padding: int | None = None
-    """Pixels of mean color around an image before its random crop. Default: digits 1, npz an eighth, CIFAR as in the
-    method's paper, 4 or 2."""
-    flip: bool | None = None
-    """Mirror half of the training images. Default: on CIFAR only."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
 
 
 @dataclass(frozen=True)
-class Config(RunOptions, OptimizerOptions, ClassifierOptions):
+class Config(RunOptions, OptimizerOptions, PreprocessOptions, ClassifierOptions):
     """Train a classifier of small images with mixed samples; without options, digits with CutMix."""
 
 

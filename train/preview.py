@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from inputs.source import Batch, Source
 from jaxmix import visualize
-from jaxmix.mix import Mix, identity
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import identity
 from recipes import views
 from recipes.core import Mixing
 from state import State

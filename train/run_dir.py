@@ -34,6 +34,7 @@ __all__ = [
     "create",
     "read_json",
     "read_lines",
+    "require_same_data",
     "summary",
     "sync",
     "versions",
@@ -133,7 +134,11 @@ def begin(folder: Path, config: dict[str, Any], fingerprint: dict[str, Any]) -> 
 
 def check_fingerprint(folder: Path, fingerprint: dict[str, Any], data_dir: Path) -> None:
     """Raises ValueError unless the data set is the one that the run in `folder` began with."""
-    saved = read_json(folder / "dataset.json", dict)
+    require_same_data(folder, read_json(folder / "dataset.json", dict), fingerprint, data_dir)
+
+
+def require_same_data(folder: Path, saved: dict[str, Any], fingerprint: dict[str, Any], data_dir: Path) -> None:
+    """Raises ValueError unless a fingerprint is the one that is saved in a folder."""
     changed = [name for name in fingerprint if fingerprint[name] != saved.get(name)]
     if changed:
         raise ValueError(

@@ -129,8 +129,9 @@ def saliency(
 
 def make_views(setup: Setup, images: Float[Array, "b h w c"], key: jax.Array) -> tuple[Float[Array, "b*v h w c"], int]:
     """The network's input before mixing: the views of the images, next to each other, and their number v."""
+    first = setup.recipe.first
     if setup.recipe.views is None:
-        return images, 1
+        return images if first is None else first(key, images, 0.0)[0], 1
     made = setup.recipe.views(key, setup.preprocess.pixels(images))
     inputs = setup.preprocess.standardize(views.fold(made))
     return jax.lax.with_sharding_constraint(inputs, setup.rows), made.shape[0]

@@ -14,6 +14,7 @@ from jaxmix.sharding import sharded_like
 __all__ = ["attentivemix"]
 
 
+@arguments.method
 def attentivemix(
     key: jax.Array,
     batch: arguments.Batch,

@@ -8,7 +8,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxmix import arguments, dtypes, sampling
-from jaxmix.mix import Mix, identity
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import identity
 from jaxmix.pixels import operations as ops
 from jaxmix.pixels import packing
 from jaxmix.pixels.random_operations import RangedOperation, Sampled, apply_sampled_chains
@@ -54,6 +55,7 @@ THIRTEEN = (
 )
 
 
+@arguments.method
 def augmix(
     key: jax.Array,
     batch: arguments.Batch,
@@ -104,6 +106,7 @@ def augmix(
     return _views(key, x, 1, severity, width, depth, alpha, operations)[0], identity(x.shape[0])
 
 
+@arguments.method
 def augmix_views(
     key: jax.Array,
     batch: arguments.Batch,
@@ -153,7 +156,8 @@ def _views(
 ) -> Shaped[Array, "v b h w c"]:
     """Make AugMix views of every image."""
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
-    levels = dtypes.to_uint8(packing.packable(x))
+    x = packing.packable(x)
+    levels = dtypes.to_uint8(x)
     size, number = x.shape[0], views * arguments.count("width", width)
     sampled = sample(chains_key, size, number, severity, depth, len(arguments.some("operations", operations)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)

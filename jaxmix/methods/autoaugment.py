@@ -17,6 +17,7 @@ BINS = 10
 _MOVES = search_spaces.autoaugment(BINS)
 
 
+@arguments.method
 def autoaugment(
     key: jax.Array,
     batch: arguments.Batch,

@@ -34,6 +34,7 @@ class Weights(NamedTuple):
     compatibility: Float[Array, ""]
 
 
+@arguments.method
 def comixup(
     key: jax.Array,
     batch: arguments.Batch,

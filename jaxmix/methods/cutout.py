@@ -6,11 +6,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks
-from jaxmix.mix import Mix, apply, identity
+from jaxmix.mix import Mix, apply
+from jaxmix.mix_structures import identity
 
 __all__ = ["cutout"]
 
 
+@arguments.method
 def cutout(
     key: jax.Array,
     batch: arguments.Batch,

@@ -10,6 +10,7 @@ from jaxmix import arguments
 __all__ = ["dropblock"]
 
 
+@arguments.method
 def dropblock(key: jax.Array, features: jax.Array, *, keep: ArrayLike = 0.9, block: int = 7) -> jax.Array:
     """Set random squares of every channel to zero, and rescale the rest to keep the mean.
 

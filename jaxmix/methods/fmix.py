@@ -13,6 +13,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["fmix"]
 
 
+@arguments.method
 def fmix(
     key: jax.Array,
     batch: arguments.Batch,

@@ -10,6 +10,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["gridmix"]
 
 
+@arguments.method
 def gridmix(
     key: jax.Array,
     batch: arguments.Batch,

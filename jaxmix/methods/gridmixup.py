@@ -9,6 +9,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["gridmixup"]
 
 
+@arguments.method
 def gridmixup(
     key: jax.Array,
     batch: arguments.Batch,
@@ -45,6 +46,8 @@ def gridmixup(
     """
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
+    if width < 2:
+        raise ValueError(f"images are {height} x {width}; wanted 2 pixels or more of width for a lattice of holes")
     number = arguments.count("holes", holes, high=width // 2)
     rows, columns = masks.holes(sampling.beta(key, alpha, draws), number, height, width)
     mix = pair(partner, *masks.outer(rows, columns))

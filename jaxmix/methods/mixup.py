@@ -9,6 +9,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["mixup"]
 
 
+@arguments.method
 def mixup(
     key: jax.Array,
     batch: arguments.Batch,

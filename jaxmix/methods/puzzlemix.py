@@ -34,6 +34,7 @@ class Weights(NamedTuple):
     units: Float[Array, "1 1 1 #c"]
 
 
+@arguments.method
 def puzzlemix(
     key: jax.Array,
     batch: arguments.Batch,

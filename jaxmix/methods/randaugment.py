@@ -16,6 +16,7 @@ BINS = 31
 MOVES = [move for name, move in search_spaces.autoaugment(BINS).items() if name != "invert"]
 
 
+@arguments.method
 def randaugment(
     key: jax.Array,
     batch: arguments.Batch,

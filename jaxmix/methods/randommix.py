@@ -16,6 +16,7 @@ from jaxmix.mix import Mix
 __all__ = ["randommix"]
 
 
+@arguments.method
 def randommix(
     key: jax.Array,
     batch: arguments.Batch,

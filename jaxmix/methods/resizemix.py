@@ -11,6 +11,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["paste", "resizemix"]
 
 
+@arguments.method
 def resizemix(
     key: jax.Array,
     batch: arguments.Batch,
@@ -50,6 +51,12 @@ def resizemix(
     samples, height, width, _ = x.shape
     low, high = arguments.interval("scale", scale, low=0.001, high=1.0)
     ratio = jnp.broadcast_to(sampling.uniform(scale_key, low, high, draws), (samples,))
+    largest = arguments.concrete(scale[1])
+    if largest is not None and largest * min(height, width) < 1:
+        raise ValueError(
+            f"scale is {scale}, by which images of {height} x {width} shrink to nothing; wanted a largest of "
+            f"{1 / min(height, width):.2g} or more: for signals [b t 1 c] there is cutmix(box=jaxmix.masks.row_band)"
+        )
     center = masks.uniform_center(center_key, samples, height, width)
     mix = paste(ratio, center, partner, height, width)
     return apply(mix, x), mix

@@ -21,6 +21,7 @@ Search = Callable[[Array, Array, Array], Array]
 _LEAST = 1e-12
 
 
+@arguments.method
 def sage(
     key: jax.Array,
     batch: arguments.Batch,

@@ -12,6 +12,7 @@ from jaxmix.sharding import sharded_like
 __all__ = ["saliencymix"]
 
 
+@arguments.method
 def saliencymix(
     key: jax.Array,
     batch: arguments.Batch,

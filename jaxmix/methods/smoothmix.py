@@ -13,6 +13,7 @@ from jaxmix.mix import Mix, apply, pair
 __all__ = ["smoothmix_c", "smoothmix_s"]
 
 
+@arguments.method
 def smoothmix_s(
     key: jax.Array,
     batch: arguments.Batch,
@@ -61,6 +62,7 @@ def smoothmix_s(
     return _blend(key, batch, arguments.interval("sigma", sigma, low=0.0, high=1.0), profile, partner, per_batch)
 
 
+@arguments.method
 def smoothmix_c(
     key: jax.Array,
     batch: arguments.Batch,

@@ -12,6 +12,7 @@ from jaxmix.sharding import sharded_like
 __all__ = ["paste", "proportions", "snapmix"]
 
 
+@arguments.method
 def snapmix(
     key: jax.Array,
     batch: arguments.Batch,

@@ -15,6 +15,7 @@ BINS = 31
 MOVES = [move for name, move in search_spaces.trivialaugment_wide(BINS).items() if name != "invert"]
 
 
+@arguments.method
 def trivialaugment(
     key: jax.Array,
     batch: arguments.Batch,

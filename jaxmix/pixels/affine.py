@@ -1,6 +1,10 @@
 """Affine warps with Pillow's arithmetic: out(x, y) is the image at (a x' + b y' + c, d x' + e y' + f).
 
 x' = x + 1/2 and y' = y + 1/2 are the centers of pixels, x to the right. What lies outside the frame is the fill.
+
+Coordinates are float32, Pillow's are 16.16 fixed point or double: where one falls on the edge of two pixels, or a blend
+on that of two levels, the result may be the other one's. That holds for 1 % of the values of bilinear shears by the
+fixed bins of TrivialAugment and AutoAugment (by one level), and for 1e-5 of those of nearest rotations at 224 pixels.
 """
 
 from collections.abc import Callable

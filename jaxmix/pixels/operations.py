@@ -195,13 +195,13 @@ def cutout(image: ArrayLike, side: ArrayLike, row: ArrayLike, column: ArrayLike,
         inside.append((place >= middle - half) & (place < middle + half))
     hole = inside[0][:, None, None] & inside[1][None, :, None]
     value = jnp.uint8(arguments.count("fill", fill, low=0, high=255))
-    return dtypes.from_uint8(jnp.where(hole, value, levels), x.dtype)
+    return arguments.keep_nan(x, dtypes.from_uint8(jnp.where(hole, value, levels), x.dtype))
 
 
 def _apply(operation: Operation, image: ArrayLike, amount: ArrayLike = 0.0) -> Array:
     x = packing.packable(_single_image(image), "image")
     levels = _apply_to_levels(operation, dtypes.to_uint8(x), jnp.asarray(amount, jnp.float32))
-    return dtypes.from_uint8(levels, x.dtype)
+    return arguments.keep_nan(x, dtypes.from_uint8(levels, x.dtype))
 
 
 # Jitted, so that a call outside of jit compiles one program.

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from jaxmix import dtypes
-from jaxmix.mix import Mix, identity
+from jaxmix import arguments, dtypes
+from jaxmix.mix import Mix
+from jaxmix.mix_structures import identity
 from jaxmix.pixels import packing
 from jaxmix.pixels.affine import Interpolation
 from jaxmix.pixels.operation_chains import BILINEAR, Operation, Resampling, apply_chains
@@ -83,8 +84,9 @@ def augment(
 def apply_sampled(
     x: Array, sampled: Sampled, operations: Sequence[RangedOperation], resampling: Resampling = BILINEAR
 ) -> Array:
-    """Apply the one chain sampled for each image. Pixels that are NaN stay NaN."""
-    levels = dtypes.to_uint8(packing.packable(x))
+    """Apply the one chain sampled for each image."""
+    x = packing.packable(x)
+    levels = dtypes.to_uint8(x)
     images = dtypes.from_uint8(apply_sampled_chains(levels, sampled, operations, resampling)[:, 0], x.dtype)
     # This also shards the results of the loop, which lie on one device, as x is sharded.
-    return jnp.where(x == x, images, x)
+    return arguments.keep_nan(x, images)

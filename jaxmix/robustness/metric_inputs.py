@@ -59,7 +59,7 @@ def rows(name: str, values: Values, labels: Values) -> tuple[np.ndarray, np.ndar
 def _known(name: str, values: Any) -> np.ndarray:
     if isinstance(values, jax.core.Tracer):
         raise ValueError(f"{name} is traced; wanted concrete values: collect them over the test set, outside jit")
-    array = np.asarray(values)
+    array = np.asarray(arguments.numeric(name, values))
     # bfloat16 is no floating dtype of numpy's own.
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
@@ -44,11 +43,13 @@ def cam(
     >>> cam(jnp.ones((1, 1, 2, 3)), jnp.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]]), jnp.array([1])).tolist()
     [[[6.0, 6.0]]]
     """
-    features, kernel = _features(features), jnp.asarray(kernel, jnp.float32)
+    features, kernel = _features(features), jnp.asarray(arguments.numeric("kernel", kernel), jnp.float32)
     if kernel.ndim != 2 or kernel.shape[0] != features.shape[3]:
         raise ValueError(f"kernel has shape {kernel.shape}; wanted [d k] with d = {features.shape[3]}, as the features")
     classes = kernel.shape[1]
-    bias = jnp.zeros(classes, jnp.float32) if bias is None else jnp.asarray(bias, jnp.float32)
+    bias = (
+        jnp.zeros(classes, jnp.float32) if bias is None else jnp.asarray(arguments.numeric("bias", bias), jnp.float32)
+    )
     if bias.shape != (classes,):
         raise ValueError(f"bias has shape {bias.shape}; wanted [k] with k = {classes}, as the kernel")
     labels, inside = _class_ids(labels, features.shape[0], classes)
@@ -114,9 +115,10 @@ def _weighted(features: Float[Array, "b h w d"], weights: Float[Array, "b d"]) -
 
 
 def _features(features: Array) -> Float[Array, "b h w d"]:
-    if np.ndim(features) != 4 or 0 in np.shape(features):
-        raise ValueError(f"features have shape {np.shape(features)}; wanted [b h w d]: the last ones before the mean")
-    return jnp.asarray(features).astype(jnp.float32)
+    array = arguments.numeric("features", features)
+    if array.ndim != 4 or 0 in array.shape:
+        raise ValueError(f"features have shape {array.shape}; wanted [b h w d]: the last ones before the mean")
+    return jnp.asarray(array).astype(jnp.float32)
 
 
 def _class_ids(labels: ArrayLike, size: int, classes: int) -> tuple[Int[Array, "b"], Bool[Array, "b"]]:

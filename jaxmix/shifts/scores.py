@@ -146,6 +146,7 @@ def sampled(key: Array, own: ArrayLike, other: ArrayLike, *, share: float = 0.01
 
 def validated_pair(own: ArrayLike, other: ArrayLike) -> tuple[Maps, Maps]:
     """Validate the two maps of each pair and convert them to float32."""
+    own, other = arguments.numeric("own", own), arguments.numeric("other", other)
     if np.ndim(own) != 3 or np.shape(own) != np.shape(other) or 0 in np.shape(own):
         raise ValueError(
             f"own has shape {np.shape(own)} and other {np.shape(other)}; wanted two maps for each pair, [b h w] both"

@@ -158,6 +158,20 @@ def test_proper_scores_are_scikit_learns():
     np.testing.assert_allclose(calibration.brier_of_confidence(confidence, correct), expected, **EXACT)
 
 
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8, jnp.int32])
+def test_probabilities_0_and_1_may_be_integers_in_every_metric(dtype):
+    one_hot = jnp.eye(3, dtype=dtype) if dtype is jnp.int32 else np.eye(3, dtype=dtype)
+    rows, labels = one_hot[np.array([0, 1, 2, 0])], [0, 1, 2, 1]
+    assert calibration.brier(rows, labels) == calibration.brier(np.asarray(rows, float), labels) == 0.5
+    assert calibration.negative_log_likelihood(rows, labels) == pytest.approx(-np.log(1e-12) / 4)
+    confidence, correct = np.asarray(rows).max(1), [1, 1, 1, 0]
+    assert (
+        calibration.expected_error(confidence, correct) == calibration.brier_of_confidence(confidence, correct) == 0.25
+    )
+    with pytest.raises(ValueError, match="call softmax on logits"):
+        calibration.brier([[1, 2, 3]], [0])
+
+
 def test_a_label_of_probability_0_costs_a_finite_amount():
     np.testing.assert_allclose(calibration.negative_log_likelihood([[1.0, 0.0]], [1]), 12 * np.log(10), **EXACT)
 

@@ -1,4 +1,4 @@
-"""Fine-grained saliency: OpenCV's maps to the bit."""
+"""Fine-grained saliency: OpenCV's maps to the bit, at sizes whose sums its float32 holds."""
 
 import functools
 

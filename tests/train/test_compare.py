@@ -12,16 +12,15 @@ import pytest
 
 import cifar
 import compare
-import configuration
 import devices
 import evaluate
 import exits
 import inputs
 import loop
-import recipes
 import run_dir
 from checkpoints import DamagedError
-from eval.paper_settings import PAPER_SETTINGS
+from eval import report
+from eval.paper_settings import PAPER_TABLES
 from eval.results import Results
 from eval.suites import SUITES
 from locks import lock
@@ -67,7 +66,8 @@ class Fakes:
         self.configs[folder] = config
         if self.interrupted:
             return 130
-        line = dict.fromkeys(run_dir.FIELDS, 0.5) | {"epoch": 1, "step": 5, "train_loss": 1.0 + config.seed}
+        line = dict.fromkeys(run_dir.FIELDS, 0.5) | {"step": 5, "train_loss": 1.0 + config.seed}
+        line |= {"epoch": config.epochs, "test_accuracy": 0.75}
         (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
         self.steps[folder] = 5
         return 0
@@ -265,13 +265,97 @@ def test_a_table_of_a_paper_sets_what_is_not_given(monkeypatch):
     assert changed.train.dataset == "digits" and changed.train.batch_size == 128
 
 
-@pytest.mark.parametrize("name", PAPER_SETTINGS)
+def trained(*arguments):
+    """The training of each run of a paper's table."""
+    return compare.cells(compare.parse([*arguments]))
+
+
+def test_what_the_command_line_gives_comes_before_the_table_even_where_it_is_a_default():
+    found = trained("--table", "puzzlemix", "--train.loss", "cross_entropy", "--train.epochs=12")
+    assert len(found) == 12 and {config.loss for config in found.values()} == {"cross_entropy"}
+    # Milestones keep their place in the training.
+    milestones = {name: config.milestones for name, config in found.items() if name.endswith("/none")}
+    assert milestones == {
+        "cifar100-preact-resnet-18-puzzlemix/none": (4, 8),
+        "cifar100-wrn-28-10-puzzlemix/none": (6, 9),
+    }
+    assert trained("--table", "cutmix", "--train.epochs", "1")["none"].milestones == (1,)
+    found = trained("--table", "augmix", "--train.model", "densenet-100-12", "--methods", "none", "snapmix")
+    assert {name: (config.epochs, config.weight_decay) for name, config in found.items()} == {
+        "cifar10-densenet-100-12/none": (200, 1e-4),
+        "cifar10-densenet-100-12/snapmix": (200, 1e-4),
+        "cifar100-densenet-100-12/none": (200, 1e-4),
+        "cifar100-densenet-100-12/snapmix": (200, 1e-4),
+    }
+    assert (
+        trained("--table", "augmix", "--train.weight-decay", "5e-4")["cifar10-densenet-40-12/none"].weight_decay == 5e-4
+    )
+    # The crops and the normalization of the paper are for its images.
+    digits = trained("--table", "cutmix", "--train.dataset", "digits")["label-smoothing"]
+    assert (digits.crop_padding, digits.normalization, digits.label_smoothing) == (None, "data", 0.1)
+
+
+def test_the_table_of_a_paper_has_a_part_for_each_network_and_says_what_is_missing(place, fakes, capsys):
+    command = ("--out", "grid", "--table", "sage", "--train.model", "resnet-8", "--methods", "none", "sage-all-shifts")
+    assert compare.main([*command, "--seeds", "0", "1"]) == 0
+    names = [f"{dataset}-resnet-8/{row}" for dataset in ("cifar10", "cifar100") for row in ("none", "sage-all-shifts")]
+    assert {str(path.relative_to(place / "grid" / "runs")) for path in place.glob("grid/runs/*/*")} == {
+        f"{name}-s{seed}" for name in names for seed in (0, 1)
+    }
+    assert {method for method, _, _ in fakes.trained} == {"none", "sage"}
+    assert list(json.loads((place / "grid" / "table.json").read_text())["runs"]) == names
+    table, shown = (place / "grid" / "table.md").read_text(), capsys.readouterr().out
+    for text in (table, shown):
+        assert text.count("resnet-8 on cifar10, seeds 0, 1; mean ± standard deviation of n runs.") == 1
+        assert "resnet-8 on cifar100, seeds 0, 1" in text and "sage-all-shifts (ours)" in text
+        assert "Missing: mini-ImageNet" in text and "best test epoch" not in text
+    # The same folder takes no rows of other options.
+    assert compare.main([*command, "--seeds", "0", "--train.loss", "auto"]) == 2
+    assert "grid holds a comparison of runs with --train.loss softmax_bce" in capsys.readouterr().err
+    assert compare.main([*command, "--seeds", "0", "--train.loss", "softmax_bce"]) == 0
+
+
+def test_options_of_single_rows_are_part_of_what_a_folder_holds(fakes, capsys):
+    command = ("--out", "grid", "--table", "cutmix", "--methods", "label-smoothing", "--seeds", "0")
+    assert compare.main([*command]) == 0
+    assert {config.label_smoothing for config in fakes.configs.values()} == {0.1}
+    assert "error of the best test epoch, %" in (pathlib.Path("grid") / "table.md").read_text()
+    capsys.readouterr()
+    # The same value for all rows as most of them have, but given: the row with its own would have another.
+    assert compare.main([*command, "--train.label-smoothing", "0"]) == 2
+    assert "whose rows have other options than those of --table cutmix" in capsys.readouterr().err
+
+
+def test_the_listing_has_every_option_that_is_not_its_default(capsys):
+    command = ("--list", "--methods", "none", "cutmix", "--train.dtype", "bfloat16", "--train.limit-train", "500")
+    assert compare.main([*command]) == 0  # of digits
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "resnet-8 on digits",
+        "  all rows, unless given below: epochs 30; batch 128; lr 0.1; schedule cosine; warmup 0;",
+        "      momentum 0.9; decay 0.0005; crop 1 mean; flip False; normalization data; loss cross_entropy;",
+        "      smoothing 0; limit_train 500; dtype bfloat16",
+        "  none  -",
+        "  cutmix  decay 0.0001; method cutmix; p 0.5; draw batch; alpha 1; area 0 1; center uniform_center;",
+    ]
+
+
+def test_a_wide_table_is_printed_in_blocks_of_100_columns():
+    header = ("method", "n", *(f"error under corruption {number}, %" for number in range(12)))
+    rows = [
+        ("none", "3", *["12.34 ± 0.56"] * 12),
+        ("cutout-half+manifold-mixup-alpha-1", "3", *["1.2 ± 0.3 (n = 2)"] * 12),
+    ]
+    lines = report.aligned(header, rows)
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith("none") for line in lines) > 1
+    assert " ".join(lines).count("12.34 ± 0.56") == 12 and " ".join(lines).count("corruption") == 12
+
+
+@pytest.mark.parametrize("name", PAPER_TABLES)
 def test_the_methods_and_options_of_the_papers_exist(name):
-    paper = PAPER_SETTINGS[name]
-    for method in paper.methods:
-        recipes.cifar.create(method, paper.train["dataset"], 32, paper.train["model"])
+    paper = PAPER_TABLES[name]
     assert set(paper.suite.split(",")) <= SUITES.keys()
-    configuration.check(cifar.Config(**paper.train))
+    compare.check(compare.parse(["--table", name]))
 
 
 @pytest.mark.parametrize(
@@ -279,6 +363,7 @@ def test_the_methods_and_options_of_the_papers_exist(name):
     [
         (("--table", "mixup"), "there is no table 'mixup'. There are: augmix, cutmix, sage, puzzlemix"),
         (("--methods", "none", "none"), "--methods are none, none; wanted one or more, each once"),
+        (("--table", "cutmix", "--methods", "label-smothing"), "Rows of the table: none, label-smoothing, cutout-half"),
         (("--train.method", "mixup"), "--train.method is set by the comparison"),
         (("--suite", "fog"), "there is no 'fog'"),
         (("--methods", "none", "cutmax", *QUICK), "Did you mean 'cutmix'"),

@@ -20,7 +20,8 @@ import cifar
 import devices
 import evaluate
 import inputs
-from eval import datasets, load_run
+from eval import datasets, figures, load_run
+from eval.image_files import image_size
 from eval.load_run import Trained
 from eval.results import Results
 from eval.suites import SUITES, attacks, backgrounds, corruptions
@@ -152,6 +153,13 @@ def test_a_run_without_a_checkpoint_or_with_other_data_says_so(real_run, capsys)
     assert evaluated(real_run, "clean") == 2
     assert "crc32 differ from its dataset.json" in capsys.readouterr().err
     description.write_text(description.read_text().replace('"more": 1,', ""))
+    config = real_run / "config.json"
+    saved = config.read_text()
+    for changed in (saved.replace('"batch_size": 32', '"batch_size": "32"'), saved.replace('"cifar"', '"evaluate"')):
+        config.write_text(changed)
+        assert evaluated(real_run, "clean") == 2
+        assert f"{real_run}" in (printed := capsys.readouterr().err) and "Traceback" not in printed
+    config.write_text(saved)
     shutil.rmtree(real_run / "checkpoints")
     assert evaluated(real_run, "clean") == 2
     assert "has no checkpoint" in capsys.readouterr().err
@@ -177,6 +185,60 @@ def test_nothing_is_computed_twice_unless_it_depends_on_what_changed(run, monkey
     assert evaluated(run, "clean", "--limit", "40") == 0
     assert len(asked) > before
     assert report(run)["clean"]["measurements"]["clean"]["images"] == 40
+
+
+def test_logits_and_figures_are_those_of_the_report(run):
+    def logits():
+        with np.load(run / "evaluation" / "logits.npz") as arrays:
+            return arrays["logits"]
+
+    assert evaluated(run, "clean") == 0
+    whole = logits()
+    assert evaluated(run, "clean", "--limit", "40") == 0 and len(logits()) == 40
+    assert evaluated(run, "clean") == 0
+    np.testing.assert_array_equal(logits(), whole)
+    assert evaluated(run, "occlusion", "--limit", "40") == 0 and len(logits()) == 40
+    assert evaluated(run, "occlusion", "--limit", "30") == 0
+    assert not (run / "evaluation" / "logits.npz").exists()  # no clean images in this report
+    assert (run / "evaluation" / "occlusion.png").is_file()
+    (run / "evaluation" / "own.png").write_bytes(b"a file of the user")
+    assert evaluated(run, "calibration", "--limit", "50") == 0
+    shown = {path.name for path in (run / "evaluation").iterdir()}
+    assert shown == {"report.json", "report.md", "sections", "reliability.png", "own.png"}
+    shutil.rmtree(run / "evaluation" / "sections")
+    assert evaluated(run, "clean") == 0
+    np.testing.assert_array_equal(logits(), whole)
+
+
+def test_a_measurement_has_its_versions_and_belongs_to_its_network(run, monkeypatch):
+    assert evaluated(run, "clean") == 0
+    (versions,) = report(run)["clean"]["versions"]
+    assert versions["jax"] == jax.__version__ and versions["devices"]["count"] >= 1
+    assert f"jax {jax.__version__}" in (run / "evaluation" / "report.md").read_text()
+    assert report(run)["clean"]["settings"]["network"] == trained().identity
+    monkeypatch.setattr(trained(), "identity", 1)
+    assert evaluated(run, "clean") == 0
+    assert len(json.loads((run / "evaluation" / "report.json").read_text())["suites"]["clean"]) == 2
+
+
+def test_no_more_rows_are_computed_than_there_are_test_images():
+    assert Trained(trained().model, trained().dataset, None, 1, mesh=one_device(), limit=40).batch_size == 40
+
+
+def test_every_part_is_a_line_where_there_is_no_terminal(run, capsys):
+    assert evaluated(run, "occlusion") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 18 and lines[0].startswith("    center 0 (")
+
+
+def test_an_unfinished_training_is_said(run, monkeypatch, capsys):
+    monkeypatch.setattr(trained(), "steps", 300)
+    assert evaluated(run, "clean") == 0
+    assert "isn't finished, 100 of 300 steps: go on with it by --resume" in capsys.readouterr().err
+    assert "The training isn't finished: 100 of 300 steps." in (run / "evaluation" / "report.md").read_text()
+    monkeypatch.setattr(trained(), "steps", 100)
+    assert evaluated(run, "clean") == 0
+    assert "finished" not in (run / "evaluation" / "report.md").read_text()
 
 
 def test_an_interrupt_keeps_what_was_computed(run, monkeypatch, capsys):
@@ -257,8 +319,9 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
         errors = {name: section.measurements[name] for name in section.measurements if name[-1] in "12345"}
         parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
+    assert section.measurements[corruptions.SETTING]["note"] == ""
     assert parts[0]["contrast 5"] > parts[0]["contrast 1"]
-    assert (tmp_path / "corrupted.png").is_file()
+    assert len([*tmp_path.glob("sections/corruptions-*/corrupted.png")]) == 1  # of the computed ones
 
 
 def test_the_mean_over_corruptions_says_what_it_counts():
@@ -350,6 +413,8 @@ def test_what_tensorflow_datasets_prepared_is_read(tmp_path):
     images, labels = published.read("fog", 2, 3)
     assert published.names == ["glass_blur", "fog"] and images.shape == (3, 32, 32, 3)
     np.testing.assert_array_equal(images[:, 0, 0, 0], 10 * labels)
+    backwards = datasets.Published(tmp_path, (32, 32, 3), CLASSES[::-1]).read("fog", 2, 3)[1]
+    assert backwards.tolist() == (9 - labels).tolist()
     with pytest.raises(ValueError, match=r"has fog prepared at severity 1, but not at 5"):
         published.read("fog", 5, None)
 
@@ -382,8 +447,9 @@ def test_boxes_are_those_of_the_images_and_of_smaller_ones(boxed):
     (boxed / "val_boxes.csv").write_text("file,x0,y0,x1,y1\n0/0.png,0,0,1,1\n")
     with pytest.raises(ValueError, match=r"no box for 19 images, such as 0/1.png"):
         datasets.located(boxed, (8, 8, 1), CLASSES, None)
-    (boxed / "val_boxes.csv").write_text("file,x0\n0/0.png,a\n")
-    with pytest.raises(ValueError, match=r"columns file, x0, y0, x1, y1"):
+    rows = [f"{label}/{number}.png,2,0,12,33" for label in CLASSES for number in range(2)]
+    (boxed / "val_boxes.csv").write_text("\n".join(["file,x0,y0,x1,y1", *rows]))
+    with pytest.raises(ValueError, match=r"val_boxes.csv: boxes holds \[2, 0, 12, 33\], outside its image"):
         datasets.located(boxed, (8, 8, 1), CLASSES, None)
 
 
@@ -401,7 +467,17 @@ def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     assert [found[f"MaxBoxAccV2 at {d}"] for d in (0.3, 0.5, 0.7)] == pytest.approx(accuracy, abs=0.051)  # an image
     parts = report(run)["backgrounds"]["measurements"]
     assert list(parts) == [
-        *("Original", "Only-BG-B", "Only-BG-T", "Only-FG", "Mixed-Same", "Mixed-Rand", "Mixed-Next", "challenge"),
+        *(
+            "images",
+            "Original",
+            "Only-BG-B",
+            "Only-BG-T",
+            "Only-FG",
+            "Mixed-Same",
+            "Mixed-Rand",
+            "Mixed-Next",
+            "challenge",
+        ),
         *("challenge foregrounds", "figures"),
     ]
     assert parts["challenge foregrounds"] == 20
@@ -415,8 +491,43 @@ def test_the_variants_of_a_folder_give_the_gap(run, tmp_path):
         image_tree(tmp_path / "in9" / name / "val")
     assert evaluated(run, "backgrounds", "--variants", str(tmp_path / "in9")) == 0
     section = report(run)["backgrounds"]
+    assert "note" not in section["measurements"]
     assert "backgrounds.png" not in (run / "evaluation" / "report.md").read_text()
-    assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["measurements"]) == 3
+    assert section["summary"] == {"BG-Gap, points": 0.0} and len(section["measurements"]) == 4
+    for name in ("original", "mixed_same", "mixed_rand"):
+        for label in CLASSES:
+            place = tmp_path / "in9" / name / "val" / label
+            place.rename(place.with_name(f"n{label}"))
+    assert evaluated(run, "backgrounds", "--variants", str(tmp_path / "in9")) == 0
+    assert "alphabetical order: n0 is class 0" in (run / "evaluation" / "report.md").read_text()
+
+
+def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monkeypatch):
+    sizes = []
+    logits = Trained.logits
+    monkeypatch.setattr(Trained, "logits", lambda self, x, title="": sizes.append(len(x)) or logits(self, x, title))
+    image_tree(tmp_path / "in9" / "original" / "val", count=8)
+    command = ("backgrounds", "--variants", str(tmp_path / "in9"))
+    assert evaluated(run, *command) == evaluated(run, *command) == 0 and sizes == [80]
+    assert "Images: 80 of original." in (run / "evaluation" / "report.md").read_text()
+    assert evaluated(run, *command, "--limit", "70") == 0 and sizes == [80, 70]  # of 60 test images
+    assert "Images: 70 of original." in (run / "evaluation" / "report.md").read_text()
+    np.save(tmp_path / "fog.npy", np.repeat(trained().images, 5, 0))
+    errors = []
+    for labels in (np.repeat(trained().labels, 5), np.roll(np.repeat(trained().labels, 5), 60)):
+        np.save(tmp_path / "labels.npy", labels)
+        assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
+        errors.append(report(run)["corruptions"]["measurements"]["fog 1"])
+    assert errors[0] < errors[1]
+    assert "labels of the published images aren't those of the run's" in (run / "evaluation" / "report.md").read_text()
+    np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5) + 0.5)
+    for suite, code in (("corruptions", 1), ("clean", 0)):  # the values of other labels are not reported in their place
+        assert evaluated(run, suite, "--corrupted", str(tmp_path)) == code
+        text = (run / "evaluation" / "report.md").read_text()
+        assert "## Corruptions" not in text and "- corruptions: " in text and "labels are float64" in text
+    np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5))
+    assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
+    assert "Left out" not in (run / "evaluation" / "report.md").read_text()
 
 
 # ---- what can go wrong
@@ -482,6 +593,74 @@ def test_a_file_where_a_folder_should_be_is_one_message(run, capsys):
     (run / "evaluation").write_text("")
     assert evaluated(run, "clean") == 2
     assert capsys.readouterr().err.startswith(f"error: {run / 'evaluation'}: File exists: a file stands where a folder")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"run": {}, "suites": {"clean": [1]}}, "clean is no list of sections"),
+        ({"run": [], "suites": {}}, "it has no run and suites"),
+        ({"run": {}, "suites": {"clean": [{"settings": {}}]}}, "complete, summary, measurements of a section of clean"),
+        (
+            {
+                "run": {},
+                "suites": {"clean": [{"settings": {}, "complete": True, "summary": {"a": "b"}, "measurements": {}}]},
+            },
+            "the summary of a section of clean has values that are no numbers",
+        ),
+    ],
+)
+def test_a_report_of_other_types_is_one_message(run, content, message, capsys):
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluated(run, "clean") == 2
+    assert f"report.json is not a report of this version of train/evaluate.py ({message}" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_read_or_written_is_one_message(run, capsys):
+    (run / "evaluation").write_text("a file")
+    assert evaluated(run, "clean") == 2
+    assert "the report can't be written" in capsys.readouterr().err.splitlines()[-1]
+    (run / "evaluation").unlink()
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "report.json").write_bytes(b"\xff\xfe")
+    assert evaluated(run, "clean") == 2
+    assert "report.json can't be read" in capsys.readouterr().err
+
+
+def test_a_suite_that_breaks_leaves_the_others_and_the_report(run, monkeypatch, capsys):
+    def broken(trained, section, options):
+        raise KeyError("a fault")
+
+    suites = {"broken": counted("broken", [])._replace(measure=broken), "clean": SUITES["clean"]}
+    suites |= {"full": suites["broken"]._replace(measure=lambda *_: (run / "none" / "file").write_text(""))}
+    monkeypatch.setattr(evaluate, "SUITES", suites)
+    assert evaluated(run, "all") == 1
+    printed = capsys.readouterr()
+    assert "broken: failed; KeyError: 'a fault'" in printed.err and "Traceback" in printed.err
+    assert "full: failed; [Errno 2]" in printed.err and "clean: clean error" in printed.out
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "## Clean images" in text and "- broken: KeyError" in text and "- full: [Errno 2]" in text
+
+
+def test_measurements_of_another_type_leave_the_other_suites_in_the_report(run, capsys):
+    assert evaluated(run, "clean,occlusion") == 0
+    path = run / "evaluation" / "report.json"
+    content = json.loads(path.read_text())
+    content["suites"]["clean"][0]["measurements"]["clean"]["error"] = "none"
+    path.write_text(json.dumps(content))
+    for suite in ("occlusion", "clean"):
+        assert evaluated(run, suite) == 1
+        text = (run / "evaluation" / "report.md").read_text()
+        assert "## Occlusion" in text and "## Clean images" not in text and "- clean: " in text
+        assert str(path) in capsys.readouterr().err
+
+
+def test_a_file_of_out_of_distribution_images_that_is_missing_is_a_failure(run, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "SUITES", {name: SUITES[name] for name in ("clean", "detection")})
+    assert evaluated(run, "all", "--outside", "nowhere.npz") == 1
+    assert "detection: failed; --outside: nowhere.npz can't be read" in capsys.readouterr().err
+    assert "- detection: --outside" in (run / "evaluation" / "report.md").read_text()
 
 
 def counted(name, calls):
@@ -559,7 +738,10 @@ def test_some_of_the_15_corruptions_have_no_mean(run, tmp_path):
     np.save(place / "labels.npy", np.zeros(60, np.int64))
     assert evaluated(run, "corruptions,clean", "--corrupted", str(place)) == 0
     assert report(run)["corruptions"]["summary"] == {"corruption error, mean of 15, %": None}
-    assert "1 of the 15 corruptions" in (run / "evaluation" / "report.md").read_text()
+    assert (
+        "1 of the 15 corruptions; missing are gaussian_noise, shot_noise"
+        in (run / "evaluation" / "report.md").read_text()
+    )
 
 
 def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
@@ -580,9 +762,28 @@ def test_runs_are_compared_side_by_side(run, tmp_path, capsys):
     capsys.readouterr()
     assert evaluate.main(["--compare", str(run), str(other)]) == 0
     printed = capsys.readouterr().out
-    assert "|  | none | mixup |" in printed and "| 12.35 |" in printed
+    assert "|  | none | mixup |" in printed and "| 12.35 |" in printed and "differ" not in printed
+    content["suites"]["clean"][0]["settings"] |= {"limit": 50, "batch_size": 7}
+    (other / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluate.main(["--compare", str(run), str(other)]) == 0
+    assert "different settings in the suite clean: limit differ." in capsys.readouterr().out
+    del content["run"]["step"]
+    (other / "evaluation" / "report.json").write_text(json.dumps(content))
+    assert evaluate.main(["--compare", str(run), str(other)]) == 2
+    assert "report.json lacks step; evaluate it again" in capsys.readouterr().err
     assert (tmp_path / "comparison" / "comparison.md").is_file()
     assert (tmp_path / "comparison" / "corruptions.png").is_file()
+
+
+def test_the_figure_of_a_comparison_stays_as_wide_for_more_runs(tmp_path):
+    errors = {
+        f"run {number} with a long title, seed {number}": {"fog": 10.0 * number, "snow": 5.0} for number in (1, 2)
+    }
+    many = errors | {f"run {number}": {f"corruption {place}": 3.0 for place in range(19)} for number in range(3, 13)}
+    for name, values in (("few", errors), ("many", many)):
+        figures.points(tmp_path / f"{name}.png", values, "error, %")
+    few, many_rows = (image_size(tmp_path / f"{name}.png") for name in ("few", "many"))
+    assert few[1] == many_rows[1] <= 1000 and few[0] < many_rows[0]
 
 
 @pytest.mark.slow

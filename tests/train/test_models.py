@@ -14,7 +14,10 @@ from models.layers import Conv, dropout
 
 pytestmark = pytest.mark.unoptimized
 
-SMALL = ("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8", "densenet-7-4")
+SMALL = (
+    *("resnet-8", "wrn-10-1", "preact-resnet-18", "resnext-11-2x4", "pyramidnet-6-8", "densenet-7-4"),
+    *("wrn-10-1-puzzlemix", "preact-resnet-18-puzzlemix"),
+)
 
 
 def network(name, num_classes=10, channels=3, **options):
@@ -62,6 +65,45 @@ def test_parameters_are_as_many_as_the_definition_of_augmixs_networks_gives():
     assert parameters("resnext-29-4x32", 10) == resnext + 1025 * 10 == 6_807_882
 
 
+def test_parameters_are_as_many_as_in_the_puzzlemix_code():
+    # Without the 2 x 512 of the last norm; with a bias for each convolution.
+    assert parameters("preact-resnet-18", 10) - 2 * 512 == 11_171_146
+    assert parameters("preact-resnet-18-puzzlemix", 10) == 11_171_146
+    biases = 16 + 5 * 128 + 5 * 256 + 5 * 512  # of the stem, two blocks of two convolutions, a shortcut in each stage
+    assert parameters("wrn-16-8", 100) + biases == 11_012_036
+    assert parameters("wrn-16-8-puzzlemix", 100) == 11_012_036
+
+
+def test_the_wide_network_of_the_puzzlemix_code_is_its_definition():
+    # Its block: the raw input in the shortcut, and the stride in the second convolution.
+    block = network("wrn-10-1-puzzlemix").stages[1][0]
+    block.conv1.bias[...] = jnp.linspace(-1, 1, 32)
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 16)) + 1
+    graph, state = nnx.split(block)
+    got = np.asarray(jax.jit(lambda x: nnx.merge(graph, state, copy=True)(x, True))(x))
+
+    def normal(x):
+        return np.maximum((x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5), 0)
+
+    def convolved(x, conv, stride=1):
+        kernel, bias = (np.asarray(array[...], np.float64) for array in (conv.kernel, conv.bias))
+        side, x = len(kernel), padded(x, len(kernel) // 2)
+        rows, columns = x.shape[1] - side + 1, x.shape[2] - side + 1
+        out = sum(x[:, i : i + rows, j : j + columns] @ kernel[i, j] for i, j in np.ndindex(side, side)) + bias
+        return out[:, ::stride, ::stride]
+
+    exact = np.asarray(x, np.float64)
+    inner = normal(convolved(normal(exact), block.conv1))
+    expected = convolved(inner, block.conv2, 2) + convolved(exact, block.shortcut, 2)
+    np.testing.assert_allclose(got, expected, atol=1e-4)  # float32 sums of 288 products
+
+
+def test_the_last_norm_of_the_puzzlemix_code_averages_fast_or_is_not_there():
+    assert (network("wrn-10-1").norm.momentum, network("wrn-10-1-puzzlemix").norm.momentum) == (0.9, 0.1)
+    features = nnx.eval_shape(lambda: network("preact-resnet-18-puzzlemix"))
+    assert features.norm is None
+
+
 @pytest.mark.parametrize(("name", "side"), [(name, side) for name in SMALL for side in (8, 64)])
 def test_any_image_size_gives_float32_logits(name, side):
     def logits(x):
@@ -78,7 +120,7 @@ def test_mixing_points_come_in_order_and_halve_the_size_and_bfloat16_has_float32
     def logits(x):
         model = network(name, dtype=jnp.bfloat16)
         assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))} == {jnp.dtype("float32")}
-        assert model.points == (6 if name == "preact-resnet-18" else 5)
+        assert model.points == (6 if name.startswith("preact") else 5)
 
         def hidden(point, features):
             points.append(point)
@@ -124,7 +166,7 @@ def test_convolutions_start_with_he_variance_by_fan_out():
     assert kernel.std() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["resnet", "vit-b-16", "wrn-16", "resnet-8-2", ""])
+@pytest.mark.parametrize("name", ["resnet", "vit-b-16", "wrn-16", "resnet-8-2", "resnet-8-puzzlemix", ""])
 def test_an_unknown_model_is_answered_with_the_list(name):
     with pytest.raises(ValueError, match=r"There is no model(.|\n)*wrn-D-W(.|\n)*pyramidnet-A-D"):
         network(name)

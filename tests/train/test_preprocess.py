@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from inputs import preprocess
+from inputs import dataset, preprocess
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -41,6 +42,45 @@ def test_every_crop_is_a_window_of_the_zero_padded_image_and_all_windows_come():
     # 500 draws of nine windows: 55.6 each, spread 7; five times that either way.
     assert counts.min() > 20
     assert counts.max() < 91
+
+
+def test_black_is_padded_around_the_8_bit_image_and_the_mean_around_the_normalized_one():
+    images = jnp.asarray(batch(64))
+
+    def trained(fill):
+        keys = jax.random.key(0), jax.random.key(1)
+        return np.asarray(preprocess.Preprocess(MEAN, STD, 2, False, fill).train(*keys, images))
+
+    black, mean = trained("black"), trained("mean")
+    wide = np.pad(batch(64), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    inside = np.pad(np.ones((64, 8, 8, 1), bool), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    for position, image in enumerate(preprocess.restore(jnp.asarray(black), MEAN, STD)):
+        found = [
+            (y, x) for y, x in np.ndindex(5, 5) if (wide[position, y : y + 8, x : x + 8] == np.asarray(image)).all()
+        ]
+        assert len(found) == 1
+        y, x = found[0]
+        outside = ~inside[position, y : y + 8, x : x + 8, 0]
+        # Of normalized values black is -mean / std, and the mean is 0. The rest is the same.
+        np.testing.assert_allclose(black[position][outside], np.broadcast_to(-np.divide(MEAN, STD), (outside.sum(), 3)))
+        assert (mean[position][outside] == 0).all()
+        np.testing.assert_array_equal(mean[position][~outside], black[position][~outside])
+
+
+def test_images_are_normalized_by_the_data_by_a_half_or_by_cifar10():
+    parts = (batch(), np.zeros(16, np.int32), batch(), np.zeros(16, np.int32))
+    data = dataset.create("colors", parts, ("one",), padding=1, flip=False)
+    assert preprocess.normalized_by("data", data) is data
+    half = preprocess.normalized_by("half", data)
+    np.testing.assert_allclose(
+        preprocess.normalize(jnp.array([[[[0, 51, 255]]]], jnp.uint8), half.mean, half.std), [[[[-1, -0.6, 1]]]]
+    )
+    cifar10 = preprocess.normalized_by("cifar10", data)
+    # As AugMix's and others' code rounds them.
+    np.testing.assert_allclose(cifar10.mean, (0.4914, 0.4823, 0.4467), atol=1e-4)
+    np.testing.assert_allclose(cifar10.std, (0.2471, 0.2435, 0.2616), atol=1e-4)
+    with pytest.raises(ValueError, match="--normalization cifar10 is for images of 3 channels; those of colors have 1"):
+        preprocess.normalized_by("cifar10", data._replace(mean=(0.5,)))
 
 
 def test_no_padding_is_no_crop():

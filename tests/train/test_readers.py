@@ -175,6 +175,8 @@ def test_a_file_that_is_missing_from_the_folder_is_named(cifar10):
         ({b"data": rows(4), b"labels": [1, 2, 3, 10]}, "wanted 0 to 9"),
         ({b"data": rows(4)[:, :3000], b"labels": [1, 2, 3, 4]}, "wanted uint8"),
         ({b"data": rows(4), b"fine_labels": [1, 2, 3, 4]}, "another data set"),
+        ({b"data": rows(4), b"labels": [1, 2, 3, "4"]}, "wanted integer labels"),
+        ({b"data": rows(4), b"labels": [1, 2, 3, [4]]}, "isn't a list of class ids"),
         ([1, 2], "broken or not a CIFAR file"),
     ],
 )
@@ -258,6 +260,7 @@ def test_npz_without_a_channel_axis_gets_one(tmp_path):
         ({"y_train": np.array([0, 1, 2, 0, 1, 6])}, "up to 6, which makes 7 classes for 6 training images"),
         ({"y_train": np.array([0, 1, 2, 0, 1, 2**31])}, r"makes 2,147,483,649 classes .* numpy\.unique"),
         ({"y_test": np.array([0, 2**64 - 1], np.uint64)}, "makes 18,446,744,073,709,551,616 classes"),
+        ({"y_test": np.eye(3, dtype=int)[:2]}, r"2 images, but labels of shape \[2, 3\].*labels.argmax\(1\)"),
     ],
 )
 def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):
@@ -265,6 +268,30 @@ def test_a_wrong_npz_is_named_with_what_is_wrong(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         inputs.load("npz", path)
     assert str(path) in str(caught.value)
+
+
+def images(*shape):
+    return np.zeros((6, *shape), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 28), (2, 8, 8), (3, 16, 16), (3, 32, 96), (3, 96, 32), (4, 8, 8), (13, 64, 64)]
+)
+def test_images_with_their_channels_first_are_refused(tmp_path, shape):
+    path = write_npz(tmp_path / "own.npz", x_train=images(*shape), x_test=images(*shape)[:2])
+    with pytest.raises(ValueError, match=r"own\.npz.*channels first.*transpose\(0, 2, 3, 1\)"):
+        inputs.load("npz", path)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 3), (4, 4, 4), (1, 32, 2), (9, 9, 200), (3, 3, 13), (16, 32, 10)])
+def test_low_images_and_ones_of_many_channels_are_read(tmp_path, shape):
+    path = write_npz(tmp_path / "own.npz", x_train=images(*shape), x_test=images(*shape)[:2])
+    assert inputs.load("npz", path).train_images.shape[1:] == shape
+
+
+def test_a_column_of_labels_is_read(tmp_path):
+    column = np.array([[0], [1], [2], [0], [1], [2]], np.uint8)
+    assert inputs.load("npz", write_npz(tmp_path / "own.npz", y_train=column)).train_labels.tolist() == [0, 1, 2] * 2
 
 
 def test_a_file_that_is_no_npz_and_a_missing_one_are_named(tmp_path):

@@ -53,7 +53,7 @@ def test_every_augmentation_keeps_shape_and_dtype(name, side):
 
 # What is guided by each image's own map differs from image to image.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(MIXING) - {"cutout", *GUIDED}))
+@pytest.mark.parametrize("name", sorted(set(MIXING) - {"cutout", "cutout-half", *GUIDED}))
 def test_a_draw_is_shared_by_the_batch(name):
     weight = np.asarray(mixes(name, count=10).weight)
     np.testing.assert_array_equal(weight, np.broadcast_to(weight[:, :1], weight.shape))
@@ -99,7 +99,15 @@ PASSED = {
     "cutmix-one-hot": (0.5, "cutmix", ONE),
     "cutmix-complete-label": (0.5, "cutmix", ONE),
     "cutmix-scheduled": (0.25, "cutmix", ONE),
+    "cutmix-real-box": (
+        None,
+        "cutmix",
+        {"center": jaxmix.masks.real_center, "box": jaxmix.masks.real_box} | ONE,
+    ),
     "cutout": (None, "cutout", {"size": 16}),
+    "cutout-half": (None, "cutout", {"size": 16}),
+    "mixup-alpha-0.5": (None, "mixup", {"alpha": 0.5} | ONE),
+    "manifold-mixup-alpha-1": (None, "mixup", {"alpha": 1.0} | ONE),
     "smoothmix_s": (0.5, "smoothmix_s", {"sigma": (0.0, 1.0), "k": 0.2} | ONE),
     "smoothmix_c": (0.5, "smoothmix_c", {"sigma": (0.25, 0.5)} | ONE),
     "resizemix": (None, "resizemix", {"scale": (0.1, 0.8)} | ONE),
@@ -110,8 +118,10 @@ PASSED = {
     "manifold-mixup": (None, "mixup", {"alpha": 2.0} | ONE),
     "feature-cutmix": (None, "cutmix", {"alpha": 1.0} | ONE),
     "saliencymix": (0.5, "saliencymix", {}),
+    "saliencymix-one-box": (0.5, "saliencymix", ONE),
     "attentivemix": (None, "attentivemix", {}),
     "sage": (None, "sage", {"alpha": 1.0, "upper": 0.6} | ONE),
+    "sage-sampled": (None, "sage", {"alpha": 1.0, "upper": 0.6, "search": "1 %"} | ONE),
     "snapmix": (0.5, "snapmix", {"alpha": 1.0} | ONE),
     "puzzlemix": (None, "puzzlemix", {"blocks": (2, 4, 8, 16), "transport_side": 4, "std": (1.0,)} | ONE),
     "comixup": (None, "comixup", {}),
@@ -123,6 +133,9 @@ def test_the_hyper_parameters_of_every_method_are_the_papers(monkeypatch):
 
     def noting(name):
         def method(key, images, *maps, **options):
+            if "search" in options:
+                options["search"](None, None, None)
+                options["search"] = "1 %"
             calls.append((name, options))
             return images, jaxmix.mix.identity(8)
 
@@ -137,6 +150,10 @@ def test_the_hyper_parameters_of_every_method_are_the_papers(monkeypatch):
 
         return maybe
 
+    def one_percent(key, own, other, *, share):
+        assert share == 0.01
+
+    monkeypatch.setattr(jaxmix.shifts, "sampled", one_percent)
     for name in {passed[1] for passed in PASSED.values()}:
         monkeypatch.setattr(jaxmix, name, noting(name))
     monkeypatch.setattr(jaxmix, "sometimes", sometimes)
@@ -158,6 +175,16 @@ def test_the_hole_of_cutout_is_the_papers():
         assert (mix.weight == 1).all()
 
 
+def test_the_hole_may_be_of_half_the_side_and_come_before_a_method_that_mixes():
+    for method, inside in (("cutout-half+mixup", "mixup"), ("cutout-half+manifold-mixup", "manifold-mixup")):
+        both, alone = (recipes.create(name, "cifar100", 32, "resnet-20") for name in (method, inside))
+        assert both._replace(first=None)[1:] == alone[1:] and both.augmentation.method.func is jaxmix.mixup
+        holed, mix = both.first(jax.random.key(0), jnp.ones((64, 32, 32, 3)), 0.0)
+        assert np.asarray(holed == 0).all(-1).sum((1, 2)).max() == 16**2 and (mix.weight == 1).all()
+    with pytest.raises(ValueError, match=r"cutout or cutout-half, then \+METHOD, one that mixes without maps"):
+        recipes.create("cutout+sage", "cifar100", 32, "resnet-20")
+
+
 def test_losses_and_mixing_points_are_the_papers():
     found = {
         name: (
@@ -166,9 +193,10 @@ def test_losses_and_mixing_points_are_the_papers():
         )
         for name in METHODS
     }
-    assert found.pop("manifold-mixup") == ("softmax_bce", (0, 2, 3))
+    for name in ("manifold-mixup", "manifold-mixup-alpha-1"):
+        assert found.pop(name) == ("softmax_bce", (0, 2, 3))
     assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))
-    for name in ("sage", "puzzlemix", "comixup"):
+    for name in ("sage", "sage-sampled", "puzzlemix", "comixup"):
         assert found.pop(name) == ("softmax_bce", (0,))
     assert set(found.values()) == {("cross_entropy", (0,))}
 
@@ -176,7 +204,7 @@ def test_losses_and_mixing_points_are_the_papers():
 def test_weight_decay_is_the_papers():
     found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
     heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix", "saliencymix", "attentivemix"}
-    heavy |= {"autoaugment", "randaugment", "trivialaugment", "augmix"}
+    heavy |= {"cutout-half", "saliencymix-one-box", "autoaugment", "randaugment", "trivialaugment", "augmix"}
     assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
 
 

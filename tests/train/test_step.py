@@ -56,6 +56,15 @@ def test_evaluation_is_by_hand():
     assert found.loss == pytest.approx(-own.mean(), rel=1e-5)
 
 
+def test_cutout_comes_before_a_method_that_mixes():
+    made = tiny.training(tiny.recipe("cutout+manifold-mixup", points=(0, 1)))
+    images, _, keys = first_images(made)
+    inputs, count = step.make_views(made.setup, images, keys.views)
+    size = images.shape[1] // 2
+    holes = np.asarray(inputs != images).any(-1)
+    assert count == 1 and (np.asarray(inputs)[holes] == 0).all() and 0 < holes.sum((1, 2)).max() <= size**2
+
+
 def test_a_step_follows_the_gradient_of_the_augmix_paper_and_is_compiled_once():
     made = tiny.training(tiny.recipe("augmix", views=tiny.shaken), epochs=2)
     state = made.start()

@@ -1,3 +1,14 @@
 """Evaluation of finished runs: restoring a run, the suites, the report."""
 
-__all__ = ["datasets", "figures", "load_run", "report", "results", "suites"]
+__all__ = [
+    "box_tables",
+    "datasets",
+    "figures",
+    "fingerprints",
+    "image_files",
+    "load_run",
+    "progress",
+    "report",
+    "results",
+    "suites",
+]

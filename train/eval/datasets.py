@@ -1,5 +1,7 @@
 """Images that only an evaluation reads: published corruptions, boxes, backgrounds. Nothing here downloads.
 
+CLASS is the name of a class of the run, or else `image_files.class_folders` says which class it is.
+
 CIFAR-10-C            FOLDER/fog.npy uint8 [5n h w c], the five severities in order, .., and FOLDER/labels.npy
 tensorflow-datasets   FOLDER/cifar10_corrupted/fog_1/VERSION/, .., prepared in the array_record format
 ImageNet-C            FOLDER/fog/1/CLASS/*.JPEG, ..
@@ -7,20 +9,29 @@ boxes                 FOLDER/val/CLASS/*.jpg and FOLDER/val_boxes.csv, with the 
 ImageNet-9            FOLDER/mixed_same/val/CLASS/*.JPEG, ..
 """
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from eval.box_tables import read_boxes
+from eval.image_files import ClassFolders, class_folders, image_size, image_tree, read_image
 from inputs import tfds_prepared
+from inputs.dataset import class_ids
 from jaxmix.robustness import corruptions, localization
 
-__all__ = ["Located", "Published", "image_size", "image_tree", "located", "read_outside", "variants"]
+__all__ = [
+    "LOCATED_FILES",
+    "PUBLISHED_FILES",
+    "VARIANT_FILES",
+    "Located",
+    "Published",
+    "located",
+    "read_outside",
+    "variant_folders",
+]
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 # Names that tensorflow-datasets has for two of the corruptions, and the split with labels of each of its sets.
 PREPARED = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
 SPLITS = {"cifar10_corrupted": "test", "imagenet2012_corrupted": "validation"}
@@ -34,23 +45,32 @@ VARIANTS = (
     "mixed_rand",
     "mixed_next",
 )
+CORRUPTIONS = (*corruptions.MAIN, *corruptions.EXTRA)
+# The files that are read below a folder, as patterns, by which measurements belong to them.
+PUBLISHED_FILES = (
+    *("*.npy", *(f"{name}/*/*/*" for name in SPLITS)),
+    *(f"{name}/[1-5]/*/*" for name in CORRUPTIONS),
+)
+LOCATED_FILES = ("val_boxes.csv", "val/*/*")
+VARIANT_FILES = tuple(f"{name}/val/*/*" for name in VARIANTS)
 
 
 class Published:
     """Corrupted images as their authors published them.
 
     names: the corruptions that are in the folder
+    note: a sentence on the order of the classes where that is a guess; empty otherwise
+    ordered: whether they are arrays, which CIFAR-10-C has in the order of the test images
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]) -> None:
         """`shape` is [h w c] of the images. Raises ValueError if none of the layouts is found."""
         self.folder, self.shape, self.classes = folder, shape, classes
         self._set = "cifar10_corrupted" if len(classes) == 10 else "imagenet2012_corrupted"
-        everything = (*corruptions.MAIN, *corruptions.EXTRA)
         layouts = {
-            self._array: [name for name in everything if (folder / f"{name}.npy").is_file()],
-            self._prepared: [name for name in everything if [*self._places(name, 1)]],
-            self._tree: [name for name in everything if (folder / name / "1").is_dir()],
+            self._array: [name for name in CORRUPTIONS if (folder / f"{name}.npy").is_file()],
+            self._prepared: [name for name in CORRUPTIONS if [*self._places(name, 1)]],
+            self._tree: [name for name in CORRUPTIONS if (folder / name / "1").is_dir()],
         }
         self._read, self.names = max(layouts.items(), key=lambda layout: len(layout[1]))
         if not self.names:
@@ -59,6 +79,9 @@ class Published:
                 "as published), cifar10_corrupted/fog_1/*/dataset_info.json (prepared by tensorflow-datasets) and "
                 "fog/1/CLASS/*.JPEG (ImageNet-C), and the like for the other corruptions."
             )
+        tree = self._read == self._tree
+        self.ordered = self._read == self._array
+        self.note = class_folders(folder / self.names[0] / "1", classes).note if tree else ""
 
     def read(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         """The first `limit` images of a corruption at a severity from 1 to 5, uint8 [n h w c], and their labels."""
@@ -66,25 +89,25 @@ class Published:
         if images.dtype != np.uint8 or images.shape[1:] != self.shape or len(images) != len(labels):
             raise ValueError(
                 f"{self.folder}: {name} {severity} has {len(labels)} labels and images {images.dtype} "
-                f"{list(images.shape)}; the network takes uint8 {list(self.shape)}."
+                f"{list(images.shape)}; the network takes uint8 {list(self.shape)}{_advice(images, self.shape)}."
             )
         return images, labels
 
     def _array(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
         try:
-            images = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            labels = np.load(self.folder / "labels.npy", allow_pickle=False)
+            images = np.atleast_1d(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            labels = np.atleast_1d(np.load(self.folder / "labels.npy", allow_pickle=False))
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.folder}: {name}.npy or labels.npy can't be read: {error}") from error
-        if len(images) % 5 or len(labels) not in (len(images), len(images) // 5):
+        if images.ndim != 4 or len(images) % 5 or labels.shape[:1] not in ((len(images),), (len(images) // 5,)):
             raise ValueError(
                 f"{self.folder}: {name}.npy has {len(images)} images and labels.npy {len(labels)} labels; wanted "
                 "five severities of the same number of images, one after the other."
             )
+        labels = class_ids(str(self.folder / "labels.npy"), labels, len(labels), len(self.classes))
         count = len(images) // 5
         rows = slice((severity - 1) * count, (severity - 1) * count + min(limit or count, count))
-        own = labels[rows] if len(labels) == len(images) else labels[:limit]
-        return np.asarray(images[rows]), own.astype(np.int32)
+        return np.asarray(images[rows]), labels[rows] if len(labels) == len(images) else labels[:limit]
 
     def _places(self, name: str, severity: int) -> list[Path]:
         return sorted(self.folder.glob(f"{self._set}/{PREPARED.get(name, name)}_{severity}/*/dataset_info.json"))
@@ -93,10 +116,16 @@ class Published:
         places = self._places(name, severity)
         if not places:
             raise ValueError(f"{self.folder} has {name} prepared at severity 1, but not at {severity}.")
-        return tfds_prepared.split(places[-1].parent, SPLITS[self._set], limit)
+        place = places[-1].parent
+        images, labels = tfds_prepared.split(place, SPLITS[self._set], limit)
+        ids, names = class_ids(str(place), labels, len(images), len(self.classes)), tfds_prepared.names(place)
+        if set(names) == set(self.classes):  # perhaps in another order than the run's
+            ids = np.array([self.classes.index(name) for name in names], np.int32)[ids]
+        return images, ids
 
     def _tree(self, name: str, severity: int, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
-        images, labels, _ = image_tree(self.folder / name / str(severity), self.shape, self.classes, limit)
+        folders = class_folders(self.folder / name / str(severity), self.classes)
+        images, labels, _ = image_tree(folders, self.shape, limit)
         return images, labels
 
 
@@ -107,12 +136,14 @@ class Located(NamedTuple):
     labels: class ids
     originals: uint8 [n H W c], of the size of the first file
     boxes: Int [n 4], (x0, y0, x1, y1) in pixels of the originals: the first and the last column and row
+    note: a sentence on the order of the classes where that is a guess; empty otherwise
     """
 
     images: np.ndarray
     labels: np.ndarray
     originals: np.ndarray
     boxes: np.ndarray
+    note: str
 
     @property
     def size(self) -> tuple[int, int]:
@@ -136,57 +167,29 @@ def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limi
     table = folder / "val_boxes.csv"
     if not table.is_file() or not (folder / "val").is_dir():
         raise ValueError(f"--boxes {folder} has no val/CLASS/*.jpg with a val_boxes.csv (file,x0,y0,x1,y1).")
-    try:
-        with table.open(newline="") as file:
-            boxes = {row["file"]: [int(row[name]) for name in ("x0", "y0", "x1", "y1")] for row in csv.DictReader(file)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{table} isn't a table with the columns file, x0, y0, x1, y1: {error!r}") from error
-    images, labels, paths = image_tree(folder / "val", shape, classes, limit)
+    boxes = read_boxes(table)
+    folders = class_folders(folder / "val", classes)
+    images, labels, paths = image_tree(folders, shape, limit)
     sizes = np.array([image_size(path) for path in paths])
     names = [path.relative_to(folder / "val").as_posix() for path in paths]
     missing = [name for name in names if name not in boxes]
     if missing:
         raise ValueError(f"{table} has no box for {len(missing)} images, such as {missing[0]}.")
     size = sizes[0]
-    originals = np.stack([_read(path, (*size, shape[2])) for path in paths])
-    own = np.array([boxes[name] for name in names])
-    return Located(images, labels, originals, localization.resize_boxes(own, sizes, size))
+    originals = np.stack([read_image(path, (*size, shape[2])) for path in paths])
+    try:
+        resized = localization.resize_boxes(np.array([boxes[name] for name in names]), sizes, size)
+    except ValueError as error:
+        raise ValueError(f"{table}: {error}") from error
+    return Located(images, labels, originals, resized, folders.note)
 
 
-def variants(
-    folder: Path, shape: tuple[int, ...], classes: tuple[str, ...]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, images and labels of each variant of ImageNet-9 that is in the folder."""
+def variant_folders(folder: Path, classes: tuple[str, ...]) -> dict[str, ClassFolders]:
+    """The class folders of each variant of ImageNet-9 that is in the folder. Raises ValueError if there is none."""
     found = [name for name in VARIANTS if (folder / name / "val").is_dir()]
     if not found:
         raise ValueError(f"--variants {folder} has none of {', '.join(VARIANTS)} with val/CLASS/*.JPEG in it.")
-    for name in found:
-        images, labels, _ = image_tree(folder / name / "val", shape, classes, None)
-        yield name, images, labels
-
-
-def image_tree(
-    folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limit: int | None
-) -> tuple[np.ndarray, np.ndarray, list[Path]]:
-    """Read FOLDER/CLASS/*.jpg, resized to the shape [h w c]; returns images, labels and paths.
-
-    Class ids follow the order of the names. Where there are more than `limit` images, they are taken at even distances.
-    """
-    folders = sorted(place for place in folder.iterdir() if place.is_dir())
-    if len(folders) != len(classes):
-        raise ValueError(f"{folder} has {len(folders)} classes; the network has {len(classes)}.")
-    found = [
-        (path, label)
-        for label, place in enumerate(folders)
-        for path in sorted(place.iterdir())
-        if path.suffix.lower() in SUFFIXES
-    ]
-    if not found:
-        raise ValueError(f"{folder} has no images CLASS/*.jpg, *.jpeg or *.png.")
-    if limit is not None and limit < len(found):
-        found = [found[place] for place in np.linspace(0, len(found) - 1, limit).astype(int)]
-    labels = np.array([label for _, label in found], np.int32)
-    return np.stack([_read(path, shape) for path, _ in found]), labels, [path for path, _ in found]
+    return {name: class_folders(folder / name / "val", classes) for name in found}
 
 
 def read_outside(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n h w c"]:
@@ -194,33 +197,20 @@ def read_outside(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n h w
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images = arrays["x_test" if "x_test" in arrays.files else "x"]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a broken archive can raise nearly anything
         raise ValueError(f"{path} can't be read as an npz file with uint8 images x_test or x: {error}") from error
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
         raise ValueError(
-            f"{path} has images {images.dtype} {list(images.shape)}; wanted uint8 {['n', *shape]}: resize them."
+            f"{path} has images {images.dtype} {list(images.shape)}; wanted uint8 [n {' '.join(map(str, shape))}]"
+            f"{_advice(images, shape)}."
         )
     return images
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file."""
-    import PIL.Image
-
-    with PIL.Image.open(path) as image:
-        return image.height, image.width
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An image file as uint8 [h w c], resized by area averaging."""
-    import PIL.Image
-
+def _advice(images: np.ndarray, shape: tuple[int, ...]) -> str:
+    """What to do with images of another shape than [h w c]."""
     height, width, channels = shape
-    try:
-        with PIL.Image.open(path) as image:
-            plain = image.convert("L" if channels == 1 else "RGB")
-            resized = plain.resize((width, height), PIL.Image.Resampling.BOX)
-    except OSError as error:
-        raise ValueError(f"{path} can't be read as an image: {error}") from error
-    return np.asarray(resized).reshape(shape)
+    if images.shape[1:] == (channels, height, width):
+        return ": write x.transpose(0, 2, 3, 1) instead, as their channels come first"
+    return ": resize them" if images.ndim == 4 and images.shape[3] == channels else ""

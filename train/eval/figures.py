@@ -1,5 +1,6 @@
 """Figures of an evaluation, written as PNG files."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
-__all__ = ["bars", "boxes", "curves", "grid", "grouped_bars", "reliability", "sheet"]
+__all__ = ["bars", "boxes", "curves", "grid", "points", "reliability", "sheet"]
 
 # The colors of Okabe and Ito (2008), which people with color blindness distinguish, grey instead of black.
 COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555", "#f0e442"]
 MARKERS = "osD^vP*X"
+# Of a box, so that it is seen on any image and on a white page.
+OUTLINE = [withStroke(linewidth=2.8, foreground="black")]
 STYLE: Any = {
     "axes.prop_cycle": cycler(color=COLORS),
     "axes.spines.top": False,
@@ -59,19 +63,22 @@ def bars(path: Path, values: Mapping[str, float], label: str, chance: float) -> 
         _save(figure, path)
 
 
-def grouped_bars(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -> None:
-    """Plot groups of bars, `values[series][group]`, in one color per series."""
+def points(path: Path, values: Mapping[str, Mapping[str, float]], label: str) -> None:
+    """Plot a row per group and a point in it for each series, `values[series][group]`; any number of either fits."""
     groups = list(dict.fromkeys(group for row in values.values() for group in row))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(max(5.5, 1.5 + 0.2 * len(groups) * (len(values) + 1)), 4))
-        width = 0.8 / len(values)
+        lines = len(values) + sum(len(name) > 80 for name in values)
+        figure, axes = plt.subplots(figsize=(7, 1.2 + 0.28 * len(groups) + 0.21 * lines))
         for place, (name, row) in enumerate(values.items()):
-            where = np.arange(len(groups)) + (place - (len(values) - 1) / 2) * width
-            axes.bar(where, [row.get(group, np.nan) for group in groups], width, label=name)
-        axes.set_xticks(range(len(groups)), groups, rotation=40, ha="right")
-        axes.set_ylabel(label)
-        axes.grid(visible=False, axis="x")
-        figure.legend(frameon=False, loc="outside upper left", ncols=2)
+            turn = place + place // len(COLORS)  # from the ninth series on, colors have other markers
+            offset = 0.5 * ((place + 0.5) / len(values) - 0.5)  # so that points of equal values are seen
+            where = [groups.index(group) + offset for group in row]
+            style: dict[str, Any] = {"color": COLORS[place % len(COLORS)], "marker": MARKERS[turn % len(MARKERS)]}
+            style |= {"markersize": 5, "linestyle": "none", "alpha": 0.85, "clip_on": False}
+            axes.plot(list(row.values()), where, label=textwrap.fill(name, 80), **style)
+        axes.set(xlabel=label, xlim=(0, None), ylim=(len(groups) - 0.5, -0.5))
+        axes.set_yticks(range(len(groups)), groups)
+        figure.legend(frameon=False, loc="outside upper left")
         _save(figure, path)
 
 
@@ -164,10 +171,11 @@ def boxes(
                 _box(one, predicted[place], COLORS[1])
             axes[2 * line, column].set_title(title, fontsize=9)
         handles: list[Any] = [
-            Rectangle((0, 0), 1, 1, facecolor="#777777", edgecolor=color, linewidth=1.5)
+            Rectangle((0, 0), 1, 1, facecolor="#777777", edgecolor=color, linewidth=1.4, path_effects=OUTLINE)
             for color in ("white", COLORS[1])
         ]
-        figure.legend(handles, ["annotated", "predicted"], frameon=False, loc="outside lower center", ncols=2)
+        columns = 1 if across == 1 else 2  # beside each other they are wider than one image
+        figure.legend(handles, ["annotated", "predicted"], frameon=False, loc="outside lower center", ncols=columns)
         _save(figure, path)
 
 
@@ -180,8 +188,7 @@ def _image(axes: Any, image: np.ndarray) -> None:
 def _box(axes: Any, box: np.ndarray, color: str) -> None:
     x0, y0, x1, y1 = box
     place = {"xy": (x0 - 0.5, y0 - 0.5), "width": x1 - x0 + 1, "height": y1 - y0 + 1, "fill": False}
-    axes.add_patch(Rectangle(**place, edgecolor="black", linewidth=2.6))
-    axes.add_patch(Rectangle(**place, edgecolor=color, linewidth=1.4))
+    axes.add_patch(Rectangle(**place, edgecolor=color, linewidth=1.4, path_effects=OUTLINE))
 
 
 def _save(figure: Any, path: Path) -> None:

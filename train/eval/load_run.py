@@ -12,25 +12,31 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
-from tqdm import tqdm
 
 import configuration
 import devices
 import inputs
+from eval import progress
 from inputs import preprocess
 from jaxmix.dtypes import to_unit
 
 __all__ = ["Trained", "error", "load"]
+
+# Programs that restore their runs.
+PROGRAMS = ("cifar",)
 
 
 class Trained:
     """A trained network and the test images of its data set.
 
     config, dataset, step: what it was trained on, how, and for how many steps
+    steps: of the whole training, None if unknown
     images, labels: the test images, uint8 [n h w c], and their class ids, [n]
     checksum: the CRC-32 of the test images
+    identity: the CRC-32 of the last layer, by which measurements belong to this network
     kernel, bias: of the network's last, linear layer, [d k] and [k]
-    batch_size: the number of images in each call of the network, a multiple of the number of devices
+    batch_size: the number of images in each call of the network, a multiple of the number of devices; no more than
+        there are test images
     """
 
     def __init__(
@@ -43,14 +49,17 @@ class Trained:
         mesh: Mesh,
         limit: int | None = None,
         batch_size: int = 500,
+        steps: int | None = None,
     ) -> None:
         """`limit` keeps the first test images only."""
+        self.steps = steps
         self.model, self.dataset, self.config, self.step = model, dataset, config, step
         self.images, self.labels = dataset.test_images[:limit], dataset.test_labels[:limit]
         self.checksum = zlib.crc32(np.ascontiguousarray(self.images).data)
         linear = model.classifier.linear
         self.kernel, self.bias = (np.asarray(array[...], np.float32) for array in (linear.kernel, linear.bias))
-        self.batch_size = -(-batch_size // mesh.size) * mesh.size
+        self.identity = zlib.crc32(self.kernel.tobytes() + self.bias.tobytes())
+        self.batch_size = -(-min(batch_size, len(self.images)) // mesh.size) * mesh.size
         self._rows = NamedSharding(mesh, PartitionSpec("data"))
         self._logits, self._features = jax.jit(self.network), jax.jit(self.maps)
 
@@ -81,7 +90,7 @@ class Trained:
         count = len(arrays[0])
         starts = range(0, count, self.batch_size)
         results = []
-        for start in tqdm(starts, desc=title, unit=" batches", leave=False, disable=None if title else True):
+        for start in progress.bar(starts, title, " batches"):
             rows = np.arange(start, start + self.batch_size) % count
             results.append(np.asarray(function(*(jax.device_put(array[rows], self._rows) for array in arrays))))
         return np.concatenate(results)[:count]
@@ -99,12 +108,35 @@ def load(
 
     Raises ValueError: no run there, a run without a checkpoint, data that are missing or not those of the training.
     """
-    program = importlib.import_module(configuration.program(folder))
-    config, dataset, graph, state = program.restore(folder, data_dir, best=checkpoint == "best")
-    model = nnx.merge(graph, *state.tested())
+    program = _program(folder)
+    try:
+        config, dataset, graph, state = program.restore(folder, data_dir, best=checkpoint == "best")
+        steps = len(dataset.train_images) // config.batch_size * (config.epochs + sum(config.extend))
+        model = nnx.merge(graph, *state.tested())
+    except (OSError, TypeError, AttributeError, LookupError) as error:  # of a file, or of a value of another type in it
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"{folder} can't be restored ({type(error).__name__}: {reason}); wanted config.json, dataset.json and "
+            "checkpoints/ as its training wrote them."
+        ) from error
     return Trained(
-        model, dataset, config, int(state.step), mesh=devices.local_mesh(), limit=limit, batch_size=batch_size
+        model,
+        dataset,
+        config,
+        int(state.step),
+        mesh=devices.local_mesh(),
+        limit=limit,
+        batch_size=batch_size,
+        steps=steps,
     )
+
+
+def _program(folder: Path) -> Any:
+    """The program that trained the run in `folder`, as a module. Raises ValueError for none of this folder's."""
+    name = configuration.program(folder)
+    if name not in PROGRAMS:
+        raise ValueError(f"{folder / 'config.json'} is of the program {name!r}; wanted {', '.join(PROGRAMS)}.")
+    return importlib.import_module(name)
 
 
 def error(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -105,14 +105,18 @@ def _official(path: Path, key: str, classes: int) -> tuple[np.ndarray, np.ndarra
         raise ValueError(
             f"{path} has {sorted(content)}; wanted 'data' and {key!r}. Is it the file of another data set?"
         )
-    rows, labels = content["data"], np.asarray(content[key])
+    try:
+        rows, labels = content["data"], np.asarray(content[key])
+    except ValueError as error:
+        raise ValueError(f"{path}: {key} isn't a list of class ids ({error}). Unpack the archive again.") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 3072 or rows.dtype != np.uint8:
         raise ValueError(f"{path}: data is {getattr(rows, 'shape', type(rows))}; wanted uint8 [n 3072].")
     images = np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    check(str(path), images, labels, classes)
-    return images, labels.astype(np.int32)
+    return images, check(str(path), images, labels, classes)
 
 
 def _names(path: Path, key: str) -> tuple[str, ...]:
     found = _unpickle(path).get(key, ())
+    if not isinstance(found, list | tuple):
+        raise ValueError(f"{path}: {key} is {type(found).__name__}; wanted a list of names. Unpack the archive again.")
     return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in found)

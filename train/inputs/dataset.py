@@ -4,8 +4,9 @@ import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
-__all__ = ["Arrays", "Dataset", "check", "create", "describe"]
+__all__ = ["Arrays", "Dataset", "check", "class_ids", "create", "describe"]
 
 
 class Dataset(NamedTuple):
@@ -15,7 +16,7 @@ class Dataset(NamedTuple):
     train_labels, test_labels: int32 [n], in 0 .. len(classes) - 1
     classes: their names
     mean, std: of each channel over the training images, as a share of 255
-    padding: pixels of mean color around an image before a random crop of its size
+    padding: pixels around an image before a random crop of its size
     flip: whether a mirrored image is still of its class
     validation_images, validation_labels: like those for testing, if there are any
     """
@@ -52,15 +53,44 @@ class Dataset(NamedTuple):
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def check(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
+def check(where: str, images: np.ndarray, labels: np.ndarray, classes: int | None = None) -> Int[np.ndarray, "n"]:
+    """Validate images, uint8 [n h w c], and their labels; returns the labels as `class_ids` does.
+
+    Raises ValueError, which begins with `where`, for images that are none or have their channels first.
+    """
     if images.ndim != 4 or images.dtype != np.uint8 or images.size == 0:
         raise ValueError(
             f"{where}: images are {images.dtype} {list(images.shape)}; wanted uint8 [n h w c], all above 0."
         )
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"{where}: {len(images)} images, but labels of shape {list(labels.shape)}.")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"{where}: labels go from {labels.min()} to {labels.max()}; wanted 0 to {classes - 1}.")
+    height, width, channels = images.shape[1:]
+    # A channel count first and an image's side last. Square images of many channels, as of satellites, are accepted.
+    if channels > 4 and height != width and (height <= 4 or height < width == channels):
+        raise ValueError(
+            f"{where}: images are {list(images.shape)}, which looks like channels first, [n c h w]; wanted [n h w c]: "
+            "write x.transpose(0, 2, 3, 1) instead."
+        )
+    return class_ids(where, labels, len(images), classes)
+
+
+def class_ids(where: str, labels: np.ndarray, count: int, classes: int | None = None) -> Int[np.ndarray, "n"]:
+    """Validate the class ids of `count` images, below `classes` if given; returns them as int32 [n].
+
+    A column [n 1] is taken for [n]. Raises ValueError, which begins with `where`, for anything but one id per image.
+    """
+    ids = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if ids.shape != (count,):
+        advice = ": of one-hot labels write labels.argmax(1)" if labels.ndim == 2 and len(labels) == count else ""
+        raise ValueError(
+            f"{where}: {count} images, but labels of shape {list(labels.shape)}; wanted one class id per image, "
+            f"[{count}]{advice}."
+        )
+    if ids.dtype.kind not in "iu":
+        raise ValueError(f"{where}: labels are {ids.dtype}; wanted integer labels [n], a class id per image.")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or (classes is not None and high >= classes) or high > np.iinfo(np.int32).max:
+        wanted = "0 or more" if classes is None else f"0 to {classes - 1}"
+        raise ValueError(f"{where}: labels go from {low} to {high}; wanted {wanted}.")
+    return ids.astype(np.int32)
 
 
 def create(name: str, parts: Arrays, classes: tuple[str, ...], *, padding: int, flip: bool) -> Dataset:

@@ -34,20 +34,14 @@ def npz(path: Path) -> Dataset:
         images, labels = found[f"x_{split}"], found[f"y_{split}"]
         if images.ndim == 3:
             images = images[..., None]
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"{path}: y_{split} is {labels.dtype}; wanted integer labels [n].")
-        parts += [images, labels]
+        parts += [images, check(f"{path} (x_{split}, y_{split})", images, labels)]
     train_images, train_labels, test_images, test_labels = parts
-    classes = max([int(labels.max(initial=0)) for labels in (train_labels, test_labels)]) + 1
-    if classes > max(len(train_images), 1):
+    classes = max(int(labels.max()) for labels in (train_labels, test_labels)) + 1
+    if classes > len(train_images):
         raise ValueError(
             f"{path}: labels go up to {classes - 1}, which makes {classes:,} classes for {len(train_images):,} "
             "training images. Number the classes 0, 1, 2, ...; numpy.unique(labels, return_inverse=True) does."
         )
-    for split, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
-        check(f"{path} ({split})", images, labels, classes)
     if train_images.shape[1:] != test_images.shape[1:]:
         raise ValueError(f"{path}: training images are {train_images.shape[1:]}, test images {test_images.shape[1:]}.")
     # The classes are unknown: crop by the usual padding (an eighth of the side), don't mirror.

@@ -1,36 +1,73 @@
 """Preprocessing of a batch before mixing: normalize, crop, mirror. Pure functions, static shapes."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, Num, UInt8
 from numpy.typing import ArrayLike
 
-__all__ = ["Preprocess", "crop", "mirror", "normalize", "pixels", "restore", "standardize"]
+from inputs.dataset import Dataset
+
+__all__ = [
+    "Preprocess",
+    "PreprocessOptions",
+    "crop",
+    "mirror",
+    "normalize",
+    "normalized_by",
+    "pixels",
+    "restore",
+    "standardize",
+]
 
 Channels = tuple[float, ...]
+
+# CIFAR-10's mean and standard deviation as the authors of CutMix write them, in levels of 255.
+CIFAR10 = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
+
+
+@dataclass(frozen=True)
+class PreprocessOptions:
+    """Options of the preprocessing."""
+
+    crop_padding: int | None = None
+    """Pixels around an image before its random crop. Default: digits 1, npz an eighth, CIFAR as in the method's paper,
+    4 or 2."""
+    crop_fill: Literal["mean", "black"] = "mean"
+    """Color of these pixels: the mean, or black as in most papers."""
+    flip: bool | None = None
+    """Mirror half of the training images. Default: on CIFAR only."""
+    normalization: Literal["data", "half", "cifar10"] = "data"
+    """Mean and standard deviation that images are normalized by: those of the data, 1/2 and 1/2, or those of CIFAR-10
+    on any data set."""
 
 
 class Preprocess(NamedTuple):
     """How the uint8 images of a data set become the input of a network.
 
     mean, std: of each channel, as a share of 255
-    padding: pixels of mean color around a training image before its random crop
+    padding: pixels around a training image before its random crop
     flip: whether half of the training images are mirrored
+    fill: color of the padding, "mean" or "black"
     """
 
     mean: Channels
     std: Channels
     padding: int
     flip: bool
+    fill: Literal["mean", "black"] = "mean"
 
     def train(
         self, crop_key: jax.Array, mirror_key: jax.Array, images: UInt8[Array, "b h w c"]
     ) -> Float[Array, "b h w c"]:
         """Training images: normalized, cropped and mirrored."""
-        cropped = crop(crop_key, self.test(images), self.padding)
+        if self.fill == "black":
+            cropped = self.test(crop(crop_key, images, self.padding))
+        else:
+            cropped = crop(crop_key, self.test(images), self.padding)
         return mirror(mirror_key, cropped) if self.flip else cropped
 
     def test(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -48,6 +85,25 @@ class Preprocess(NamedTuple):
     def restore(self, images: Float[Array, "b h w c"]) -> UInt8[Array, "b h w c"]:
         """Normalized images as uint8."""
         return restore(images, self.mean, self.std)
+
+
+def normalized_by(normalization: Literal["data", "half", "cifar10"], dataset: Dataset) -> Dataset:
+    """The data set with the mean and standard deviation that the option names.
+
+    Raises ValueError for those of CIFAR-10 if the images have another number of channels.
+    """
+    channels = len(dataset.mean)
+    if normalization == "half":
+        return dataset._replace(mean=(0.5,) * channels, std=(0.5,) * channels)
+    if normalization == "cifar10":
+        if channels != 3:
+            raise ValueError(
+                f"--normalization cifar10 is for images of 3 channels; those of {dataset.name} have {channels}: "
+                "choose data or half."
+            )
+        mean, std = (tuple(level / 255 for level in levels) for levels in CIFAR10)
+        return dataset._replace(mean=mean, std=std)
+    return dataset
 
 
 def normalize(images: UInt8[Array, "b h w c"], mean: Channels, std: Channels) -> Float[Array, "b h w c"]:
@@ -72,17 +128,17 @@ def restore(images: Float[Array, "b h w c"], mean: Channels, std: Channels) -> U
     return jnp.rint(pixels(images, mean, std) * 255).astype(jnp.uint8)
 
 
-def crop(key: jax.Array, images: Float[Array, "b h w c"], padding: int) -> Float[Array, "b h w c"]:
+def crop(key: jax.Array, images: Num[Array, "b h w c"], padding: int) -> Num[Array, "b h w c"]:
     """Shift each image by up to `padding` pixels on both axes, zeros moving in; every shift is equally likely.
 
-    On normalized images zero is the mean color.
+    On uint8 images zero is black, on normalized ones the mean color.
     """
     if padding == 0:
         return images
     shifts = jax.random.randint(key, (images.shape[0], 2), 0, 2 * padding + 1)
     padded = jnp.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
 
-    def window(image: Float[Array, "H W c"], shift: Int[Array, "2"]) -> Float[Array, "h w c"]:
+    def window(image: Num[Array, "H W c"], shift: Int[Array, "2"]) -> Num[Array, "h w c"]:
         return jax.lax.dynamic_slice(image, (shift[0], shift[1], jnp.zeros((), shift.dtype)), images.shape[1:])
 
     return jax.vmap(window)(padded, shifts)

@@ -7,16 +7,21 @@ import numpy as np
 
 from inputs.dataset import Arrays, check
 
-__all__ = ["read", "split"]
+__all__ = ["names", "read", "split"]
 
 
 def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
     """Data that tensorflow-datasets prepared in `folder`: both splits and the names of the classes."""
     train_images, train_labels = split(folder, "train")
     test_images, test_labels = split(folder, "test")
-    check(f"{folder} (train)", train_images, train_labels, classes)
-    check(f"{folder} (test)", test_images, test_labels, classes)
-    return (train_images, train_labels, test_images, test_labels), tuple(_builder(folder).info.features["label"].names)
+    train_labels = check(f"{folder} (train)", train_images, train_labels, classes)
+    test_labels = check(f"{folder} (test)", test_images, test_labels, classes)
+    return (train_images, train_labels, test_images, test_labels), names(folder)
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """The names of the classes, by class id."""
+    return tuple(_builder(folder).info.features["label"].names)
 
 
 def split(folder: Path, split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:

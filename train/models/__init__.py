@@ -8,6 +8,7 @@ stages. Hidden-feature mixing (Manifold Mixup, Feature-CutMix) and DropBlock ent
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from .preact_resnet import PreActResNet
 from .pyramidnet import PyramidNet
 from .resnet import ResNet
 from .resnext import ResNeXt
-from .wide_resnet import WideResNet
+from .wide_resnet import RawShortcutBlock, WideResNet
 
 # Of each family: how a name is read, what takes its numbers, and its description for the user.
 FAMILIES: dict[str, tuple[str, Callable[..., Any], str]] = {
@@ -40,24 +41,35 @@ FAMILIES: dict[str, tuple[str, Callable[..., Any], str]] = {
     "densenet": (r"densenet-(\d+)-(\d+)", DenseNet, "densenet-D-K with D = 3n + 4 (densenet-40-12)"),
     "allconv": (r"allconv", AllConv, "allconv, for images of 24 pixels and more"),
 }
+# Networks of a family as the code of PuzzleMix, and of Manifold Mixup, Co-Mixup and SAGE, builds them.
+VARIANT = "-puzzlemix"
+VARIANTS: dict[str, Callable[..., Any]] = {
+    "wrn": partial(WideResNet, block=RawShortcutBlock, bias=True, last_decay=0.1),
+    "preact-resnet": partial(PreActResNet, last_norm=False),
+}
 
 __all__ = ["DType", "Hidden", "create", "family", "structure"]
 
 
 def family(name: str) -> str:
     """The family of the network called `name`. Raises ValueError listing what there is."""
+    plain = name.removesuffix(VARIANT)
     for found, (pattern, _, _) in FAMILIES.items():
-        if re.fullmatch(pattern, name):
+        if re.fullmatch(pattern, plain) and (plain == name or found in VARIANTS):
             return found
-    listing = "\n  ".join(description for _, _, description in FAMILIES.values())
-    raise ValueError(f"There is no model {name!r}. There are:\n  {listing}")
+    variants = ", ".join(f"{found}-..{VARIANT}" for found in VARIANTS)
+    listing = [description for _, _, description in FAMILIES.values()]
+    listing.append(f"{variants}, as in the code of PuzzleMix and SAGE")
+    raise ValueError("\n  ".join([f"There is no model {name!r}. There are:", *listing]))
 
 
 def create(name: str, num_classes: int, channels: int, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> Any:
     """The network called `name`, for images with `channels` channels. Raises ValueError listing what there is."""
-    pattern, network, _ = FAMILIES[family(name)]
-    numbers = re.fullmatch(pattern, name).groups()  # type: ignore[union-attr]
-    return network(*map(int, numbers), num_classes, channels, rngs=rngs, dtype=dtype)
+    found, plain = family(name), name.removesuffix(VARIANT)
+    pattern, network, _ = FAMILIES[found]
+    numbers = re.fullmatch(pattern, plain).groups()  # type: ignore[union-attr]
+    made = network if plain == name else VARIANTS[found]
+    return made(*map(int, numbers), num_classes, channels, rngs=rngs, dtype=dtype)
 
 
 def structure(network: Callable[[nnx.Rngs], Any], name: str, dataset: str, side: int) -> tuple[Any, int]:

@@ -1,7 +1,7 @@
 """The layers that every network here is built from: convolution, batch normalization, pooling.
 
-Parameters are float32; `dtype` is what is computed in. Convolutions have no bias, because a batch normalization
-follows, and start from He's normal initialization by fan-out.
+Parameters are float32; `dtype` is what is computed in. Convolutions have no bias unless requested, because a batch
+normalization follows, and start from He's normal initialization by fan-out.
 """
 
 from abc import abstractmethod
@@ -58,8 +58,8 @@ def dropout(key: jax.Array, features: jax.Array, rate: float) -> jax.Array:
 
 
 class Conv(nnx.Conv):
-    """A bias-free convolution, padded so that stride 1 keeps h and w and stride 2 halves them, rounding up, unless
-    another padding is given.
+    """A convolution, without bias unless requested, padded so that stride 1 keeps h and w and stride 2 halves them,
+    rounding up, unless another padding is given.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Conv(nnx.Conv):
         stride: int = 1,
         groups: int = 1,
         padding: int | None = None,
+        bias: bool = False,
         rngs: nnx.Rngs,
         dtype: DType = jnp.float32,
     ) -> None:
@@ -81,7 +82,7 @@ class Conv(nnx.Conv):
             strides=stride,
             padding=side // 2 if padding is None else padding,
             feature_group_count=groups,
-            use_bias=False,
+            use_bias=bias,
             dtype=dtype,
             conv_general_dilated=convolve,
             kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
@@ -90,10 +91,10 @@ class Conv(nnx.Conv):
 
 
 class Norm(nnx.BatchNorm):
-    """Batch normalization over b, h and w of the whole batch, on all devices; running averages decay by 0.9."""
+    """Batch normalization over b, h and w of the whole batch, on all devices; running averages decay by `decay`."""
 
-    def __init__(self, width: int, *, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
-        super().__init__(width, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+    def __init__(self, width: int, *, decay: float = 0.9, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
+        super().__init__(width, momentum=decay, epsilon=1e-5, dtype=dtype, rngs=rngs)
 
     def __call__(self, features: jax.Array, train: bool) -> jax.Array:  # type: ignore[override]
         return super().__call__(features, use_running_average=not train)
@@ -134,18 +135,20 @@ class Network(nnx.Module):
 
 
 class PreActivated(Network):
-    """A network whose blocks begin with their normalization: the features are normalized and rectified at the end."""
+    """A network whose blocks begin with their normalization: the features are normalized and rectified at the end,
+    if there is a last norm.
+    """
 
     stem: Conv
     stages: nnx.List
-    norm: Norm
+    norm: Norm | None
 
     def features(
         self, x: jax.Array, *, train: bool, hidden: Hidden = unchanged, key: jax.Array | None = None
     ) -> jax.Array:
         x = hidden(1, self.stem(hidden(0, x)))
         x = through(self.stages, x, train, hidden)
-        return jax.nn.relu(self.norm(x, train))
+        return x if self.norm is None else jax.nn.relu(self.norm(x, train))
 
 
 def widen(features: jax.Array, width: int) -> jax.Array:

@@ -2,7 +2,8 @@
 
 He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, with the widths 64, 128, 256 and 512 of
 the ImageNet networks and a 3x3 stem, the network in which Mixup, Manifold Mixup, PuzzleMix and SAGE report on CIFAR.
-As in He et al., a last batch normalization and ReLU come before the pooling.
+As in He et al., a last batch normalization and ReLU come before the pooling. In `preact-resnet-18-puzzlemix` they
+don't, as in the code of Manifold Mixup, PuzzleMix, Co-Mixup and SAGE.
 """
 
 from functools import partial
@@ -20,12 +21,14 @@ class PreActResNet(PreActivated):
 
     points = 6
 
-    def __init__(self, depth: int, num_classes: int, channels: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
+    def __init__(
+        self, depth: int, num_classes: int, channels: int, *, last_norm: bool = True, rngs: nnx.Rngs, dtype: DType
+    ) -> None:
         if depth not in BLOCKS:
             raise ValueError(f"preact-resnet-D needs D in {sorted(BLOCKS)}, got {depth}.")
         self.stem = Conv(channels, 64, 3, rngs=rngs, dtype=dtype)
         block = partial(Block, rngs=rngs, dtype=dtype)
         plan = list(zip(BLOCKS[depth], (64, 128, 256, 512), (1, 2, 2, 2), strict=True))
         self.stages = residual_stages(block, 64, plan)
-        self.norm = Norm(512, rngs=rngs, dtype=dtype)
+        self.norm = Norm(512, rngs=rngs, dtype=dtype) if last_norm else None
         self.classifier = Classifier(512, num_classes, rngs=rngs, dtype=dtype)

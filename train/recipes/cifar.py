@@ -5,7 +5,6 @@ otherwise. The data come shuffled anew every epoch, so the library's default par
 random one.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +14,10 @@ from jax.typing import ArrayLike
 
 import jaxmix
 import models
-from jaxmix import saliency
-from jaxmix.mix import Mix
+from jaxmix import saliency, shifts
 from recipes import saliency_passes
-from recipes.core import Augmentation, Recipe, find
+from recipes.applied import Applied, always, half, rising
+from recipes.core import Recipe, find
 from recipes.views import one_view, three_views
 
 __all__ = ["DATASETS", "Setting", "create", "table"]
@@ -70,46 +69,54 @@ def create(
 
 def table(setting: Setting) -> dict[str, Recipe]:
     """The recipe of each method."""
-    return _unguided(setting) | _guided(setting) | _label_preserving(setting)
+    return _unguided(setting) | _with_variants(setting) | _guided(setting) | _label_preserving(setting)
 
 
 def _unguided(setting: Setting) -> dict[str, Recipe]:
     """Methods without saliency maps."""
     side = setting.side
-    cutmix = partial(jaxmix.cutmix, per_batch=True)
+    cutmix = jaxmix.cutmix
+    light = partial(Recipe, weight_decay=1e-4)
     return {
         "none": Recipe(),
-        "mixup": Recipe(_always(jaxmix.mixup, alpha=1.0), weight_decay=1e-4),
+        "mixup": light(always(jaxmix.mixup, alpha=1.0)),
         # The CutMix code mixes every second batch on CIFAR.
-        "cutmix": Recipe(_half(cutmix), weight_decay=1e-4),
-        "cutmix-center-gaussian": Recipe(
-            _half(partial(cutmix, center=jaxmix.masks.gaussian_center)), weight_decay=1e-4
-        ),
-        "cutmix-fixed-size": Recipe(_half(partial(cutmix, area=(0.25, 0.25))), weight_decay=1e-4),
-        "cutmix-one-hot": Recipe(_half(_relabelled(cutmix, jaxmix.majority)), weight_decay=1e-4),
-        "cutmix-complete-label": Recipe(_half(_relabelled(cutmix, jaxmix.evenly)), weight_decay=1e-4),
-        "cutmix-scheduled": Recipe(_scheduled(cutmix), weight_decay=1e-4),
-        # Holes are drawn for every image, in the authors' code too.
-        "cutout": Recipe(_plain(partial(jaxmix.cutout, size=CUTOUT_HOLE.get(setting.dataset, side // 2)))),
+        "cutmix": light(half(cutmix)),
+        "cutmix-center-gaussian": light(half(cutmix, center=jaxmix.masks.gaussian_center)),
+        "cutmix-fixed-size": light(half(cutmix, area=(0.25, 0.25))),
+        "cutmix-one-hot": light(half(cutmix, jaxmix.majority)),
+        "cutmix-complete-label": light(half(cutmix, jaxmix.evenly)),
+        "cutmix-scheduled": light(Applied(partial(cutmix, per_batch=True), rising)),
+        # The PuzzleMix code, and those that follow it, mix every batch, with a box of another rounding.
+        "cutmix-real-box": light(always(cutmix, center=jaxmix.masks.real_center, box=jaxmix.masks.real_box)),
         # How often SmoothMix mixes is not stated in the paper; as CutMix.
-        "smoothmix_s": Recipe(
-            _half(partial(jaxmix.smoothmix_s, sigma=(0.0, 1.0), k=0.2, per_batch=True)), weight_decay=1e-4
-        ),
-        "smoothmix_c": Recipe(_half(partial(jaxmix.smoothmix_c, sigma=(0.25, 0.5), per_batch=True)), weight_decay=1e-4),
-        "resizemix": Recipe(_always(jaxmix.resizemix, scale=(0.1, 0.8))),
-        "fmix": Recipe(_always(jaxmix.fmix, alpha=1.0)),
-        "gridmix": Recipe(_always(jaxmix.gridmix, cells=min(4, side), alpha=1.0)),
-        "gridmixup": Recipe(_always(jaxmix.gridmixup, holes=max(side // 8, 1))),
+        "smoothmix_s": light(half(jaxmix.smoothmix_s, sigma=(0.0, 1.0), k=0.2)),
+        "smoothmix_c": light(half(jaxmix.smoothmix_c, sigma=(0.25, 0.5))),
+        "resizemix": Recipe(always(jaxmix.resizemix, scale=(0.1, 0.8))),
+        "fmix": Recipe(always(jaxmix.fmix, alpha=1.0)),
+        "gridmix": Recipe(always(jaxmix.gridmix, cells=min(4, side), alpha=1.0)),
+        "gridmixup": Recipe(always(jaxmix.gridmixup, holes=max(side // 8, 1))),
         "randommix": Recipe(
-            _always(jaxmix.randommix, weights=RANDOMMIX_WEIGHTS.get(setting.family, (1.0, 1.0, 1.0, 1.0)))
-        ),
-        # In the paper's count 0 is the input, 1 follows the first stage and 2 the second.
-        "manifold-mixup": Recipe(
-            _always(jaxmix.mixup, alpha=2.0), points=(0, 2, 3), loss="softmax_bce", weight_decay=1e-4
+            always(jaxmix.randommix, weights=RANDOMMIX_WEIGHTS.get(setting.family, (1.0, 1.0, 1.0, 1.0)))
         ),
         # The paper names the places up to the second stage without saying which are drawn from: all of them here.
-        "feature-cutmix": Recipe(_always(jaxmix.cutmix, alpha=1.0), points=(0, 1, 2, 3), weight_decay=1e-4),
-        "dropblock": Recipe(regularization=partial(_dropblock, keep=0.9, block=4), weight_decay=1e-4),
+        "feature-cutmix": light(always(cutmix, alpha=1.0), points=(0, 1, 2, 3)),
+        "dropblock": light(regularization=partial(_dropblock, keep=0.9, block=4)),
+    }
+
+
+def _with_variants(setting: Setting) -> dict[str, Recipe]:
+    """Methods that CutMix's table trains with other values than their own papers."""
+    half_side = setting.side // 2
+    manifold = partial(Recipe, points=(0, 2, 3), loss="softmax_bce", weight_decay=1e-4)
+    return {
+        # Holes are drawn for every image, in the authors' code too.
+        "cutout": Recipe(Applied(partial(jaxmix.cutout, size=CUTOUT_HOLE.get(setting.dataset, half_side)))),
+        "cutout-half": Recipe(Applied(partial(jaxmix.cutout, size=half_side))),
+        "mixup-alpha-0.5": Recipe(always(jaxmix.mixup, alpha=0.5), weight_decay=1e-4),
+        # In the paper's count 0 is the input, 1 follows the first stage and 2 the second.
+        "manifold-mixup": manifold(always(jaxmix.mixup, alpha=2.0)),
+        "manifold-mixup-alpha-1": manifold(always(jaxmix.mixup, alpha=1.0)),
     }
 
 
@@ -119,31 +126,36 @@ def _guided(setting: Setting) -> dict[str, Recipe]:
     upper, update_ratio = SAGE_BY_FAMILY.get(setting.family, SAGE.get(setting.dataset, (0.6, 0.7)))
     transport_side = PUZZLEMIX_TRANSPORT_SIDE.get(setting.dataset)
     same: dict[str, Any] = {"loss": "softmax_bce", "weight_decay": 1e-4, "padding": 2}
+    sage = Recipe(
+        saliency_pass=partial(
+            saliency_passes.input_gradient,
+            magnitude=saliency.mean_abs,
+            objective=partial(saliency_passes.training_loss, weight=1 - update_ratio),
+            train=True,
+            parameter_gradient=True,
+        ),
+        mixed_weight=update_ratio,
+        **same,
+    )
     return {
         # Peaks are each image's own, as in the paper; the authors' code takes one for the whole batch.
-        "saliencymix": Recipe(_half(jaxmix.saliencymix), saliency_pass=saliency_passes.fine_grained),
+        "saliencymix": Recipe(Applied(jaxmix.saliencymix, 0.5), saliency_pass=saliency_passes.fine_grained),
+        "saliencymix-one-box": Recipe(half(jaxmix.saliencymix), saliency_pass=saliency_passes.fine_grained),
         # The paper doesn't say how it trains.
-        "attentivemix": Recipe(_plain(jaxmix.attentivemix), saliency_pass=partial(saliency_passes.attention, cells=7)),
-        "sage": Recipe(
-            _always(jaxmix.sage, alpha=1.0, upper=upper),
-            saliency_pass=partial(
-                saliency_passes.input_gradient,
-                magnitude=saliency.mean_abs,
-                objective=partial(saliency_passes.training_loss, weight=1 - update_ratio),
-                train=True,
-                parameter_gradient=True,
-            ),
-            mixed_weight=update_ratio,
-            **same,
+        "attentivemix": Recipe(Applied(jaxmix.attentivemix), saliency_pass=partial(saliency_passes.attention, cells=7)),
+        "sage": sage._replace(augmentation=always(jaxmix.sage, alpha=1.0, upper=upper)),
+        # As the authors search: 1 % of the shifts, the same for all pairs of the batch.
+        "sage-sampled": sage._replace(
+            augmentation=always(jaxmix.sage, alpha=1.0, upper=upper, search=partial(shifts.sampled, share=0.01))
         ),
         # Of a network that starts from scratch; a pre-trained one mixes every batch, with alpha 5.
         "snapmix": Recipe(
-            _half(partial(jaxmix.snapmix, alpha=1.0, per_batch=True)),
+            half(jaxmix.snapmix, alpha=1.0),
             saliency_pass=saliency_passes.class_activation,
             weight_decay=1e-4,
         ),
         "puzzlemix": Recipe(
-            _always(
+            always(
                 jaxmix.puzzlemix,
                 blocks=_divisors((2, 4, 8, 16), setting.side),
                 transport_side=transport_side,
@@ -153,7 +165,7 @@ def _guided(setting: Setting) -> dict[str, Recipe]:
             **same,
         ),
         "comixup": Recipe(
-            _plain(jaxmix.comixup),
+            Applied(jaxmix.comixup),
             saliency_pass=partial(
                 rms,
                 objective=partial(saliency_passes.weighted_mean_loss, weight=1.0),
@@ -183,30 +195,6 @@ def _label_preserving(setting: Setting) -> dict[str, Recipe]:
 def _divisors(values: tuple[int, ...], side: int) -> tuple[int, ...]:
     """Those of the values that divide the side, or 1."""
     return tuple(value for value in values if side % value == 0) or (1,)
-
-
-def _plain(method: Callable[..., Any]) -> Augmentation:
-    return lambda key, images, progress, *maps: method(key, images, *maps)
-
-
-def _always(method: Callable[..., Any], **hyper_parameters: Any) -> Augmentation:
-    return _plain(partial(method, per_batch=True, **hyper_parameters))
-
-
-def _half(method: Callable[..., Any]) -> Augmentation:
-    return _plain(jaxmix.sometimes(method, 0.5, per_batch=True))
-
-
-def _scheduled(method: Callable[..., Any]) -> Augmentation:
-    return lambda key, images, progress: jaxmix.sometimes(method, progress, per_batch=True)(key, images)
-
-
-def _relabelled(method: Callable[..., Any], weights: Callable[[Mix], Mix]) -> Callable[..., Any]:
-    def relabelled(key: jax.Array, images: jax.Array) -> tuple[jax.Array, Mix]:
-        mixed, mix = method(key, images)
-        return mixed, weights(mix)
-
-    return relabelled
 
 
 def _dropblock(

@@ -33,6 +33,7 @@ class Recipe(NamedTuple):
     saliency_pass: finds the maps that the augmentation takes; None if it takes none
     mixed_weight: of the loss of the mixed images, where the saliency pass trains on the clean ones too
     regularization: acts on the features after each stage; None for nothing
+    first: a method that keeps the label, on the images before they are mixed; None for nothing
     views: makes the views of each image that the network trains on, before mixing; None for the image alone
     consistency: weight of the divergence of the predictions for the views; the loss itself is that of the first view
     loss: the name, in `LOSSES`, of the loss that the paper's results were trained with
@@ -46,6 +47,7 @@ class Recipe(NamedTuple):
     saliency_pass: SaliencyPass | None = None
     mixed_weight: float = 1.0
     regularization: Regularization | None = None
+    first: Augmentation | None = None
     views: Views | None = None
     consistency: float = 0.0
     loss: Literal["cross_entropy", "softmax_bce"] = "cross_entropy"
@@ -55,26 +57,37 @@ class Recipe(NamedTuple):
 
 
 def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
-    """The recipe of `method`, or of augmix+METHOD, in a table.
+    """The recipe of `method`, of augmix+METHOD, or of HOLES+METHOD where HOLES is a variant of Cutout, in a table.
 
-    Raises ValueError listing the methods if there is none of that name, or AugMix can't come before it.
+    Raises ValueError listing the methods if there is none of that name, or AugMix or Cutout can't come before it.
     """
-    # What AugMix can come before: methods that mix the images themselves, without maps.
+    # What Cutout can come before: methods that mix without maps. AugMix: those of them that mix the images themselves.
+    holes = [name for name in recipes if name.startswith("cutout")]
     mixing = {
-        name: recipe.augmentation
+        name: recipe
         for name, recipe in recipes.items()
-        if recipe.augmentation is not None and recipe.points == (0,) and recipe.saliency_pass is None
+        if recipe.augmentation is not None and recipe.saliency_pass is None
     }
-    after = "augmix+METHOD with METHOD one of " + ", ".join(mixing)
-    both = {f"augmix+{name}": recipes["augmix"]._replace(augmentation=mix) for name, mix in mixing.items()}
-    known = recipes | both
+    on_images = [name for name, recipe in mixing.items() if recipe.points == (0,)]
+    augmix = {
+        f"augmix+{name}": recipes["augmix"]._replace(augmentation=recipes[name].augmentation) for name in on_images
+    }
+    cutout = {
+        f"{hole}+{name}": recipe._replace(first=recipes[hole].augmentation)
+        for hole in holes
+        for name, recipe in mixing.items()
+        if name not in holes
+    }
+    known = recipes | augmix | cutout
     if method in known:
         return known[method]
+    after = "augmix+METHOD with METHOD one of " + ", ".join(on_images)
     if method.startswith("augmix+") and method.removeprefix("augmix+") in recipes:
         raise ValueError(f"There is no method {method!r}; wanted {after}, which mix the images and need no maps.")
     close = difflib.get_close_matches(method, known, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}; and {after}.")
+    before = f"{' or '.join(holes)}, then +METHOD, one that mixes without maps"
+    raise ValueError(f"There is no method {method!r}.{hint} There are: {', '.join(recipes)}; {after}; and {before}.")
 
 
 class Mixing:

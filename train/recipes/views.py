@@ -5,6 +5,7 @@ devices each device keeps the views of its own images.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -43,4 +44,10 @@ def three_views(key: jax.Array, pixels: Float[Array, "b h w c"]) -> Float[Array,
 
 def one_view(method: Callable[..., tuple[jax.Array, Mix]]) -> Views:
     """The output of a method that keeps the label, as the only view."""
-    return lambda key, pixels: method(key, pixels)[0][None]
+    return partial(_alone, method)
+
+
+def _alone(
+    method: Callable[..., tuple[jax.Array, Mix]], key: jax.Array, pixels: Float[Array, "b h w c"]
+) -> Float[Array, "1 b h w c"]:
+    return method(key, pixels)[0][None]

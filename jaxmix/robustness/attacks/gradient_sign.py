@@ -104,6 +104,7 @@ def pgd(
     >>> pgd(jax.random.key(0), lambda x: x.sum((1, 2, 3)), x, 0.25, step=0.1, steps=9).ravel().tolist()
     [0.75, 0.75]
     """
+    arguments.key(key, "pgd", images)
     model = ThreatModel(images, epsilon, norm)
     if arguments.count("restarts", restarts) > 1 and not random_start:
         raise ValueError(f"restarts is {restarts} without random_start; wanted 1: they would all be the same")

@@ -88,7 +88,8 @@ def _tiled(x: Float[Array, "b h w c"] | UInt8[Array, "b h w c"], corners: Int[Ar
 
 def _corners(boxes: ArrayLike, x: Array) -> Int[Array, "b 4"]:
     """Boxes, validated and clipped to the images."""
-    shape, dtype = np.shape(boxes), jnp.result_type(boxes)
+    boxes = arguments.numeric("boxes", boxes)
+    shape, dtype = boxes.shape, boxes.dtype
     size, height, width = x.shape[:3]
     if shape != (size, 4) or not jnp.issubdtype(dtype, jnp.integer):
         raise ValueError(

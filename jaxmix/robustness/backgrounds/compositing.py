@@ -9,7 +9,6 @@ Only-BG-T images serve as the backgrounds of the mixed sets:
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -130,7 +129,8 @@ def challenge_images(images: arguments.Batch, masks: ArrayLike, backgrounds: arg
 
 def _shares(masks: ArrayLike, x: Array) -> Float[Array, "b h w 1"]:
     """Share of the foreground in each pixel."""
-    shape = np.shape(masks)
+    masks = arguments.numeric("masks", masks)
+    shape = masks.shape
     if shape != x.shape[:3]:
         squeeze = ": drop the last axis with masks[..., 0]" if len(shape) == 4 and shape[3] == 1 else ""
         raise ValueError(f"masks have shape {shape}; wanted one value for each pixel, {x.shape[:3]}{squeeze}")

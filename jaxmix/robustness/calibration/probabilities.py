@@ -1,5 +1,6 @@
 """Metrics of the logits or probabilities of all classes: the top label, proper scores, and the temperature."""
 
+import jax
 import numpy as np
 
 from jaxmix.robustness import metric_inputs
@@ -38,7 +39,7 @@ def brier(probabilities: Values, labels: Values) -> float:
     """Brier score: `mean over samples of sum over k of (p[k] - [k = label])^2`, 0 to 2, the lower the better.
 
     Args:
-        probabilities: [n k], of a softmax; rows sum to 1.
+        probabilities: [n k], of a softmax; rows sum to 1. One-hot rows may be integers or booleans.
         labels: class ids [n].
 
     Raises:
@@ -111,6 +112,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _probabilities(probabilities: Values, labels: Values) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(probabilities, jax.core.Tracer):  # one-hot rows of integers or booleans, as of a hard decision
+        array = np.asarray(probabilities)
+        probabilities = array.astype(np.float64) if array.dtype.kind in "biu" else array
     shares, ids = metric_inputs.rows("probabilities", probabilities, labels)
     # Stored probabilities are often rounded, to two digits even.
     if shares.min() < 0 or abs(shares.sum(1) - 1).max() > 0.05:

@@ -63,8 +63,10 @@ def corrupt(
     >>> corrupt(jax.random.key(0), x, "brightness", 2)[0, 0, 0].tolist()
     [153, 153, 153]
     """
+    arguments.key(key, "corrupt", images)
     x = arguments.images(images)
     _check(x, name, severity, constants)
+    x = arguments.unit(x)
     photos = None
     if name == "frost":
         photos = frost.stacked(photographs, x.shape[1:3], every=5 if constants == "cifar" else 1)
@@ -82,7 +84,6 @@ def _check(x: Array, name: str, severity: int, constants: str) -> None:
         raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; wanted 3, RGB: repeat grey ones, jnp.repeat(x, 3, -1)")
-    arguments.unit(x)
     if name == "spatter" and not constant(name, severity, constants)[-1]:
         raise ValueError(
             f'"spatter" of severity {severity} is water, which only OpenCV renders; wanted severity 4 or 5, or the '
@@ -95,6 +96,8 @@ def _corrupted(
     key: Array, images: Array, photos: tuple[Array, Array] | None, traced: Any, name: str, static: Hashable
 ) -> Array:
     out = CORRUPTIONS[name].function(Case(key, images, photos, traced, static))
+    if images.dtype == jnp.uint8:
+        return out if out.dtype == jnp.uint8 else quantize.truncated(out)
     if out.dtype == jnp.uint8:
-        return dtypes.from_uint8(out, images.dtype)
-    return quantize.truncated(out) if images.dtype == jnp.uint8 else jnp.clip(out, 0, 1).astype(images.dtype)
+        out = dtypes.from_uint8(out, images.dtype)
+    return arguments.keep_nan(images, jnp.clip(out, 0, 1).astype(images.dtype))

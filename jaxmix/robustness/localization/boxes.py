@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxmix import arguments
+
 # Of numpy's own type of this name the nested sequences can't be checked at run time.
 ArrayLike = jax.typing.ArrayLike | Sequence[Any]
 
@@ -63,18 +65,24 @@ def resize_boxes(boxes: ArrayLike, size: ArrayLike, new_size: ArrayLike) -> np.n
 
 def validated_boxes(boxes: ArrayLike | Sequence[ArrayLike], count: int, height: int, width: int) -> list[np.ndarray]:
     """Validate the boxes of `count` images, [n 4] or a sequence of [k 4]: a list of Int [k 4]."""
-    given = list(boxes) if isinstance(boxes, Sequence) else list(np.asarray(boxes))
+    if isinstance(boxes, Sequence) and not isinstance(boxes, str):
+        given = list(boxes)
+    else:
+        given = list(np.atleast_1d(np.asarray(arguments.numeric("boxes", boxes))))
     if len(given) != count:
         raise ValueError(
             f"boxes are those of {len(given)} images, but there are {count} maps; wanted boxes [{count} 4], or a "
             "list of arrays [k 4], one for each map"
         )
     sides = _sides("maps", (height, width))
-    return [_within(f"boxes[{place}]", np.atleast_2d(np.asarray(one)), sides) for place, one in enumerate(given)]
+    return [
+        _within(f"boxes[{place}]", np.atleast_2d(np.asarray(arguments.numeric(f"boxes[{place}]", one))), sides)
+        for place, one in enumerate(given)
+    ]
 
 
 def _ordered(name: str, boxes: ArrayLike) -> np.ndarray:
-    corners = np.asarray(boxes)
+    corners = np.asarray(arguments.numeric(name, boxes))
     if corners.ndim != 2 or corners.shape[1] != 4 or not len(corners) or corners.dtype.kind not in "iuf":
         raise ValueError(
             f"{name} has shape {corners.shape} and dtype {corners.dtype}; wanted one or more boxes (x0, y0, x1, y1), "
@@ -106,7 +114,7 @@ def _within(name: str, boxes: ArrayLike, sides: np.ndarray) -> np.ndarray:
 
 def _sides(name: str, size: ArrayLike) -> np.ndarray:
     """Height and width as (x, y, x, y), to go with boxes."""
-    sides = np.atleast_2d(np.asarray(size))
+    sides = np.atleast_2d(np.asarray(arguments.numeric(name, size)))
     if sides.ndim != 2 or sides.shape[1] != 2 or sides.dtype.kind not in "iu" or sides.min() < 1:
         raise ValueError(f"{name} is {size!r}; wanted height and width, integers of 1 or more")
     return sides[:, [1, 0, 1, 0]].astype(np.int64)

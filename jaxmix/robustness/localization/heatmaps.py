@@ -74,13 +74,14 @@ def to_levels(maps: ArrayLike) -> UInt8[Array, "n h w"]:
 
 def validated_maps(maps: ArrayLike) -> jax.Array:
     """Validate maps [n h w], floating or uint8."""
-    shape, dtype = np.shape(maps), getattr(maps, "dtype", jnp.result_type(maps))
+    array = arguments.numeric("maps", maps)
+    shape, dtype = array.shape, array.dtype
     if len(shape) != 3 or 0 in shape:
         squeeze = ": drop the last axis with maps[..., 0]" if len(shape) == 4 and shape[3] == 1 else ""
         raise ValueError(f"maps have shape {shape}; wanted one map for each image, [n h w], none of them 0{squeeze}")
     if not jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.uint8:
         raise ValueError(f"maps have dtype {dtype}; wanted a floating dtype, or uint8 for levels 0..255")
-    return jax.lax.stop_gradient(jnp.asarray(maps))
+    return jax.lax.stop_gradient(jnp.asarray(array))
 
 
 @jax.jit

@@ -171,7 +171,7 @@ def top_1_accuracy(
     """
     (least,) = _overlaps((iou,))
     found = region_boxes(maps, threshold=threshold, regions=regions)
-    right = np.asarray(correct)
+    right = np.asarray(arguments.numeric("correct", correct))
     if right.shape != (len(found),) or right.dtype != bool:
         raise ValueError(
             f"correct has shape {right.shape} and dtype {right.dtype}; wanted bool [{len(found)}], one for each map: "
@@ -211,7 +211,7 @@ def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 
     """
     thresholds = np.append(np.arange(0, 1, _share("step", step)), 1)
     heatmaps.validated_maps(maps)
-    scores, truth = np.asarray(maps), np.asarray(masks)
+    scores, truth = np.asarray(maps), np.asarray(arguments.numeric("masks", masks))
     if scores.dtype == np.uint8 or not (scores.min() >= 0 and scores.max() <= 1):
         raise ValueError(
             f"maps have dtype {scores.dtype} and go from {scores.min()} to {scores.max()}; wanted scores in 0..1: "

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
+from eval.fingerprints import fingerprint
+from eval.image_files import ClassFolders, image_paths, image_tree
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -21,7 +23,7 @@ __all__ = ["SUITE"]
 
 FOREGROUNDS = 200
 # Measurements that are no accuracies.
-FIGURES, CHALLENGED = "figures", "challenge foregrounds"
+FIGURES, CHALLENGED, COUNTED, NOTE = "figures", "challenge foregrounds", "images", "note"
 
 # One program each, instead of one for every operation.
 _only_background_black = jax.jit(backgrounds.only_background_black)
@@ -32,20 +34,41 @@ Variant = tuple[Callable[[], Any], np.ndarray]
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """The folders of the images, and the number of foregrounds of the challenge."""
-    return {"boxes": str(options.boxes), "variants": str(options.variants), "foregrounds": FOREGROUNDS}
+    """The images, how many of them are read, and the number of foregrounds of the challenge."""
+    return {
+        "boxes": fingerprint(options.boxes, datasets.LOCATED_FILES),
+        "variants": fingerprint(options.variants, datasets.VARIANT_FILES),
+        "limit": options.limit,
+        "foregrounds": FOREGROUNDS,
+    }
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The accuracy for each variant: those of the folder, or made here with the boxes for foregrounds."""
     shape, classes = trained.images.shape[1:], trained.dataset.classes
     if options.variants is not None:
-        for name, images, labels in datasets.variants(options.variants, shape, classes):
-            section.once(f"{name}, from the folder", partial(_accuracy, trained, images, labels, name))
+        folders = datasets.variant_folders(options.variants, classes)
+        for name, own in folders.items():
+
+            def accuracy(name: str = name, own: ClassFolders = own) -> float:
+                images, labels, _ = image_tree(own, shape, options.limit)
+                return _accuracy(trained, images, labels, name)
+
+            section.once(f"{name}, from the folder", accuracy)
+        counts = {name: len(image_paths(own, options.limit)) for name, own in folders.items()}
+        section.once(COUNTED, lambda: counts)
+        _keep_note(section, next(iter(folders.values())).note)
     elif options.boxes is not None:
-        _measure_made(trained, section, datasets.located(options.boxes, shape, classes, options.limit), options.seed)
+        located = datasets.located(options.boxes, shape, classes, options.limit)
+        _measure_made(trained, section, located, options.seed)
+        _keep_note(section, located.note)
     else:
         raise MissingError("it needs images with boxes, --boxes FOLDER, or ImageNet-9's, --variants FOLDER.")
+
+
+def _keep_note(section: Section, note: str) -> None:
+    if note:
+        section.once(NOTE, lambda: note)
 
 
 def _accuracy(trained: Trained, images: np.ndarray, labels: np.ndarray, name: str) -> float:
@@ -54,6 +77,7 @@ def _accuracy(trained: Trained, images: np.ndarray, labels: np.ndarray, name: st
 
 def _measure_made(trained: Trained, section: Section, located: datasets.Located, seed: int) -> None:
     images, labels = located.images, located.labels
+    section.once(COUNTED, lambda: {"each variant": len(images)})
     boxes = located.boxes_at(*images.shape[1:3])
     masks = np.zeros(images.shape[:3], np.float32)
     for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
@@ -81,7 +105,7 @@ def _measure_made(trained: Trained, section: Section, located: datasets.Located,
         )
         return ["backgrounds.png"]
 
-    section.once(FIGURES, figure)
+    section.once(FIGURES, figure, files=["backgrounds.png"])
 
 
 def _variants(
@@ -128,20 +152,25 @@ def _challenge(trained: Trained, images: np.ndarray, masks: np.ndarray, labels: 
 
 def tabulate(measurements: Measurements) -> Table:
     """A row per variant, and the gap."""
-    accuracies = {name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED)}
+    accuracies = {
+        name: value for name, value in measurements.items() if name not in (FIGURES, CHALLENGED, COUNTED, NOTE)
+    }
     rows = [(name, percent(value)) for name, value in accuracies.items()]
     by_variant = {name.split(",")[0].lower().replace("-", "_"): value for name, value in accuracies.items()}
     same, random = by_variant.get("mixed_same"), by_variant.get("mixed_rand")
     gap = None if same is None or random is None else same - random
     rows.append(("BG-Gap (Mixed-Same less Mixed-Rand)", percent(gap)))
     summary: dict[str, float | None] = {"BG-Gap, points": None if gap is None else 100 * gap}
-    notes = ["Accuracy, not error."]
+    counts = measurements[COUNTED]
+    listed = ", ".join(f"{count:,} of {name}" for name, count in counts.items())
+    notes = [f"Accuracy, not error. Images: {listed}."]
     if "challenge" in measurements:
         notes.append(
             "A foreground is the whole box, not a silhouette, so values aren't those of ImageNet-9. Challenge: "
             f"{measurements[CHALLENGED]} foregrounds, each right in front of all of as many backgrounds. Mixed-Same "
             "has the images whose class another image has too."
         )
+    notes += [measurements[NOTE]] if NOTE in measurements else []
     return Table(summary, ("images", "accuracy, %"), rows, tuple(notes))
 
 

@@ -31,7 +31,7 @@ class Options:
     checkpoint: Literal["newest", "best"] = "newest"
     """The state to evaluate: after the last epoch, or after the one best on the validation images of --val-share."""
     limit: int | None = None
-    """Test on the first LIMIT test images only, for a quick look."""
+    """Test on the first LIMIT test images only, and on LIMIT images of every other set, for a quick look."""
     attacked: int = 1000
     """The number of test images to attack: an attack takes tens of passes through the network."""
     corrupted: Path | None = None
@@ -42,13 +42,14 @@ class Options:
     outside: tuple[Path, ...] = ()
     """npz files (an array x_test or x) of out-of-distribution images, for detection."""
     boxes: Path | None = None
-    """Folder with val/CLASS/*.jpg and val_boxes.csv (file,x0,y0,x1,y1), for localization and backgrounds; CLASS in the
-    order of the classes of the run."""
+    """Folder with val/CLASS/*.jpg and val_boxes.csv (file,x0,y0,x1,y1; one box for each image, in pixels of the image
+    as its EXIF orientation turns it), for localization and backgrounds. CLASS is the name of a class of the run; where
+    none is, the folders are taken in their order, numbers by their value."""
     variants: Path | None = None
     """Folder of ImageNet-9 as its authors publish it (original/val/CLASS/*.JPEG, mixed_same/..., ...), for
     backgrounds."""
     batch_size: int = 500
-    """The number of images in each call of the network, over all devices together."""
+    """The number of images in each call of the network, over all devices together; at most that of test images."""
     seed: int = 0
     """The seed of everything random."""
 

@@ -22,6 +22,8 @@ METRICS: dict[str, Callable[..., float]] = {
     "AURRA": calibration.aurra,
 }
 
+BIN = 100  # images, as by default in calibration.rms_error
+
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """All metrics on the test images; and on every second one with a temperature fitted to the others."""
@@ -49,7 +51,7 @@ def _metrics(logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict
     confidence, correct = probabilities.top_label(logits, labels, temperature=temperature)
     scaled = probabilities.softmax(logits.astype(np.float64) / temperature)
     values = {name: metric(confidence, correct) for name, metric in METRICS.items()}
-    if len(confidence) >= 200:  # with fewer, no bin is left
+    if len(confidence) >= 2 * BIN:  # with fewer, no bin is left
         values["RMS, last bin dropped"] = calibration.rms_error(confidence, correct, drop_last_bin=True)
     return values | {
         "Brier score": probabilities.brier(scaled, labels),
@@ -72,10 +74,13 @@ def tabulate(measurements: Measurements) -> Table:
         "Brier score": plain["Brier score"],
         "NLL": plain["NLL"],
     }
+    images = int(sum(measurements["reliability"]["number"]))
+    last = images if images < BIN else BIN + images % BIN
     notes = (
         f"The temperature, {metrics['temperature']['value']:.3f}, was fitted to every second test image (the last two "
-        "columns are of the others). RMS and MAD: bins of 100 images; the loop of the AugMix authors drops the last "
-        "bin. ECE and MCE: 15 bins of equal width.",
+        f"columns are of the others). RMS and MAD: bins of {BIN} images by rising confidence; the remainder "
+        f"joins the last bin, here of {last} images. The loop of the AugMix authors drops that bin. ECE and MCE: 15 "
+        "bins of equal width.",
     )
     return Table(summary, ("metric", *columns), rows, notes)
 

@@ -22,7 +22,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
         loss = jaxmix.cross_entropy(jnp.asarray(logits), jnp.asarray(trained.labels)).mean()
         return {"error": error(logits, trained.labels), "loss": float(loss), "images": len(logits)}
 
-    section.once("clean", clean)
+    section.once("clean", clean, files=[LOGITS])
 
 
 def tabulate(measurements: Measurements) -> Table:

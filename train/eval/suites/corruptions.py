@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from eval import datasets, figures
+from eval.fingerprints import fingerprint
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, Options, Suite, Table, percent
@@ -27,29 +28,55 @@ Images = tuple[np.ndarray, np.ndarray]
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """The folders of the images."""
-    return {"corrupted": str(options.corrupted), "frost": str(options.frost)}
+    """The published images and how many of them are read, and the photographs of frost."""
+    return {
+        "corrupted": fingerprint(options.corrupted, datasets.PUBLISHED_FILES),
+        "limit": options.limit if options.corrupted else None,
+        "frost": fingerprint(options.frost, ["*"]),
+    }
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The error for each corruption at each severity, and a sheet of the first image."""
-    source = "published" if options.corrupted else "computed"
-    setting = {"source": source, "constants": _constants(trained), "images": len(trained.images)}
+    published = None
+    if options.corrupted:
+        published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.classes)
+    known: list[np.ndarray] = []  # the labels of each part that is measured now
+
+    def one_error(read: Callable[[], Images], title: str) -> float:
+        images, labels = read()
+        known.append(labels)
+        return error(trained.logits(images, title), labels)
+
+    cases = [*(_computed(trained, options) if published is None else _published(published, options))]
+    for name, severity, read in cases:
+        section.once(f"{name} {severity}", partial(one_error, read, f"{name} {severity}"))
+    setting: dict[str, Any] = {"constants": _constants(trained)}
+    if published is None:
+        setting |= {"source": "computed", "images": len(trained.images), "note": ""}
+        section.once(FIGURES, lambda: _sheet(trained, section.folder, options), files=["corrupted.png"])
+    else:
+        setting |= _about(published, known or [cases[0][2]()[1]], trained)
     section.once(SETTING, lambda: setting)
-    for name, severity, read in _published(trained, options) if options.corrupted else _computed(trained, options):
-        section.once(f"{name} {severity}", partial(_error, trained, read, f"{name} {severity}"))
-    if not options.corrupted:
-        section.once(FIGURES, lambda: _sheet(trained, section.folder, options))
 
 
-def _error(trained: Trained, read: Callable[[], Images], title: str) -> float:
-    images, labels = read()
-    return error(trained.logits(images, title), labels)
+def _about(published: datasets.Published, known: list[np.ndarray], trained: Trained) -> dict[str, Any]:
+    """Describe published images: how many there are, and notes on what may be wrong about their classes."""
+    counts = sorted({len(labels) for labels in known})
+    notes = [published.note] if published.note else []
+    if len(counts) > 1:
+        notes.append(f"Some of the corruptions have {counts[0]:,} images only.")
+    same_size = [labels for labels in known if published.ordered and len(labels) == len(trained.labels)]
+    different = max([int((labels != trained.labels).sum()) for labels in same_size], default=0)
+    if different:
+        notes.append(
+            f"{different:,} of {len(trained.labels):,} labels of the published images aren't those of the run's test "
+            "images: the errors are right only if these are other images or in another order."
+        )
+    return {"source": "published", "images": counts[-1], "note": " ".join(notes)}
 
 
-def _published(trained: Trained, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
-    assert options.corrupted is not None
-    published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.classes)
+def _published(published: datasets.Published, options: Options) -> Iterator[tuple[str, int, Callable[[], Images]]]:
     for name in published.names:
         for severity in SEVERITIES:
             yield name, severity, partial(published.read, name, severity, options.limit)
@@ -132,7 +159,8 @@ def tabulate(measurements: Measurements) -> Table:
         "network's errors, as is usual on CIFAR-C."
     ]
     if not complete:
-        notes.append(f"There is no mean: these are {len(known)} of the 15 corruptions.")
+        missing = ", ".join(name for name in corruptions.MAIN if name not in known)
+        notes.append(f"There is no mean: these are {len(known)} of the 15 corruptions; missing are {missing}.")
     elif setting["constants"] == "imagenet":
         name, value = f"mCE of {fifteen}, normalized by AlexNet, %", mean(normalizer=mce.ALEXNET)
         summary[name] = value
@@ -142,6 +170,7 @@ def tabulate(measurements: Measurements) -> Table:
             "frost_like replaces frost, whose photographs can't be shipped (--frost FOLDER): the mean isn't the "
             "published benchmark's."
         )
+    notes += [setting["note"]] if setting.get("note") else []
     main = [name for name in errors if name.removesuffix("_like") in corruptions.MAIN]
     if complete:
         means = [float(np.mean([errors[name][place] for name in main])) for place in range(len(SEVERITIES))]

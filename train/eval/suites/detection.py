@@ -1,5 +1,6 @@
 """Out-of-distribution detection by the highest softmax probability, on noise and on images of other classes."""
 
+import glob
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from eval import datasets, figures
+from eval.fingerprints import fingerprint
 from eval.load_run import Trained
 from eval.results import Section
-from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
+from eval.suites.base import Measurements, Options, Suite, Table, percent
 from jaxmix.robustness import detection
 from jaxmix.robustness.detection import outliers
 
@@ -33,7 +35,7 @@ METRICS = {
 
 def settings(options: Options) -> dict[str, Any]:
     """The files."""
-    return {"outside": [str(path) for path in options.outside]}
+    return {"outside": {str(path): fingerprint(path.parent, [glob.escape(path.name)]) for path in options.outside}}
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
@@ -70,7 +72,7 @@ def _read(path: Path, trained: Trained) -> np.ndarray:
     try:
         return datasets.read_outside(path, trained.images.shape[1:])
     except ValueError as error:
-        raise MissingError(f"--outside: {error}") from error
+        raise ValueError(f"--outside: {error}") from error
 
 
 def _confidence(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:

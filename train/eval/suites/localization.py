@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
-from tqdm import tqdm
 
-from eval import datasets, figures
+from eval import datasets, figures, progress
+from eval.fingerprints import fingerprint
 from eval.load_run import Trained
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -23,11 +23,12 @@ __all__ = ["SUITE"]
 OVERLAPS = (0.3, 0.5, 0.7)
 THRESHOLD = 0.15
 EXAMPLES = 12
+EXAMPLES_FIGURE = "cam.png"
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """The folder of the boxes."""
-    return {"boxes": str(options.boxes)}
+    """The images with boxes, and how many of them are read."""
+    return {"boxes": fingerprint(options.boxes, datasets.LOCATED_FILES), "limit": options.limit}
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
@@ -35,7 +36,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     boxes = options.boxes
     if boxes is None:
         raise MissingError("it needs images with boxes: --boxes FOLDER.")
-    section.once("metrics", lambda: _metrics(trained, section.folder, boxes, options.limit))
+    section.once("metrics", lambda: _metrics(trained, section.folder, boxes, options.limit), files=[EXAMPLES_FIGURE])
 
 
 def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> 
     scores = _scores(trained, located)
     maps = np.asarray(localization.to_levels(scores))
     right = trained.logits(located.images, "localization").argmax(1) == located.labels
-    _plot_examples(folder / "cam.png", located, maps, right, trained.dataset.classes)
+    _plot_examples(folder / EXAMPLES_FIGURE, located, maps, right, trained.dataset.classes)
     inside = np.zeros(maps.shape, np.uint8)
     for mask, (x0, y0, x1, y1) in zip(inside, located.boxes, strict=True):
         mask[y0 : y1 + 1, x0 : x1 + 1] = 1
@@ -60,6 +61,7 @@ def _metrics(trained: Trained, folder: Path, boxes: Path, limit: int | None) -> 
         "GT-known Loc": localization.top_1_accuracy(maps, located.boxes, known, threshold=THRESHOLD),
         "PxAP of the boxes": localization.pixel_average_precision(scores, inside),
         "center baseline, MaxBoxAccV2": _center_baseline(located),
+        "note": located.note,
     }
 
 
@@ -83,10 +85,11 @@ def _max_box_accuracy(
     step: float = 0.001,
 ) -> Float[np.ndarray, "d"]:
     """`localization.max_box_accuracy`, 50 images at a time, with a progress bar: the regions take minutes."""
-    starts = tqdm(range(0, len(maps), 50), desc=title, leave=False, disable=None)
+    starts = progress.bar(range(0, len(maps), 50), title)
     best = np.concatenate(
         [localization.best_overlap(maps[i : i + 50], boxes[i : i + 50], step=step, regions=regions) for i in starts]
     )
+    progress.line(title)
     return np.array([(best >= least).mean(0).max() for least in overlaps])
 
 
@@ -115,12 +118,13 @@ def _plot_examples(
 def tabulate(measurements: Measurements) -> Table:
     """A row per metric."""
     metrics = measurements["metrics"]
-    rows = [(name, percent(value)) for name, value in metrics.items() if name != "images"]
-    notes = (
+    rows = [(name, percent(value)) for name, value in metrics.items() if name not in ("images", "note")]
+    notes: tuple[str, ...] = (
         f"{metrics['images']:,} images with boxes. Maps are those of the true class; Top-1 and GT-known Loc cut them "
         f"at {THRESHOLD} of their maximum and require an overlap of 0.5; PxAP takes the boxes for the objects. The "
         "center baseline is one pyramid for all images.",
     )
+    notes += (metrics["note"],) if metrics.get("note") else ()
     summary: dict[str, float | None] = {
         "MaxBoxAccV2, %": 100 * metrics["MaxBoxAccV2"],
         "Top-1 Loc, %": 100 * metrics["Top-1 Loc"],
@@ -130,7 +134,7 @@ def tabulate(measurements: Measurements) -> Table:
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:
     """The figure that `measure` has made."""
-    return ["cam.png"]
+    return [EXAMPLES_FIGURE]
 
 
 SUITE = Suite("Localization", settings, measure, tabulate, plot)

@@ -1,0 +1,36 @@
+"""Parse and validate the arguments of the methods; each error says what came and what was wanted."""
+
+from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
+from jaxmix.arguments.calls import key, method
+from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
+from jaxmix.arguments.pixel_values import keep_nan, shares, unit
+from jaxmix.arguments.scalars import count, interval, number, numbers, some
+from jaxmix.arguments.tracing import concrete, numeric
+
+__all__ = [
+    "Batch",
+    "blocks",
+    "class_ids",
+    "color_scale",
+    "concrete",
+    "count",
+    "images",
+    "inputs",
+    "interval",
+    "keep_nan",
+    "key",
+    "logits",
+    "maps",
+    "method",
+    "number",
+    "numbers",
+    "numeric",
+    "one_hot",
+    "partners",
+    "pixels",
+    "ranked",
+    "shares",
+    "some",
+    "to_int32",
+    "unit",
+]

@@ -1,0 +1,31 @@
+"""Arrays as they arrive: their dtypes, and which values are known at trace time."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+__all__ = ["concrete", "numeric"]
+
+
+def concrete(value: ArrayLike) -> np.ndarray | None:
+    """Return the value where it is known at trace time, None where it is traced."""
+    return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
+
+
+def numeric(name: str, values: Any) -> Array | np.ndarray:
+    """Validate an array of integers, floats or bools, or make one of a list, in the native byte order."""
+    if hasattr(values, "_fields"):
+        raise ValueError(f"{name} came as {type(values).__name__}; wanted an array: a mix stands where `mix` is named")
+    try:
+        array = values if isinstance(values, jax.Array) else np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} came as a list of unequal lists; wanted an array") from None
+    if array.dtype.kind not in "biufV" or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
+    return (
+        array if isinstance(array, jax.Array) or array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    )

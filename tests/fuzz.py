@@ -1,0 +1,183 @@
+"""Random calls of every public function: right values, or a ValueError of the library, nothing else.
+
+    python tests/fuzz.py [--calls 10000] [--seed 0]
+
+Each call takes its arguments from what fits and, one in eight, from what doesn't: other types, ranks, dtypes, ranges.
+"""
+
+import argparse
+import collections
+import functools
+import inspect
+import pathlib
+import sys
+import traceback
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from specimens import LEAVES_OUT_PIXELS, METHODS, SHARES_WITH_MANY, assert_weight_is_share, parameters_of
+
+import jaxmix
+from jaxmix.robustness import attacks, backgrounds, calibration, corruptions, detection, localization, occlusion
+
+SHAPES = ((4, 8, 8, 3), (5, 12, 8, 1), (2, 9, 16, 3), (1, 8, 8, 3), (3, 1, 8, 2), (4, 2, 2, 3))
+DTYPES = (np.float32, jnp.bfloat16, np.float16, np.uint8)
+WRONG = (
+    None, "abc", -1, 0, 2.5, True, float("nan"), float("inf"), 1e39, 2**40, [], (1, 2), [[1.0]], {"image": 3}, object(),
+    np.zeros(3), np.zeros((2, 2), int), np.full((4, 8, 8, 3), -7.0, np.float32), np.zeros((4, 8, 8, 3), bool),
+    np.zeros((4, 3, 32, 32), np.float32), np.array(["a"]), np.zeros((4, 8), np.float32), np.zeros((0, 8, 8, 3)),
+    np.array(3), jax.random.key(0), jnp.full((4, 8, 8), jnp.nan),
+)  # fmt: skip
+
+
+def loss(x):
+    return (x.astype(jnp.float32) ** 2).sum((1, 2, 3))
+
+
+FUNCTIONS = {
+    **{name: getattr(jaxmix, name) for name in METHODS},
+    "augmix_views": jaxmix.augmix_views,
+    "dropblock": jaxmix.dropblock,
+    **{f.__name__: f for f in (jaxmix.apply, jaxmix.targets, jaxmix.pair, jaxmix.majority, jaxmix.evenly)},
+    **{f.__name__: f for f in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.sigmoid_bce)},
+    **{f.__name__: f for f in (jaxmix.accuracy, jaxmix.jsd)},
+    "sometimes": lambda key, batch, p: jaxmix.sometimes(jaxmix.cutmix, p)(key, batch),
+    "one_of": lambda key, batch, probs: jaxmix.one_of([jaxmix.mixup, jaxmix.cutmix], probs)(key, batch),
+    "split": lambda key, batch, shares: jaxmix.split(shares, [jaxmix.mixup, jaxmix.cutmix])(key, batch),
+    "corrupt": corruptions.corrupt,
+    "fgsm": functools.partial(attacks.fgsm, loss),
+    "center": occlusion.center,
+    "border": occlusion.border,
+    "only_foreground": backgrounds.only_foreground,
+    "smooth": jaxmix.saliency.smooth,
+    "normalize": jaxmix.saliency.normalize,
+    "mean_abs": jaxmix.saliency.mean_abs,
+    "rms_error": calibration.rms_error,
+    "expected_error": calibration.expected_error,
+    "auroc": detection.auroc,
+    "tnr_at_tpr": detection.tnr_at_tpr,
+    "max_box_accuracy": localization.max_box_accuracy,
+}  # fmt: skip
+
+
+class Calls:
+    """Random calls, from one generator."""
+
+    def __init__(self, seed):
+        self.random = np.random.default_rng(seed)
+
+    def choose(self, options):
+        return options[self.random.integers(len(options))]
+
+    def array(self, shape, dtype=np.float32):
+        values = self.random.random(shape, np.float32)
+        return jnp.asarray(values * 255 if dtype == np.uint8 else values, dtype)
+
+    def fitting(self, shape, dtype):
+        """What fits a batch of that shape, by the names of parameters."""
+        b, h, w, c = shape
+        images, maps, ids = self.array(shape, dtype), self.array((b, h, w)), self.random.integers(0, 4, b)
+        partner = self.random.integers(0, b, b)
+        mix = jaxmix.pair(partner, self.array((b, h, w)))
+        share = float(self.random.random())
+        ends = tuple(sorted((share, float(self.random.random()))))
+        scores = np.asarray(self.array((200,)))
+        return {
+            "key": jax.random.key(int(self.random.integers(2**31))), "batch": self.choose([images, {"image": images}]),
+            "features": images, "images": images, "x": images, "image": images, "gradient": images, "maps": maps,
+            "saliency": maps, "attention": maps, "cam": maps, "labels": self.choose([ids, self.array((b, 4))]),
+            "logits": self.array((b, 4)), "mix": mix, "mask": maps, "masks": maps, "partner": partner, "num_classes": 4,
+            "alpha": self.choose([0.2, 1.0, 3.0]), "per_batch": self.choose([True, False]), "area": ends,
+            "sigma": (0.1 + ends[0] / 2, 0.6), "k": 0.1 + share, "scale": (0.2, 0.9), "decay": 30 * share,
+            "max_soft": share / 2, "cells": 1, "holes": 1, "size": share, "blocks": 1, "p": share,
+            "probs": (share, 1.0), "shares": (0.5, 0.5), "weights": (1, 2, share, 0), "keep": share, "block": 2,
+            "severity": int(1 + 5 * share),
+            "name": self.choose(["fog", "contrast", "jpeg_compression", "gaussian_noise"]), "constants": "cifar",
+            "epsilon": share, "views": 2, "magnitude": 9.0, "number": 1, "bins": 15, "bin_size": 50,
+            "label_smoothing": share, "ignore": None, "confidence": scores, "correct": (scores > 0.4).astype(int),
+            "inside": scores, "outside": scores[:100], "boxes": np.array([[0, 0, w, h]] * b), "iou": (0.3, 0.5),
+        }  # fmt: skip
+
+    def one(self):
+        """A name, a call, whether all of its arguments fit, and the batch's shape."""
+        name = self.choose(list(FUNCTIONS))
+        shape, dtype = self.choose(SHAPES), self.choose(DTYPES)
+        fitting, fits, options = self.fitting(shape, dtype), True, {}
+        positional = []
+        for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
+            required = parameter.default is parameter.empty
+            if not required and (parameter.name not in fitting or self.random.random() < 0.5):
+                continue
+            value = fitting.get(parameter.name)
+            if self.random.random() < 0.125:
+                value, fits = self.choose(WRONG), False
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                options[parameter.name] = value
+            else:
+                positional.append(value) if required else options.update({parameter.name: value})
+        return name, functools.partial(FUNCTIONS[name], *positional, **options), fits, shape
+
+
+def assert_right(name, result, shape):
+    """What holds of every result, whatever the arguments were that were accepted."""
+    if name in METHODS or name in ("sometimes", "one_of", "split"):
+        images, mix = result
+        source, weight = np.asarray(mix.source), np.asarray(mix.weight)
+        assert ((source >= 0) & (source < len(source))).all() and (source[:, 0] == np.arange(len(source))).all()
+        assert np.isfinite(weight).all() and (weight >= 0).all() and len(images) == len(source)
+        if name in METHODS and name not in SHARES_WITH_MANY | LEAVES_OUT_PIXELS:
+            assert_weight_is_share(METHODS[name], mix)
+    leaves = jax.tree.leaves(result)
+    assert all(leaf.size for leaf in leaves if hasattr(leaf, "size"))
+
+
+def run(calls, seed, accepted=(ValueError,), show=lambda fault: None):
+    """Make the calls: the number of results and of errors by function, and the faults as texts."""
+    made, counts, faults = Calls(seed), collections.Counter(), []
+    for number in range(calls):
+        if number % 300 == 0:
+            jax.clear_caches()  # programs of all these shapes and dtypes take gigabytes
+        name, call, fits, shape = made.one()
+        try:
+            assert_right(name, call(), shape)
+            counts[name, "result"] += 1
+        except accepted as error:
+            counts[name, "error"] += 1
+            text = str(error)
+            if isinstance(error, ValueError) and not (("wanted" in text) or ("needs" in text) or ("needed" in text)):
+                faults.append(f"{name}{_shown(call)}: {type(error).__name__}: {text}")
+                show(faults[-1])
+        except Exception:
+            last = "".join(traceback.format_exc().splitlines(keepends=True)[-4:])
+            faults.append(f"{name}{_shown(call)} (fits: {fits}):\n{last}")
+            show(faults[-1])
+    return counts, faults
+
+
+def _shown(call):
+    def brief(value):
+        return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else repr(value)[:60]
+
+    return f"({', '.join(map(brief, call.args))}, {', '.join(f'{k}={brief(v)}' for k, v in call.keywords.items())})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    counts, faults = run(options.calls, options.seed, show=functools.partial(print, flush=True))
+    errors = sum(n for (_, kind), n in counts.items() if kind == "error")
+    results = sum(n for (_, kind), n in counts.items() if kind == "result")
+    print(f"{options.calls} calls: {results} results, {errors} errors, {len(faults)} faults")
+    for name in FUNCTIONS:
+        assert parameters_of(FUNCTIONS[name]) is not None and counts[name, "result"] + counts[name, "error"] > 0, name
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""A wrong call says what came, what was wanted and what to do, in the library's words."""
+
+import collections
+import datetime
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from specimens import METHODS, every_method, images, key
+
+import jaxmix
+from jaxmix import arguments
+from jaxmix.robustness import attacks, corruptions
+
+pytestmark = pytest.mark.unoptimized
+
+X = images()
+MAPS = X.mean(3)
+
+KEYS = {
+    "an int": (lambda x: 0, "0 for a key; wanted a PRNG key, jax.random.key"),
+    "None": (lambda x: None, "None for a key"),
+    "several": (lambda x: jax.random.split(key(), 5), "5 keys; wanted one: jax.vmap maps a method over several keys"),
+    "several of the legacy form": (lambda x: jnp.zeros((5, 2), jnp.uint32), "5 keys; wanted one"),
+    "images": (lambda x: x, "an array of shape .* for a key; .* the key stands before the batch"),
+    "a word": (lambda x: "seed", "str for a key"),
+}
+
+
+@every_method
+@pytest.mark.parametrize("mistake", KEYS)
+def test_a_wrong_key_says_so(method, mistake):
+    make, message = KEYS[mistake]
+    with pytest.raises(ValueError, match=f"{method.__name__} got {message}"):
+        method(make(X), X)
+
+
+def test_a_wrong_key_of_other_functions_says_so():
+    calls = {
+        "sometimes": lambda k: jaxmix.sometimes(jaxmix.mixup, 0.5)(k, X),
+        "one_of": lambda k: jaxmix.one_of([jaxmix.mixup], [1])(k, X),
+        "split": lambda k: jaxmix.split([1], [jaxmix.mixup])(k, X),
+        "augmix_views": lambda k: jaxmix.augmix_views(k, X),
+        "dropblock": lambda k: jaxmix.dropblock(k, X),
+        "corrupt": lambda k: corruptions.corrupt(k, X, "fog", 1),
+        "pgd": lambda k: attacks.pgd(k, lambda x: x.sum((1, 2, 3)), X, 0.1, step=0.1, steps=1),
+    }
+    for name, call in calls.items():
+        for wrong in (0, None, X, jax.random.split(key(), 3)):
+            with pytest.raises(ValueError, match=f"{name} got .*wanted"):
+                call(wrong)
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros((4, 8, 8, 3), np.float32)
+
+
+Pair = collections.namedtuple("Pair", "image label")
+BATCHES = {
+    "images and labels": (
+        (X, jnp.arange(5)),
+        "images came as tuple; .*mix the labels afterwards: jaxmix.cross_entropy",
+    ),
+    "a mix": (jaxmix.mixup(jax.random.key(0), X)[1], "images came as Mix; .*the mix is what a method returns"),
+    "a list": ([[1.0]], r"images came as list; wanted an array \[b h w c\]: call jnp.asarray first"),
+    "another library's": (Foreign(), r"images came as test_arguments.Foreign; .*call np.asarray first"),
+    "a word": ("abc", "images came as str"),
+    "objects": (np.full((4, 8, 8, 3), None), "images have dtype object; wanted a floating dtype or uint8"),
+    "words": (np.full((4, 8, 8, 3), "a"), "images have dtype <U1"),
+    "dates": (np.full((4, 8, 8, 3), datetime.date(2020, 1, 1), "datetime64[D]"), r"images have dtype datetime64\[D\]"),
+    "complex numbers": (np.ones((4, 8, 8, 3), complex), "images have dtype complex128"),
+    "mixed names": ({1: X, "label": 2}, r"keys \[1, 'label'\]; wanted its images under \"image\""),
+    "a video": (jnp.zeros((4, 2, 8, 8, 3)), r"rank 5 .*axes=\(2, 3\)\) for videos \[b t h w c\]"),
+    "signals": (jnp.zeros((4, 8, 3)), r"rank 3 .*signals \[b t c\] as x\[:, :, None\].*row_band"),
+    "vectors": (jnp.zeros((4, 8)), r"rank 2 .*vectors \[b c\] as x\[:, None, None\] with jaxmix.mixup"),
+}
+
+
+@pytest.mark.parametrize("mistake", BATCHES)
+def test_a_wrong_batch_says_what_to_do(mistake):
+    batch, message = BATCHES[mistake]
+    for name in ("mixup", "cutmix", "augmix", "comixup", "dropblock"):
+        rest = (MAPS,) if name == "comixup" else ()
+        with pytest.raises(ValueError, match=message):
+            getattr(jaxmix, name)(key(), batch, *rest)
+
+
+def test_an_array_of_the_other_byte_order_is_that_array():
+    x = np.asarray(X)
+    other = x.astype(x.dtype.newbyteorder())
+    np.testing.assert_array_equal(jaxmix.mixup(key(), other)[0], jaxmix.mixup(key(), X)[0])
+    maps = np.asarray(MAPS)
+    np.testing.assert_array_equal(arguments.maps("cam", maps.astype(maps.dtype.newbyteorder()), X), maps)
+
+
+def test_labels_behind_the_batch_say_where_they_belong():
+    for name in METHODS:
+        function = getattr(jaxmix, name)
+        with pytest.raises(
+            ValueError, match=rf"{name} got 6 arguments; wanted {name}\(key, batch.*labels come afterwards"
+        ):
+            function(key(), X, MAPS, MAPS, MAPS, MAPS)
+    with pytest.raises(ValueError, match=re.escape("mixup got 3 arguments; wanted mixup(key, batch)")):
+        jaxmix.mixup(key(), X, jnp.arange(5))
+
+
+@pytest.mark.parametrize("maps", ["abc", None, [[1.0]], (MAPS, MAPS)], ids=["a word", "None", "a list", "two"])
+@pytest.mark.parametrize("name", ["attentivemix", "saliencymix", "sage", "snapmix", "puzzlemix", "comixup"])
+def test_maps_that_are_none_say_so(name, maps):
+    with pytest.raises(ValueError, match="(saliency|attention|cam) came as (str|NoneType|list|tuple); wanted an array"):
+        getattr(jaxmix, name)(key(), X, maps)
+
+
+def test_a_traced_switch_says_that_it_is_static():
+    with pytest.raises(ValueError, match="per_batch is traced, but it is static; .*functools.partial"):
+        jax.jit(jaxmix.cutmix)(key(), X, per_batch=True)
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes", np.zeros((2, 2), int)], ids=str)
+def test_what_is_no_switch_says_so(value):
+    with pytest.raises(ValueError, match=r"per_batch is [\s\S]*; wanted True or False"):
+        jaxmix.cutmix(key(), X, per_batch=value)
+
+
+NO_METHODS = {
+    "None": None,
+    "an int": 3,
+    "a set": {jaxmix.mixup},
+    "a generator": (method for method in [jaxmix.mixup]),
+    "names": ["mixup"],
+    "an empty list": [],
+}
+
+
+@pytest.mark.parametrize("methods", NO_METHODS.values(), ids=NO_METHODS)
+def test_what_is_no_list_of_methods_says_so(methods):
+    for combine in (lambda: jaxmix.one_of(methods, [1]), lambda: jaxmix.split([1.0], methods)):
+        with pytest.raises(ValueError, match="methods are .*; wanted a list of one or more methods"):
+            combine()
+
+
+@pytest.mark.parametrize("shares", [None, "half", {"a": 1}, [[0.5], 0.5]], ids=str)
+def test_what_is_no_list_of_shares_says_so(shares):
+    with pytest.raises(ValueError, match="shares are .*; wanted a"):
+        jaxmix.split(shares, [jaxmix.mixup, jaxmix.cutmix])
+
+
+def test_a_part_of_one_sample_says_so():
+    with pytest.raises(ValueError, match=r"leaves one of 5 samples to cutmix, without a partner; wanted parts of 2"):
+        jaxmix.split([0.8, 0.2], [jaxmix.mixup, jaxmix.cutmix])(key(), X)
+
+
+def test_methods_that_take_no_maps_are_called_without_them():
+    choices = (
+        jaxmix.one_of([jaxmix.snapmix, jaxmix.cutmix, functools.partial(jaxmix.mixup, alpha=0.5)], [1, 1, 1]),
+        jaxmix.split([0.4, 0.6], [jaxmix.cutmix, jaxmix.saliencymix]),
+        jaxmix.sometimes(jaxmix.cutmix, 0.5),
+        jaxmix.one_of([jaxmix.sometimes(jaxmix.cutmix, 0.5), jaxmix.snapmix], [1, 1]),
+    )
+    for choice in choices:
+        mixed, _ = jax.eval_shape(choice, key(), X, MAPS)
+        assert mixed.shape == X.shape
+    with pytest.raises(ValueError, match=r"snapmix takes cam, labels .* but 0 maps were given; .*bind others, lambda"):
+        jaxmix.one_of([jaxmix.snapmix, jaxmix.cutmix], [1, 1])(key(), X)
+    with pytest.raises(ValueError, match=r"sage takes saliency after the batch, but 2 maps were given"):
+        jaxmix.one_of([jaxmix.snapmix, jaxmix.sage], [1, 1])(key(), X, MAPS, jnp.arange(5))
+
+
+def test_masks_of_bool_in_a_choice_have_the_form_of_the_others():
+    def half(key, batch):
+        mask = jnp.zeros(batch.shape[:3], bool).at[:, :5].set(True)
+        mix = jaxmix.pair(jaxmix.partners.following(len(batch)), mask)
+        return jaxmix.apply(mix, batch), mix
+
+    mixed, mix = jax.jit(jaxmix.one_of([half, jaxmix.cutmix], [1, 1]))(key(), X)
+    assert mix.mask.dtype == jnp.float32 and mixed.shape == X.shape
