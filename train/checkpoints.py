@@ -1,11 +1,13 @@
 """The states of a run on disk."""
 
 import errno
+import gc
 import json
 import logging
 import os
 import shutil
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -189,18 +191,22 @@ class Checkpoints:
 
     def _restored(self, step: int | None, **items: Any) -> Any:
         path = self.folder / str(step)
-        try:
-            with _no_log():
-                return self._manager.restore(step, args=orbax.args.Composite(**items))
-        except (MemoryError, jax.errors.JaxRuntimeError):  # no fault of the files
-            raise
-        except Exception as error:  # a broken file can raise nearly anything
-            if not path.exists():
-                raise ValueError(f"{path} is gone: a training has replaced it. Give the same command again.") from error
-            closed = _unreadable(path)
-            if closed is not None:
-                raise ValueError(f"the checkpoint {path} can't be read: {exits.describe(closed)}") from error
-            raise DamagedError(f"the checkpoint {path} is damaged ({_first_line(error)})") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that an error leaves behind
+            try:
+                with _no_log():
+                    return self._manager.restore(step, args=orbax.args.Composite(**items))
+            except (MemoryError, jax.errors.JaxRuntimeError):  # no fault of the files
+                raise
+            except Exception as error:  # a broken file can raise nearly anything
+                reason = _first_line(error)
+            gc.collect()
+        if not path.exists():
+            raise ValueError(f"{path} is gone: a training has replaced it. Give the same command again.")
+        closed = _unreadable(path)
+        if closed is not None:
+            raise ValueError(f"the checkpoint {path} can't be read: {exits.describe(closed)}")
+        raise DamagedError(f"the checkpoint {path} is damaged ({reason})")
 
     def _move_away(self, step: int) -> Path:
         place = self.folder.parent / "damaged"

@@ -211,7 +211,7 @@ def compare(options: Comparison, suites: list[str]) -> int:
         except exits.StorageError:  # the next run would fail in the same way
             raise
         except (ValueError, OSError) as error:
-            text = exits.describe(error) if isinstance(error, OSError) else error
+            text = exits.describe(error, options.out) if isinstance(error, OSError) else error
             print(f"error: {method}, seed {seed}: {text}", file=sys.stderr)
             code = 1
         if code > 128:

@@ -69,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 code = max(code, evaluate(folder, suites, options))
             except (ValueError, OSError) as error:
-                print(f"error: {exits.describe(error) if isinstance(error, OSError) else error}", file=sys.stderr)
+                print(
+                    f"error: {exits.describe(error, folder) if isinstance(error, OSError) else error}", file=sys.stderr
+                )
                 code = 2
         if options.compare:
             report.write_comparison(options.compare, options.out)

@@ -96,11 +96,15 @@ def program(run: Callable[[], int], advice: str) -> int:
         _put_back(before)
 
 
-def describe(error: OSError) -> str:
-    """One line on an error of the file system: the path, what is wrong, and what to do."""
-    if error.errno is None or error.filename is None:
+def describe(error: OSError, folder: Path | None = None) -> str:
+    """One line on an error of the file system: the path, what is wrong, and what to do.
+
+    `folder` stands for the path where the error has none, as in the middle of writing.
+    """
+    named = folder if error.filename is None else error.filename
+    if error.errno is None or not isinstance(named, str | bytes | os.PathLike):
         return str(error)
-    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else Path()
+    path = Path(os.fsdecode(named))
     advice = {
         errno.EACCES: ": change its permissions, or name another folder",
         errno.EPERM: ": change its permissions, or name another folder",

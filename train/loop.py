@@ -101,7 +101,7 @@ def train(
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise StorageError(f"{describe(error)}; {_kept(checkpoints)}; {plan.resume}") from error
+            raise StorageError(f"{describe(error, folder)}; {_kept(checkpoints)}; {plan.resume}") from error
 
 
 def _epochs(

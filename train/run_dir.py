@@ -61,8 +61,10 @@ def create(root: Path, *labels: str, write: Callable[[Path], object] = lambda fo
         try:
             write(draft)
             draft.rename(folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+                raise _with_path(error, folder) from error
             raise
         sync(root)
         return folder

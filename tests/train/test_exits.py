@@ -53,6 +53,12 @@ def test_an_error_is_one_line_and_an_exit_code(capsys, error, code, line):
     assert line in text and len(text.strip().splitlines()) == 1 and not out
 
 
+def test_an_error_without_a_path_has_that_of_its_folder(tmp_path):
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert exits.describe(error, tmp_path).startswith(f"{tmp_path}: No space left on device: ")
+    assert exits.describe(error) == "[Errno 28] No space left on device"
+
+
 def test_an_error_of_the_program_itself_is_a_traceback():
     with pytest.raises(TypeError):
         exits.program(raising(TypeError()), "")

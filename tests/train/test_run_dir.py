@@ -153,6 +153,13 @@ def test_a_folder_has_its_name_only_with_its_first_files(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_dir.create(tmp_path, "digits", write=killed)
     assert not list(tmp_path.iterdir())
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as Pillow raises it, without a path
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        run_dir.create(tmp_path, "digits", write=full)
+    assert pathlib.Path(caught.value.filename).parent == tmp_path and not list(tmp_path.iterdir())
     folder = run_dir.create(tmp_path, "digits", write=lambda folder: (folder / "config.json").write_text("{}"))
     assert list(tmp_path.iterdir()) == [folder] and [path.name for path in folder.iterdir()] == ["config.json"]
 
