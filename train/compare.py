@@ -149,8 +149,8 @@ def check(options: Comparison) -> None:
 def describe_data(options: Comparison) -> dict[str, dict[str, Any]]:
     """The fingerprint of every data set of the table, by name: of its files, however a row prepares them."""
     configs = {config.dataset: config for config in cells(options).values()}
-    plain = {"val_share": 0.0, "normalization": "data"}
-    return {name: inputs.describe(cifar.load(dataclasses.replace(config, **plain))) for name, config in configs.items()}
+    plain = (dataclasses.replace(config, val_share=0.0, normalization="data") for config in configs.values())
+    return {config.dataset: inputs.describe(cifar.load(config)) for config in plain}
 
 
 def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) -> None:
@@ -168,8 +168,8 @@ def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) ->
         changed = [name for name in training if training[name] != saved.get(name)]
         if changed == ["rows"]:
             raise ValueError(
-                f"{options.out} holds a comparison whose rows have other options than those of --table {options.table}. "
-                "Name another folder with --out."
+                f"{options.out} holds a comparison whose rows have other options than those of --table "
+                f"{options.table}. Name another folder with --out."
             )
         if changed:
             changed = [name for name in changed if name != "rows"]

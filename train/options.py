@@ -14,6 +14,7 @@ from recipes import cifar as recipes
 __all__ = ["AUTOMATIC", "ClassifierOptions", "Config", "Resolved"]
 
 METHODS = ", ".join(recipes.table(recipes.Setting(dataset="digits", side=8, family="resnet", std=(1.0,), jsd=True)))
+METHODS += "; augmix+METHOD, cutout+METHOD, cutout-half+METHOD"
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,7 @@ class ClassifierOptions:
     """Data set. npz is a file of your own with x_train, y_train, x_test and y_test."""
     data_dir: Path = Path("data")
     """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
-    method: Annotated[
-        str, tyro.conf.arg(help=f"Method of mixing: {METHODS}; or augmix+METHOD, cutout+METHOD, cutout-half+METHOD.")
-    ] = "cutmix"
+    method: Annotated[str, tyro.conf.arg(help=f"Method of mixing: {METHODS}.")] = "cutmix"
     model: str = "resnet-8"
     """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with
     -puzzlemix after a wrn or preact-resnet as that paper's code builds it."""

@@ -21,7 +21,7 @@ from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.on_device import OnDevice
 from inputs.source import Advance
-from state import State, all_finite, start
+from state import COUNTED, State, all_finite, start
 from step import Setup, test_step, train_step
 
 __all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
