@@ -24,8 +24,8 @@ LIBRARY = (
     "visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
-    "exits locks events run_dir state checkpoints devices configuration optimizer models inputs recipes step loop preview "
-    "training eval cifar evaluate compare"
+    "exits locks events run_dir state checkpoints devices configuration optimizer models inputs recipes step loop "
+    "preview training eval cifar evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 
