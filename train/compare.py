@@ -190,8 +190,11 @@ def _pin_data(options: Comparison, fingerprints: dict[str, dict[str, Any]]) -> N
     for path in options.out.glob("runs/**/dataset.json") if not saved else ():
         run = run_dir.read_json(path, dict)
         if run.get("name") in fingerprints:
-            tested = {name: part for name, part in fingerprints[run["name"]]["crc32"].items() if "test" in name}
-            run_dir.require_same_data(path.parent, run.get("crc32", {}), tested, data_dir)
+            sums, own = fingerprints[run["name"]]["crc32"], run.get("crc32", {})
+            if "validation" in own:  # a part of the training images
+                sums = {name: value for name, value in sums.items() if "test" in name}
+            own = {"crc32": {name: own.get(name) for name in sums}}
+            run_dir.require_same_data(path.parent, own, {"crc32": sums}, data_dir)
     if saved.keys() != (saved | fingerprints).keys():
         run_dir.write_json(pinned, saved | fingerprints)
 
