@@ -56,7 +56,7 @@ def contact_sheet(
     >>> import jaxmix
     >>> images = jax.numpy.zeros((4, 32, 32, 3), jax.numpy.uint8)
     >>> mixed, mix = jaxmix.cutmix(jax.random.key(0), images)
-    >>> contact_sheet(images, mixed, mix, jnp.arange(4)).size
+    >>> contact_sheet(images, mixed, mix, jax.numpy.arange(4)).size
     (500, 454)
     """
     try:
