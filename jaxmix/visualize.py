@@ -54,9 +54,9 @@ def contact_sheet(
         ImportError: Pillow isn't installed.
 
     >>> import jaxmix
-    >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
+    >>> images = jax.numpy.zeros((4, 32, 32, 3), jax.numpy.uint8)
     >>> mixed, mix = jaxmix.cutmix(jax.random.key(0), images)
-    >>> contact_sheet(images, mixed, mix, jnp.arange(4)).size
+    >>> contact_sheet(images, mixed, mix, jax.numpy.arange(4)).size
     (500, 454)
     """
     try:
