@@ -187,7 +187,7 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--weight-decay", "inf"], "--weight-decay is inf; wanted 3.4e+38 or less"),
         (["--epochs", "99999999999"], "--epochs is 99999999999; wanted 2147483647 or less"),
         (["--epochs", "2000000000"], "--epochs is 2000000000: 22,000,000,000 steps; wanted 2,147,483,647 or less"),
-        (["--warmup-epochs", "99999999999"], "--warmup-epochs is 99999999999: 1,099,999,999,989 steps; wanted"),
+        (["--warmup-epochs", "99999999999"], "--warmup-epochs is 99999999999; wanted 2147483647 or less"),
         (["--schedule", "step", "--milestones", "300000000"], "--milestones is 300000000: 3,300,000,000 steps; wanted"),
         (["--crop-padding", "9"], "--crop-padding is 9; wanted 8 or less, the side of the images"),
         (["--seed", str(2**63)], f"--seed is {2**63}; wanted 4294967295 or less"),

@@ -204,7 +204,7 @@ def test_logits_and_figures_are_those_of_the_report(run):
     (run / "evaluation" / "own.png").write_bytes(b"a file of the user")
     assert evaluated(run, "calibration", "--limit", "50") == 0
     shown = {path.name for path in (run / "evaluation").iterdir()}
-    assert shown == {"report.json", "report.md", "sections", "reliability.png", "own.png"}
+    assert shown == {"report.json", "report.md", "sections", "reliability.png", "own.png", "lock"}
     shutil.rmtree(run / "evaluation" / "sections")
     assert evaluated(run, "clean") == 0
     np.testing.assert_array_equal(logits(), whole)
@@ -551,8 +551,8 @@ def test_a_suite_without_its_data_is_left_out_and_the_others_run(run, capsys):
         ((), "no run: name the folder"),
         (("run", "--suite", "clean,fog"), "there is no 'fog'. There are: clean, corruptions"),
         (("run", "--limit", "0"), "--limit is 0; wanted 2 or more"),
-        (("run", "--seed", "-1"), "--seed is -1; wanted 0 to 4294967295"),
-        (("run", "--seed", str(2**32)), "--seed is 4294967296; wanted 0 to 4294967295"),
+        (("run", "--seed", "-1"), "--seed is -1; wanted 0 or more"),
+        (("run", "--seed", str(2**32)), "--seed is 4294967296; wanted 4294967295 or less"),
         (("--compare", "run"), "--compare has one run"),
         (("--compare", "run", "other"), "evaluate that run first"),
     ],
@@ -620,12 +620,13 @@ def test_a_report_of_other_types_is_one_message(run, content, message, capsys):
 def test_a_report_that_cannot_be_read_or_written_is_one_message(run, capsys):
     (run / "evaluation").write_text("a file")
     assert evaluated(run, "clean") == 2
-    assert "the report can't be written" in capsys.readouterr().err.splitlines()[-1]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"{run / 'evaluation'}: File exists: a file stands where a folder is wanted; move it away" in line
     (run / "evaluation").unlink()
     (run / "evaluation").mkdir()
     (run / "evaluation" / "report.json").write_bytes(b"\xff\xfe")
     assert evaluated(run, "clean") == 2
-    assert "report.json can't be read" in capsys.readouterr().err
+    assert "report.json is not JSON" in capsys.readouterr().err
 
 
 def test_a_suite_that_breaks_leaves_the_others_and_the_report(run, monkeypatch, capsys):

@@ -14,6 +14,8 @@ import compare
 import evaluate
 import exits
 
+ROOT = pathlib.Path(__file__).parents[2]
+
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
@@ -106,7 +108,7 @@ def test_a_signal_while_a_program_imports_is_one_line(tmp_path, program, number,
         (tmp_path / f"{module}.py").write_text(f"import os, signal\nos.kill(os.getpid(), {int(number)})\n")
     process = subprocess.run(
         [sys.executable, program.__file__],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         capture_output=True,
         text=True,
         check=False,

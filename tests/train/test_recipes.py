@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxmix
+from jaxmix.mix_structures import identity
 from recipes import cifar as recipes
 from recipes import saliency_passes
 from recipes.core import Mixing
@@ -137,7 +138,7 @@ def test_the_hyper_parameters_of_every_method_are_the_papers(monkeypatch):
                 options["search"](None, None, None)
                 options["search"] = "1 %"
             calls.append((name, options))
-            return images, jaxmix.mix.identity(8)
+            return images, identity(8)
 
         return method
 

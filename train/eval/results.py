@@ -135,10 +135,7 @@ class Section:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} can't be read ({error}); move it to start anew.") from error
+    content = run_dir.read_json(path)
     wrong = _wrong(content)
     if wrong:
         raise ValueError(

@@ -88,7 +88,8 @@ def class_ids(where: str, labels: np.ndarray, count: int, classes: int | None = 
         raise ValueError(f"{where}: labels are {ids.dtype}; wanted integer labels [n], a class id per image.")
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or (classes is not None and high >= classes) or high > np.iinfo(np.int32).max:
-        wanted = "0 or more" if classes is None else f"0 to {classes - 1}"
+        advice = "0, 1, 2, ..: numpy.unique(labels, return_inverse=True) numbers them"
+        wanted = advice if classes is None else f"0 to {classes - 1}"
         raise ValueError(f"{where}: labels go from {low} to {high}; wanted {wanted}.")
     return ids.astype(np.int32)
 
