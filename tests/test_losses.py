@@ -196,6 +196,12 @@ def test_an_ignored_id_adds_nothing_to_losses_gradients_and_accuracy(mix, smooth
     assert jnp.isfinite(hits).all() and (np.asarray(hits)[share == 0] == 0).all()
 
 
+@pytest.mark.parametrize("ignore", [(1, 2), 0.0, True, "none", [0]], ids=str)
+def test_an_ignored_id_that_is_none_says_so(ignore):
+    with pytest.raises(ValueError, match="ignore is .*; wanted a class id, a Python int such as -1"):
+        jaxmix.cross_entropy(LOGITS, IDS, ignore=ignore)
+
+
 def test_soft_labels_have_no_ignored_id():
     with pytest.raises(ValueError, match="ignore is -1, but labels are soft"):
         jaxmix.cross_entropy(LOGITS, SOFT, ignore=-1)

@@ -62,6 +62,8 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
     A row is NaN where the id is out of range, and 0 where it is `ignore`.
     """
     array = numeric("labels", labels)
+    if isinstance(ignore, bool) or not (ignore is None or isinstance(ignore, int | np.integer)):
+        raise ValueError(f"ignore is {ignore!r}; wanted a class id, a Python int such as -1")
     integer = jnp.issubdtype(array.dtype, jnp.integer)
     if array.ndim == 1 and integer:
         if num_classes is None:
