@@ -11,6 +11,7 @@ import functools
 import inspect
 import pathlib
 import sys
+import tempfile
 import traceback
 
 if __name__ == "__main__":
@@ -170,7 +171,12 @@ def main():
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    counts, faults = run(options.calls, options.seed, show=functools.partial(print, flush=True))
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    with tempfile.TemporaryDirectory() as cache:
+        jax.config.update("jax_compilation_cache_dir", cache)
+        counts, faults = run(options.calls, options.seed, show=functools.partial(print, flush=True))
     errors = sum(n for (_, kind), n in counts.items() if kind == "error")
     results = sum(n for (_, kind), n in counts.items() if kind == "result")
     print(f"{options.calls} calls: {results} results, {errors} errors, {len(faults)} faults")
