@@ -71,6 +71,7 @@ BATCHES = {
     "a list": ([[1.0]], r"images came as list; wanted an array \[b h w c\]: call jnp.asarray first"),
     "another library's": (Foreign(), r"images came as test_arguments.Foreign; .*call np.asarray first"),
     "a word": ("abc", "images came as str"),
+    "a key": (jax.random.key(1), "images came as a PRNG key; .*the key stands first, then the batch"),
     "objects": (np.full((4, 8, 8, 3), None), "images have dtype object; wanted a floating dtype or uint8"),
     "words": (np.full((4, 8, 8, 3), "a"), "images have dtype <U1"),
     "dates": (np.full((4, 8, 8, 3), datetime.date(2020, 1, 1), "datetime64[D]"), r"images have dtype datetime64\[D\]"),

@@ -3,7 +3,7 @@
 from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
 from jaxmix.arguments.calls import key, method
 from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
-from jaxmix.arguments.pixel_values import keep_nan, shares, unit
+from jaxmix.arguments.pixel_values import nan_outside, shares, unit
 from jaxmix.arguments.scalars import count, interval, number, numbers, some
 from jaxmix.arguments.tracing import concrete, numeric
 
@@ -17,11 +17,11 @@ __all__ = [
     "images",
     "inputs",
     "interval",
-    "keep_nan",
     "key",
     "logits",
     "maps",
     "method",
+    "nan_outside",
     "number",
     "numbers",
     "numeric",

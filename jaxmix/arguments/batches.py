@@ -56,6 +56,8 @@ def images(batch: Batch) -> jax.Array:
 
 def _array(name: str, value: Any, form: str) -> jax.Array | np.ndarray:
     """Refuse what isn't an array of JAX or NumPy, with what to do about it."""
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        raise ValueError(f"{name} came as a PRNG key; wanted an array {form}: the key stands first, then the batch")
     if isinstance(value, jax.Array | np.ndarray):
         return value
     what, advice = type(value).__name__, "call jnp.asarray first"

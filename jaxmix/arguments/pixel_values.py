@@ -7,15 +7,13 @@ from jaxtyping import Array, Float
 
 from jaxmix.arguments.tracing import concrete, numeric
 
-__all__ = ["keep_nan", "shares", "unit"]
+__all__ = ["nan_outside", "shares", "unit"]
 
 
 def unit(x: jax.Array, name: str = "images") -> jax.Array:
-    """Validate that x, images [... h w c], is uint8, or floating and from 0 to 1.
+    """Validate that x, images [... h w c], is uint8, or floating and from 0 to 1, and clip what rounding leaves.
 
-    Where values are known, floats outside 0..1 are an error. Where they are traced, those in -0.1..1.1 (what an
-    interpolation leaves) are clipped, and an image with any value beyond that, or NaN, is NaN as a whole: so that
-    normalized images, or floats in 0..255, show in the loss at once.
+    Where values are known, floats outside 0..1 are an error. Where they are traced, `nan_outside` marks the result.
     """
     if x.dtype == jnp.uint8:
         return x
@@ -27,15 +25,23 @@ def unit(x: jax.Array, name: str = "images") -> jax.Array:
             f"{name} have values from {float(known.min()):g} to {float(known.max()):g}; wanted 0..1 "
             "(or uint8 in 0..255): undo any normalization first, and normalize afterwards"
         )
-    fine = ((x >= -0.1) & (x <= 1.1)).all((-3, -2, -1), keepdims=True)
     # Not jnp.clip, which halves the gradient of a pixel that is 0 or 1.
-    clipped = jnp.where(x < 0, jnp.zeros_like(x), jnp.where(x > 1, jnp.ones_like(x), x))
-    return jnp.where(fine, clipped, jnp.full_like(x, jnp.nan))
+    return jnp.where(x < 0, jnp.zeros_like(x), jnp.where(x > 1, jnp.ones_like(x), x))
 
 
-def keep_nan(x: jax.Array, result: jax.Array) -> jax.Array:
-    """Restore what `unit` made NaN in a result of the same shape and dtype, computed from 8-bit levels, say."""
-    return jnp.where(x == x, result, x)
+def nan_outside(x: jax.Array, result: jax.Array) -> jax.Array:
+    """Make a result of images x [... h w c] NaN where x, traced, has a value outside -0.1..1.1, or NaN, in that image.
+
+    So normalized images, or floats in 0..255, show in the loss at once; what an interpolation leaves was clipped. Axes
+    that the result has more stand first.
+    """
+    if x.dtype == jnp.uint8 or concrete(x) is not None:  # `unit` has seen the values
+        return result
+    wide = x.astype(jnp.float32)
+    # A NaN is made infinite, as XLA on CPU, as it compiles some programs, loses one in a maximum.
+    farthest = jnp.where(wide == wide, jnp.abs(wide - 0.5), jnp.inf).max((-3, -2, -1), keepdims=True)
+    fine = (farthest <= 0.6).reshape((1,) * (result.ndim - x.ndim) + (*x.shape[:-3], 1, 1, 1))
+    return jnp.where(fine, result, jnp.full_like(result, jnp.nan))
 
 
 def shares(name: str, values: ArrayLike) -> Float[Array, "..."]:

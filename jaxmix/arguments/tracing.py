@@ -24,7 +24,7 @@ def numeric(name: str, values: Any) -> Array | np.ndarray:
         array = values if isinstance(values, jax.Array) else np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} came as a list of unequal lists; wanted an array") from None
-    if array.dtype.kind not in "biufV" or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype.kind not in "biufV":
         raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
     return (
         array if isinstance(array, jax.Array) or array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

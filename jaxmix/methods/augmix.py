@@ -156,13 +156,13 @@ def _views(
 ) -> Shaped[Array, "v b h w c"]:
     """Make AugMix views of every image."""
     chains_key, weight_key, skip_key = jax.random.split(key, 3)
-    x = packing.packable(x)
+    given, x = x, packing.packable(x)
     levels = dtypes.to_uint8(x)
     size, number = x.shape[0], views * arguments.count("width", width)
     sampled = sample(chains_key, size, number, severity, depth, len(arguments.some("operations", operations)))
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = sampling.beta(skip_key, alpha, size * views).reshape(size, views)
-    return jnp.moveaxis(blend(x, levels, sampled, weight, skip, operations), 1, 0)
+    return arguments.nan_outside(given, jnp.moveaxis(blend(x, levels, sampled, weight, skip, operations), 1, 0))
 
 
 def sample(key: Array, size: int, number: int, severity: ArrayLike, depth: int | None, choices: int) -> Sampled:

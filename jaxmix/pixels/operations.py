@@ -185,8 +185,8 @@ def cutout(image: ArrayLike, side: ArrayLike, row: ArrayLike, column: ArrayLike,
     >>> cutout(jnp.zeros((3, 3, 1), jnp.uint8), 2, 0, 1, fill=7)[..., 0].tolist()
     [[7, 7, 0], [0, 0, 0], [0, 0, 0]]
     """
-    x = packing.packable(_single_image(image), "image")
-    levels = dtypes.to_uint8(x)
+    x = _single_image(image)
+    levels = dtypes.to_uint8(packing.packable(x, "image"))
     half = arguments.number("side", side).astype(jnp.int32) // 2
     inside = []
     for axis, (name, center) in enumerate((("row", row), ("column", column))):
@@ -195,13 +195,15 @@ def cutout(image: ArrayLike, side: ArrayLike, row: ArrayLike, column: ArrayLike,
         inside.append((place >= middle - half) & (place < middle + half))
     hole = inside[0][:, None, None] & inside[1][None, :, None]
     value = jnp.uint8(arguments.count("fill", fill, low=0, high=255))
-    return arguments.keep_nan(x, dtypes.from_uint8(jnp.where(hole, value, levels), x.dtype))
+    return arguments.nan_outside(x, dtypes.from_uint8(jnp.where(hole, value, levels), x.dtype))
 
 
 def _apply(operation: Operation, image: ArrayLike, amount: ArrayLike = 0.0) -> Array:
-    x = packing.packable(_single_image(image), "image")
-    levels = _apply_to_levels(operation, dtypes.to_uint8(x), jnp.asarray(amount, jnp.float32))
-    return arguments.keep_nan(x, dtypes.from_uint8(levels, x.dtype))
+    x = _single_image(image)
+    levels = _apply_to_levels(
+        operation, dtypes.to_uint8(packing.packable(x, "image")), jnp.asarray(amount, jnp.float32)
+    )
+    return arguments.nan_outside(x, dtypes.from_uint8(levels, x.dtype))
 
 
 # Jitted, so that a call outside of jit compiles one program.

@@ -85,8 +85,7 @@ def apply_sampled(
     x: Array, sampled: Sampled, operations: Sequence[RangedOperation], resampling: Resampling = BILINEAR
 ) -> Array:
     """Apply the one chain sampled for each image."""
-    x = packing.packable(x)
-    levels = dtypes.to_uint8(x)
+    levels = dtypes.to_uint8(packing.packable(x))
     images = dtypes.from_uint8(apply_sampled_chains(levels, sampled, operations, resampling)[:, 0], x.dtype)
     # This also shards the results of the loop, which lie on one device, as x is sharded.
-    return arguments.keep_nan(x, images)
+    return arguments.nan_outside(x, jnp.where(x == x, images, x))

@@ -37,7 +37,7 @@ def center(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     [1.0, 0.0, 0.0, 1.0]
     """
     x, hole = _centered(images, size)
-    return jnp.where(hole, jnp.zeros_like(x), x)
+    return arguments.nan_outside(x, jnp.where(hole, jnp.zeros_like(x), arguments.unit(x)))
 
 
 def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
@@ -60,7 +60,7 @@ def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
     [0.0, 1.0, 1.0, 0.0]
     """
     x, window = _centered(images, size)
-    return jnp.where(window, x, jnp.zeros_like(x))
+    return arguments.nan_outside(x, jnp.where(window, arguments.unit(x), jnp.zeros_like(x)))
 
 
 def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[Array, "h w"]:
@@ -73,7 +73,7 @@ def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[
 
 
 def _centered(images: arguments.Batch, size: ArrayLike) -> tuple[Array, Bool[Array, "1 h w 1"]]:
-    x = arguments.unit(arguments.images(images))
+    x = arguments.images(images)
     height, width = x.shape[1:3]
     side = arguments.number("size", size, high=float(max(height, width)))
     return x, square((side, side), height, width)[None, :, :, None]

@@ -69,7 +69,7 @@ def first():
 
 def advance(state, epoch, count):
     """One step, on the host."""
-    step, params, statistics, (momentum,), totals = jax.device_get(state)
+    step, params, statistics, (momentum,), totals, _ = jax.device_get(state)
     gradient = np.random.default_rng(int(step)).standard_normal(SIZE, np.float32)
     momentum = np.float32(0.9) * momentum + gradient
     metrics = np.array([[np.abs(gradient).mean(), gradient[0] > 0]], np.float32)

@@ -20,10 +20,11 @@ class ThreatModel:
     def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm) -> None:
         if norm not in ("inf", "2"):
             raise ValueError(f'norm is {norm!r}; wanted "inf" or "2"')
-        x = jax.lax.stop_gradient(arguments.unit(arguments.images(images)))
+        self.given = jax.lax.stop_gradient(arguments.images(images))
+        x = arguments.unit(self.given)
         self.dtype, self.norm = x.dtype, norm
         wide = dtypes.widen(x)
-        self.clean = wide / 255 if x.dtype == jnp.uint8 else jnp.clip(wide, 0, 1)
+        self.clean = wide / 255 if x.dtype == jnp.uint8 else wide
         self.diameter = 1.0 if norm == "inf" else float(self.clean[0].size) ** 0.5
         self.epsilon = self.distance("epsilon", epsilon)
 
@@ -76,7 +77,8 @@ class ThreatModel:
 
     def images(self, x: Array) -> Array:
         """Convert to the dtype of the images, without a gradient."""
-        return dtypes.from_unit(jax.lax.stop_gradient(self.quantized(x)), self.dtype)
+        found = dtypes.from_unit(jax.lax.stop_gradient(self.quantized(x)), self.dtype)
+        return arguments.nan_outside(self.given, found)
 
 
 def length_of(x: Array) -> Float[Array, "b 1 1 1"]:

@@ -33,8 +33,9 @@ def only_background_black(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     >>> only_background_black(jnp.ones((1, 1, 4, 1)), jnp.array([[1, 0, 3, 1]])).ravel().tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    x = arguments.unit(arguments.images(images))
-    return jnp.where(_inside(_corners(boxes, x), x), jnp.zeros((), x.dtype), x)
+    x = arguments.images(images)
+    inside = _inside(_corners(boxes, x), x)
+    return arguments.nan_outside(x, jnp.where(inside, jnp.zeros((), x.dtype), arguments.unit(x)))
 
 
 def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np.ndarray) -> Array:
@@ -62,8 +63,8 @@ def only_background_tiled(images: arguments.Batch, boxes: Int[Array, "b 4"] | np
     >>> only_background_tiled(jnp.arange(6.0).reshape(1, 1, 6, 1) / 8, jnp.array([[2, 0, 5, 1]]))[0, 0, :, 0] * 8
     Array([0., 1., 0., 1., 0., 5.], dtype=float32)
     """
-    x = arguments.unit(arguments.images(images))
-    return _tiled(x, _corners(boxes, x))
+    x = arguments.images(images)
+    return arguments.nan_outside(x, _tiled(arguments.unit(x), _corners(boxes, x)))
 
 
 @jax.jit

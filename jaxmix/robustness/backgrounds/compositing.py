@@ -37,8 +37,9 @@ def only_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> only_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.5, 0.0]
     """
-    x = arguments.unit(arguments.images(images))
-    return dtypes.narrow(_shares(masks, x) * x.astype(jnp.float32), x.dtype)
+    x = arguments.images(images)
+    foreground = _shares(masks, x) * arguments.unit(x).astype(jnp.float32)
+    return arguments.nan_outside(x, dtypes.narrow(foreground, x.dtype))
 
 
 def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
@@ -61,8 +62,9 @@ def no_foreground(images: arguments.Batch, masks: ArrayLike) -> Array:
     >>> no_foreground(jnp.full((1, 1, 2, 1), 0.5), jnp.array([[[1, 0]]])).ravel().tolist()
     [0.0, 0.5]
     """
-    x = arguments.unit(arguments.images(images))
-    return dtypes.narrow((1 - _shares(masks, x)) * x.astype(jnp.float32), x.dtype)
+    x = arguments.images(images)
+    background = (1 - _shares(masks, x)) * arguments.unit(x).astype(jnp.float32)
+    return arguments.nan_outside(x, dtypes.narrow(background, x.dtype))
 
 
 def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
@@ -88,15 +90,18 @@ def mixed(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batc
     >>> mixed(white, jnp.array([[[1.0, 0.25]]]), black).ravel().tolist()
     [1.0, 0.25]
     """
-    x = arguments.unit(arguments.images(images))
-    other = arguments.unit(arguments.images(backgrounds), "backgrounds")
+    x, other = arguments.images(images), arguments.images(backgrounds)
     if other.shape not in (x.shape, (1, *x.shape[1:])) or other.dtype != x.dtype:
         raise ValueError(
             f"backgrounds have shape {other.shape} and dtype {other.dtype}, the images {x.shape} and {x.dtype}; wanted "
             f"one for each image, {x.shape}, or one for all, {(1, *x.shape[1:])}, of their dtype"
         )
     share = _shares(masks, x)
-    return dtypes.narrow(share * x.astype(jnp.float32) + (1 - share) * other.astype(jnp.float32), x.dtype)
+    front, back = (
+        arguments.unit(part, name).astype(jnp.float32) for part, name in ((x, "images"), (other, "backgrounds"))
+    )
+    out = dtypes.narrow(share * front + (1 - share) * back, x.dtype)
+    return arguments.nan_outside(other, arguments.nan_outside(x, out))
 
 
 def challenge_images(images: arguments.Batch, masks: ArrayLike, backgrounds: arguments.Batch) -> Array:
@@ -123,7 +128,8 @@ def challenge_images(images: arguments.Batch, masks: ArrayLike, backgrounds: arg
     >>> challenge_images(jnp.ones((2, 4, 4, 3)), jnp.ones((2, 4, 4)), jnp.zeros((5, 4, 4, 3))).shape
     (2, 5, 4, 4, 3)
     """
-    other = arguments.unit(arguments.images(backgrounds), "backgrounds")
+    other = arguments.images(backgrounds)
+    arguments.unit(other, "backgrounds")
     return jax.vmap(lambda one: mixed(images, masks, one[None]), out_axes=1)(other)
 
 

@@ -66,21 +66,21 @@ def corrupt(
     arguments.key(key, "corrupt", images)
     x = arguments.images(images)
     _check(x, name, severity, constants)
-    x = arguments.unit(x)
+    arguments.unit(x)
     photos = None
     if name == "frost":
         photos = frost.stacked(photographs, x.shape[1:3], every=5 if constants == "cifar" else 1)
     elif photographs is not None:
         raise ValueError(f'photographs given with {name!r}; only "frost" takes them: leave them out')
     traced, static = CORRUPTIONS[name].split(constant(name, severity, constants), SIDE[constants], x)
-    return _corrupted(key, x, photos, traced, name, static)
+    return arguments.nan_outside(x, _corrupted(key, x, photos, traced, name, static))
 
 
 def _check(x: Array, name: str, severity: int, constants: str) -> None:
-    if name not in (*MAIN, *EXTRA, *LIKE):
+    if not isinstance(name, str) or name not in (*MAIN, *EXTRA, *LIKE):
         raise ValueError(f"name is {name!r}; wanted one of {', '.join((*MAIN, *EXTRA, *LIKE))}")
     arguments.count("severity", severity, low=1, high=5)
-    if constants not in CONSTANTS:
+    if not isinstance(constants, str) or constants not in CONSTANTS:
         raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; wanted 3, RGB: repeat grey ones, jnp.repeat(x, 3, -1)")
@@ -100,4 +100,4 @@ def _corrupted(
         return out if out.dtype == jnp.uint8 else quantize.truncated(out)
     if out.dtype == jnp.uint8:
         out = dtypes.from_uint8(out, images.dtype)
-    return arguments.keep_nan(images, jnp.clip(out, 0, 1).astype(images.dtype))
+    return jnp.clip(out, 0, 1).astype(images.dtype)
