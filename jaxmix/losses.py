@@ -193,7 +193,7 @@ def _smooth(
     size, classes = arguments.logits(logits)
     target = arguments.one_hot(labels, classes, ignore) if mix is None else targets(mix, labels, classes, ignore=ignore)
     if target.shape[0] != size:
-        raise ValueError(f"there are {size} rows of logits, but {target.shape[0]} labels")
+        raise ValueError(f"there are {size} rows of logits, but {target.shape[0]} labels; wanted one for each")
     rate = arguments.number("label_smoothing", label_smoothing, low=0.0, high=1.0)
     total = target.sum(1, keepdims=True)
     whole = jnp.ones((1, 1), jnp.float32)

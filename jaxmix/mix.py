@@ -175,7 +175,9 @@ def targets(mix: Mix, labels: ArrayLike, num_classes: int | None = None, *, igno
     dense = jnp.asarray(array, jnp.float32)[:, None] if values else arguments.one_hot(array, num_classes, ignore)
     _require_whole(mix)
     if dense.shape[0] != mix.source.shape[0]:
-        raise ValueError(f"the mix is of {mix.source.shape[0]} samples, but there are {dense.shape[0]} labels")
+        raise ValueError(
+            f"the mix is of {mix.source.shape[0]} samples, but there are {dense.shape[0]} labels; wanted one for each"
+        )
     mixed = _combine(mix, dense)
     return mixed[:, 0] if values else mixed
 

@@ -131,7 +131,7 @@ def assert_right(name, result, shape):
         assert ((source >= 0) & (source < len(source))).all() and (source[:, 0] == np.arange(len(source))).all()
         assert np.isfinite(weight).all() and (weight >= 0).all() and len(images) == len(source)
         if name in METHODS and name not in SHARES_WITH_MANY | LEAVES_OUT_PIXELS:
-            assert_weight_is_share(METHODS[name], mix)
+            assert_weight_is_share(METHODS[name], mix, atol=1e-5)  # a float32 sum of up to 144 shares
     leaves = jax.tree.leaves(result)
     assert all(leaf.size for leaf in leaves if hasattr(leaf, "size"))
 

@@ -97,7 +97,7 @@ def assert_same_mixes(method: Callable[..., Any], one: Any, other: Any) -> None:
     chex.assert_trees_all_close(one, other, atol=2e-6)
 
 
-def assert_weight_is_share(method: Callable[..., Any], mix: jaxmix.Mix) -> None:
+def assert_weight_is_share(method: Callable[..., Any], mix: jaxmix.Mix, atol: float = 1e-6) -> None:
     """Masks cover each pixel once, and the label's weight is the share of the pixels."""
     mask = np.asarray(mix.mask, np.float64)
     np.testing.assert_allclose(mask.sum(1), 1 if mask.shape[1] > 1 else mask[:, 0], atol=1e-6)
@@ -108,4 +108,4 @@ def assert_weight_is_share(method: Callable[..., Any], mix: jaxmix.Mix) -> None:
     elif np.isin(mask, (0.0, 1.0)).all():
         np.testing.assert_array_equal(mix.weight, np.float32(mask.mean((2, 3))))
     else:
-        np.testing.assert_allclose(mix.weight, mask.mean((2, 3)), atol=1e-6)
+        np.testing.assert_allclose(mix.weight, mask.mean((2, 3)), atol=atol)

@@ -123,6 +123,17 @@ def test_a_traced_switch_says_that_it_is_static():
         jax.jit(jaxmix.cutmix)(key(), X, per_batch=True)
 
 
+def test_counts_and_values_of_no_sense_say_so():
+    with pytest.raises(ValueError, match="number is 1099511627776; wanted a whole number of 32 bits"):
+        jaxmix.randaugment(key(), X, number=2**40)
+    with pytest.raises(ValueError, match=r"alpha is [\s\S]*; wanted one number"):
+        jaxmix.mixup(key(), X, alpha=jax.random.key(1))
+    with pytest.raises(ValueError, match=r"name is [\s\S]*; wanted one of"):
+        corruptions.corrupt(key(), X, np.zeros(3), 1)
+    with pytest.raises(ValueError, match=r"constants are [\s\S]*; wanted .cifar. or .imagenet."):
+        corruptions.corrupt(key(), X, "fog", 1, constants=np.zeros(3))
+
+
 @pytest.mark.parametrize("value", [None, 1, "yes", np.zeros((2, 2), int)], ids=str)
 def test_what_is_no_switch_says_so(value):
     with pytest.raises(ValueError, match=r"per_batch is [\s\S]*; wanted True or False"):

@@ -47,7 +47,7 @@ def wrong(side, shift):
     return x.at[1, 3, 2, 1].set(shift)
 
 
-def assert_only_the_second_image_is_nan(function, side):
+def assert_only_the_second_image_has_nan(function, side):
     for value in (-1.5, 1.2, 255.0, jnp.nan, jnp.inf):
         out = function(wrong(side, value))
         assert jnp.isnan(out[1]).any() and not jnp.isfinite(out[1].sum())
@@ -58,8 +58,8 @@ def assert_only_the_second_image_is_nan(function, side):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_image_with_values_out_of_range_is_nan_under_jit_and_an_error_elsewhere(name):
-    assert_only_the_second_image_is_nan(jax.jit(FUNCTIONS[name]), 8)
+def test_values_out_of_range_are_nan_under_jit_and_an_error_elsewhere(name):
+    assert_only_the_second_image_has_nan(jax.jit(FUNCTIONS[name]), 8)
     if name not in PER_IMAGE:
         with pytest.raises(ValueError, match=r"values from .* to 255; wanted 0\.\.1"):
             FUNCTIONS[name](wrong(8, 255.0))
@@ -69,9 +69,9 @@ def test_an_image_with_values_out_of_range_is_nan_under_jit_and_an_error_elsewhe
     "glass_blur", "motion_blur", "pixelate", "fog", "snow", "defocus_blur", "zoom_blur", "brightness", "saturate",
     "elastic_transform", "impulse_noise", "shot_noise", "speckle_noise", "gaussian_blur",
 ))])  # fmt: skip
-def test_a_corrupted_image_with_values_out_of_range_is_nan_under_jit(name):
+def test_values_out_of_range_are_nan_in_a_corrupted_image_under_jit(name):
     function = jax.jit(lambda x: corruptions.corrupt(key(), x, name, 2))
-    assert_only_the_second_image_is_nan(function, LARGE)
+    assert_only_the_second_image_has_nan(function, LARGE)
 
 
 def test_the_gradient_of_a_pixel_of_0_or_1_is_whole():

@@ -43,7 +43,10 @@ def _float32(value: np.ndarray) -> np.ndarray:
 
 
 def _numeric(value: object) -> bool:
-    return value is not None and np.dtype(getattr(value, "dtype", type(value))).kind in "biufV"
+    dtype = getattr(value, "dtype", type(value))
+    if value is None or (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+        return False
+    return np.dtype(dtype).kind in "biufV"
 
 
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
@@ -82,6 +85,8 @@ def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> in
     """Validate a static whole number, such as a number of cells: it shapes arrays, so it can't be traced."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} is {value!r}; wanted a Python int: it is static, so it can't be traced under jit")
+    if value > np.iinfo(np.int32).max:
+        raise ValueError(f"{name} is {value}; wanted a whole number of 32 bits")
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name} is {value}; wanted {low} or more" + ("" if high is None else f", at most {high}"))
     return int(value)

@@ -88,4 +88,4 @@ def apply_sampled(
     levels = dtypes.to_uint8(packing.packable(x))
     images = dtypes.from_uint8(apply_sampled_chains(levels, sampled, operations, resampling)[:, 0], x.dtype)
     # This also shards the results of the loop, which lie on one device, as x is sharded.
-    return arguments.nan_outside(x, jnp.where(x == x, images, x))
+    return arguments.nan_outside(x, images)
