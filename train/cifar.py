@@ -44,6 +44,7 @@ from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
+from state import COUNTED
 from step import Setup
 from training import Finished, Training
 
@@ -158,9 +159,12 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
     per_update = config.batch_size * config.accumulate
     steps_per_epoch = max(len(dataset.train_images) // per_update, 1) * config.accumulate
-    steps = steps_per_epoch * (epochs + sum(config.extend))
-    if steps > configuration.WHOLE:
-        raise ValueError(f"--epochs is {epochs}: {steps:,} steps; wanted {configuration.WHOLE:,} or less.")
+    counted = [("epochs", epochs, epochs + sum(config.extend))]
+    counted += [("milestones", epoch, epoch) for epoch in milestones if config.schedule == "step"]
+    for name, given, last in counted:
+        if last * steps_per_epoch > COUNTED:
+            steps = last * steps_per_epoch
+            raise ValueError(f"--{name} is {given}: {steps:,} steps; wanted {COUNTED:,} or less.")
     found = {
         "epochs": epochs,
         "milestones": milestones,

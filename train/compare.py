@@ -249,9 +249,7 @@ def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, 
     folder = _run(place)
     if folder is None:
         code = cifar.run(dataclasses.replace(config, seed=seed, runs_dir=place))
-        folder = _run(place)
-        assert folder is not None
-        return code, folder
+        return code, _run(place) or place
     saved = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, create=False)

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from state import COUNTED
-
 __all__ = ["DEFAULTS", "OptimizerOptions", "check", "create", "learning_rate", "milestones", "sgd"]
 
 
@@ -113,24 +111,19 @@ def learning_rate(
     """The learning rate as a function of the step, for the resolved options and milestones.
 
     The epochs of each extension have half a cosine of their own, from a tenth of the highest rate to 0; steps stay at
-    the last rate. Raises ValueError for an epoch beyond the steps that are counted.
+    the last rate.
     """
-    assert options.lr is not None
-    named = [("epochs", epochs), ("warmup-epochs", options.warmup_epochs)]
-    named += [("milestones", epoch) for epoch in milestones if options.schedule == "step"]
-    for name, epoch in named:
-        if epoch * steps_per_epoch > COUNTED:
-            raise ValueError(f"--{name} is {epoch}: {epoch * steps_per_epoch:,} steps; wanted {COUNTED:,} or less.")
+    highest = DEFAULTS[options.optimizer][0] if options.lr is None else options.lr
     warmup = options.warmup_epochs * steps_per_epoch
     if options.schedule == "cosine":
-        falling = optax.cosine_decay_schedule(options.lr, max(epochs * steps_per_epoch - warmup, 1))
+        falling = optax.cosine_decay_schedule(highest, max(epochs * steps_per_epoch - warmup, 1))
     else:
         drops = {epoch * steps_per_epoch - warmup: 0.1 ** milestones.count(epoch) for epoch in milestones}
-        falling = optax.piecewise_constant_schedule(options.lr, drops)
-    rising = optax.linear_schedule(0.0, options.lr, warmup)
+        falling = optax.piecewise_constant_schedule(highest, drops)
+    rising = optax.linear_schedule(0.0, highest, warmup)
     schedule = optax.join_schedules([rising, falling], [warmup]) if warmup else falling
     if extend and options.schedule == "cosine":
-        again = [optax.cosine_decay_schedule(options.lr / 10, more * steps_per_epoch) for more in extend]
+        again = [optax.cosine_decay_schedule(highest / 10, more * steps_per_epoch) for more in extend]
         ends = [(epochs + sum(extend[:number])) * steps_per_epoch for number in range(len(extend))]
         schedule = optax.join_schedules([schedule, *again], ends)
     # Optax divides the count by a float, which strict promotion forbids for an integer.

@@ -21,7 +21,7 @@ from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.on_device import OnDevice
 from inputs.source import Advance
-from state import COUNTED, State, all_finite, start
+from state import State, all_finite, start
 from step import Setup, test_step, train_step
 
 __all__ = ["Finished", "Training", "begin", "compile_training", "describe", "newest_state", "plan", "resume"]
@@ -62,13 +62,7 @@ def compile_training(
     step_key: jax.Array,
     mix_until: int | None = None,
 ) -> Training:
-    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed.
-
-    Raises ValueError for more steps than the state can count.
-    """
-    if setup.steps > COUNTED:
-        epochs = setup.steps // setup.steps_per_epoch
-        raise ValueError(f"--epochs is {epochs}: {setup.steps:,} steps; wanted {COUNTED:,} or less.")
+    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed."""
 
     def first(key: jax.Array) -> State:
         return start(network(nnx.Rngs(params=key)), setup.optimizer, average=setup.ema is not None)
