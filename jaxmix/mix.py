@@ -41,6 +41,7 @@ class Mix(NamedTuple):
         return self._replace(source=self.source + jnp.asarray(by, self.source.dtype))
 
 
+@arguments.annotated
 def pair(
     partner: ArrayLike,
     mask: ArrayLike,
@@ -72,6 +73,8 @@ def pair(
         )
     size = np.shape(partner)[0]
     partner = arguments.partners(partner, size)
+    if warp is not None and not callable(warp):
+        raise ValueError(f"warp came as {type(warp).__name__}; wanted a Warp, as jaxmix.warps has them")
     pixels = mask.shape[1] * mask.shape[2]
     covered = mask.sum((1, 2)) if covered is None else jnp.asarray(covered, jnp.float32)
     source = jnp.stack([jnp.arange(size, dtype=partner.dtype), partner], 1)
@@ -111,6 +114,8 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
     >>> apply(mix, jnp.array([[[3]], [[7]]]), nearest=True).ravel().tolist()
     [3, 7]
     """
+    if not isinstance(nearest, bool):
+        raise ValueError(f"nearest is {nearest!r}; wanted True or False")
     array = arguments.numeric("x to mix", x)
     x = jnp.asarray(array if nearest else arguments.pixels(array, "x to mix"))
     _require_whole(mix)
@@ -121,7 +126,8 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
     spatial = mix.mask.shape[2:] != (1, 1) or any(warp is not None for warp in mix.warps) or nearest
     if axes is None and (x.ndim <= 4 or not spatial):
         return place(mix.source, mix.mask, mix.warps, x)
-    if axes is None or len(axes) != 2 or not 1 <= axes[0] < axes[1] < x.ndim:
+    two = isinstance(axes, tuple | list) and [type(axis) for axis in axes] == [int, int]
+    if axes is None or not two or not 1 <= axes[0] < axes[1] < x.ndim:
         raise ValueError(
             f"x has shape {x.shape}, and axes is {axes}; wanted the axes of height and width, two of 1 to {x.ndim - 1} "
             "in this order: pass axes=(2, 3) for videos [b t h w c], axes=(1, 2) for [b h w t c]"

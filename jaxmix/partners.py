@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from jaxmix import arguments
 from jaxmix.sharding import sharded_like
 
 __all__ = ["following", "reverse", "shuffle", "within"]
 
 
+@arguments.annotated
 def following(size: int) -> Int[Array, "b"]:
     """The next sample; the first for the last. The default: no sample is paired with itself, nothing is random.
 
@@ -18,11 +20,13 @@ def following(size: int) -> Int[Array, "b"]:
     return jnp.roll(jnp.arange(size, dtype=jnp.int32), -1)
 
 
+@arguments.annotated
 def reverse(size: int) -> Int[Array, "b"]:
     """The batch backwards. The middle sample of an odd batch is paired with itself."""
     return jnp.flip(jnp.arange(size, dtype=jnp.int32))
 
 
+@arguments.annotated
 def shuffle(key: Array, size: int) -> Int[Array, "b"]:
     """A uniform random permutation, as in most authors' code: a sample is paired with itself with probability 1/b."""
     return jax.random.permutation(key, jnp.arange(size, dtype=jnp.int32))
@@ -37,6 +41,8 @@ def within(key: Array, group: Int[Array, "b"] | np.ndarray) -> Int[Array, "b"]:
     >>> within(jax.random.key(0), np.array([2**32 + 7, 7, 2**32 + 7, 7])).tolist()
     [2, 3, 0, 1]
     """
+    arguments.key(key, "within", group)
+    group = arguments.numeric("group", group)
     if np.ndim(group) != 1 or not jnp.issubdtype(group.dtype, jnp.integer):
         raise ValueError(f"group has shape {np.shape(group)} and dtype {group.dtype}; wanted integers [b]")
     if isinstance(group, np.ndarray):  # JAX has 32 bits by default, in which two groups might be one

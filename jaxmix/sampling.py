@@ -16,6 +16,7 @@ from jaxmix.numerics import barrier, hide_constant
 __all__ = ["beta", "dirichlet", "scale_to", "uniform"]
 
 
+@arguments.annotated
 def beta(key: Array, alpha: ArrayLike, draws: int) -> Float[Array, "d"]:
     """Sample shares from Beta(alpha, alpha).
 
@@ -42,6 +43,7 @@ def _beta(draws: int) -> Callable[[Array, Array], Array]:
     return sample
 
 
+@arguments.annotated
 def dirichlet(key: Array, alpha: ArrayLike, draws: int, n: int) -> Float[Array, "d s"]:
     """Sample the shares of n parts from Dirichlet(alpha, ..., alpha); each row adds up to 1.
 
@@ -65,11 +67,13 @@ def dirichlet(key: Array, alpha: ArrayLike, draws: int, n: int) -> Float[Array, 
     return (flat if known == 1.0 else any_alpha)(key, number)
 
 
+@arguments.annotated
 def uniform(key: Array, low: Float[Array, ""], high: Float[Array, ""], draws: int) -> Float[Array, "d"]:
     """Sample uniformly from low to high."""
     return scale_to(low, high, jax.random.uniform(key, (draws,), jnp.float32))
 
 
+@arguments.annotated
 def scale_to(low: Float[Array, ""], high: Float[Array, ""], share: Float[Array, "*d"]) -> Float[Array, "*d"]:
     """Scale shares of [0, 1] to [low, high]."""
     return low + barrier((high - low) * share)

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxmix.arguments import annotated
+
 __all__ = ["Blocks", "Chain", "Interpolate", "Resample", "Warp", "resize_into"]
 
 
@@ -140,6 +142,7 @@ class Chain(NamedTuple):
         return Chain(tuple(part.still() for part in self.parts))
 
 
+@annotated
 def resize_into(
     ratio: Float[Array, "b"], top: Int[Array, "b"], left: Int[Array, "b"], height: int, width: int
 ) -> Resample:

@@ -13,6 +13,7 @@ import pathlib
 import sys
 import tempfile
 import traceback
+import warnings
 
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
@@ -23,7 +24,17 @@ import numpy as np
 from specimens import LEAVES_OUT_PIXELS, METHODS, SHARES_WITH_MANY, assert_weight_is_share, parameters_of
 
 import jaxmix
-from jaxmix.robustness import attacks, backgrounds, calibration, corruptions, detection, localization, occlusion
+from jaxmix.robustness import (
+    attacks,
+    backgrounds,
+    calibration,
+    corruptions,
+    detection,
+    in_between,
+    localization,
+    mce,
+    occlusion,
+)
 
 SHAPES = ((4, 8, 8, 3), (5, 12, 8, 1), (2, 9, 16, 3), (1, 8, 8, 3), (3, 1, 8, 2), (4, 2, 2, 3))
 DTYPES = (np.float32, jnp.bfloat16, np.float16, np.uint8)
@@ -39,30 +50,33 @@ def loss(x):
     return (x.astype(jnp.float32) ** 2).sum((1, 2, 3))
 
 
-FUNCTIONS = {
-    **{name: getattr(jaxmix, name) for name in METHODS},
-    "augmix_views": jaxmix.augmix_views,
-    "dropblock": jaxmix.dropblock,
-    **{f.__name__: f for f in (jaxmix.apply, jaxmix.targets, jaxmix.pair, jaxmix.majority, jaxmix.evenly)},
-    **{f.__name__: f for f in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.sigmoid_bce)},
-    **{f.__name__: f for f in (jaxmix.accuracy, jaxmix.jsd)},
+PACKAGES = (
+    jaxmix, jaxmix.blocks, jaxmix.masks, jaxmix.partners, jaxmix.pixels, jaxmix.saliency, jaxmix.sampling, jaxmix.shifts,
+    jaxmix.visualize, jaxmix.warps, attacks, backgrounds, calibration, corruptions, detection, in_between, localization,
+    mce, occlusion,
+)  # fmt: skip
+# Called here as what they make, and what is no function of arrays.
+MAKERS = {
     "sometimes": lambda key, batch, p: jaxmix.sometimes(jaxmix.cutmix, p)(key, batch),
     "one_of": lambda key, batch, probs: jaxmix.one_of([jaxmix.mixup, jaxmix.cutmix], probs)(key, batch),
     "split": lambda key, batch, shares: jaxmix.split(shares, [jaxmix.mixup, jaxmix.cutmix])(key, batch),
-    "corrupt": corruptions.corrupt,
-    "fgsm": functools.partial(attacks.fgsm, loss),
-    "center": occlusion.center,
-    "border": occlusion.border,
-    "only_foreground": backgrounds.only_foreground,
-    "smooth": jaxmix.saliency.smooth,
-    "normalize": jaxmix.saliency.normalize,
-    "mean_abs": jaxmix.saliency.mean_abs,
-    "rms_error": calibration.rms_error,
-    "expected_error": calibration.expected_error,
-    "auroc": detection.auroc,
-    "tnr_at_tpr": detection.tnr_at_tpr,
-    "max_box_accuracy": localization.max_box_accuracy,
-}  # fmt: skip
+}
+LEFT_OUT = {"per_device", "photographs"}
+
+
+def public_functions():
+    """Every public function by its name, with its package before it where that isn't jaxmix itself."""
+    found = {}
+    for package in PACKAGES:
+        for name in package.__all__:
+            value = getattr(package, name)
+            if inspect.isroutine(value) and name not in LEFT_OUT:
+                prefix = "" if package is jaxmix else package.__name__.split(".")[-1] + "."
+                found[prefix + name] = MAKERS.get(name, value)
+    return found
+
+
+FUNCTIONS = public_functions()
 
 
 class Calls:
@@ -87,9 +101,10 @@ class Calls:
         share = float(self.random.random())
         ends = tuple(sorted((share, float(self.random.random()))))
         scores = np.asarray(self.array((200,)))
+        shares = self.array((b,))
         return {
             "key": jax.random.key(int(self.random.integers(2**31))), "batch": self.choose([images, {"image": images}]),
-            "features": images, "images": images, "x": images, "image": images, "gradient": images, "maps": maps,
+            "features": images, "images": images, "x": images, "image": images[0], "gradient": images, "maps": maps,
             "saliency": maps, "attention": maps, "cam": maps, "labels": self.choose([ids, self.array((b, 4))]),
             "logits": self.array((b, 4)), "mix": mix, "mask": maps, "masks": maps, "partner": partner, "num_classes": 4,
             "alpha": self.choose([0.2, 1.0, 3.0]), "per_batch": self.choose([True, False]), "area": ends,
@@ -101,13 +116,59 @@ class Calls:
             "epsilon": share, "views": 2, "magnitude": 9.0, "number": 1, "bins": 15, "bin_size": 50,
             "label_smoothing": share, "ignore": None, "confidence": scores, "correct": (scores > 0.4).astype(int),
             "inside": scores, "outside": scores[:100], "boxes": np.array([[0, 0, w, h]] * b), "iou": (0.3, 0.5),
+            "own": maps, "other": self.array((b, h, w)), "moved": self.array((b, h, w)), "share": shares,
+            "shift": self.random.integers(-2, 3, (b, 2)), "shifts": self.random.integers(-2, 3, (b, 3, 2)),
+            "prior": self.array((3,)), "vertical": self.array((b, h - 1, w)), "horizontal": self.array((b, h, w - 1)),
+            "z": jnp.round(maps), "visible": maps > 0.5, "height": h, "width": w, "side": h, "draws": b, "n": 3,
+            "center": (self.random.integers(0, h, b), self.random.integers(0, w, b)), "middle": shares,
+            "sides": (self.random.integers(1, h + 1, b), self.random.integers(1, w + 1, b)),
+            "noise": self.array((b, h, w // 2 + 1, 2)), "count": self.random.integers(0, h * w, b),
+            "soft": self.random.integers(0, 3, b), "chosen": self.array((b, 2, 2)) > 0.5, "low": 0.1, "high": 0.9,
+            "start": self.random.integers(0, h, b), "end": self.random.integers(0, h, b), "factor": 2 * share,
+            "rows": self.array((b, h)), "columns": self.array((b, w)), "row": 1, "column": 1, "bits": 4, "slope": share,
+            "degrees": 90 * share, "addition": 40, "pixels": 3 * share, "threshold": share, "kernel": self.array((c, 4)),
+            "bias": self.array((4,)), "loss": loss, "ratio": 0.2 + 0.8 * shares, "top": np.zeros(b, int),
+            "left": np.zeros(b, int), "steps": 2, "step": 0.1, "norm": "inf", "group": ids, "mixed": images,
+            "predictions": self.random.integers(0, 4, (b, 3)), "backgrounds": images, "same": ids, "random": ids,
+            "probabilities": jax.nn.softmax(self.array((b, 4))), "recall": share, "tpr": share, "temperature": 1 + share,
+            "errors": {name: [share] * 5 for name in mce.ALEXNET[1]}, "normalizer": mce.ALEXNET, "clean": share,
+            "substitutes": False, "std": 0.1 + share, "nearest": False, "iterations": 5, "new_size": (2 * h, 2 * w),
         }  # fmt: skip
+
+    def particular(self, name, shape):
+        """What fits this function, where the same name means something else elsewhere."""
+        b, h, w, c = shape
+        ids = self.random.integers(0, 4, b)
+        soft_labels = not any(
+            part in name for part in ("snapmix", "targets", "accuracy", "cross_entropy", "bce", "hit")
+        )
+        found = {"labels": ids} if soft_labels else {}
+        return found | {
+            "masks.brightest": {"image": self.array((b, h, w))}, "masks.brightest_soft": {"image": self.array((b, h, w))},
+            "masks.bump": {"sigma": 0.1 + self.array((b,))}, "masks.ramp": {"sigma": 0.1 + self.array((b,))},
+            "masks.relative_ramp": {"sigma": 0.1 + self.array((b,))}, "partners.following": {"size": b},
+            "partners.reverse": {"size": b}, "partners.shuffle": {"size": b}, "saliency.smooth": {"sigma": 1.0, "size": 5},
+            "occlusion.center": {"size": 4}, "occlusion.border": {"size": 4}, "occlusion.square": {"sides": (3, 5)},
+            "localization.resize_boxes": {"size": (h, w)}, "shifts.sampled": {"share": 0.1}, "pixels.cutout": {"side": 3},
+            "jsd": {"logits": self.array((2, b, 4))}, "saliency.grad_cam": {"logits": lambda f: f.mean((1, 2))},
+            "localization.all_regions": {"mask": np.asarray(self.array((h, w))) > 0.5},
+            "localization.largest_region": {"mask": np.asarray(self.array((h, w))) > 0.5},
+            "localization.pixel_average_precision": {"masks": np.asarray(self.array((b, h, w))) > 0.5, "step": 0.1},
+            "localization.top_1_accuracy": {"correct": ids > 1, "iou": 0.5}, "localization.best_overlap": {"step": 0.1},
+            "localization.max_box_accuracy": {"step": 0.1}, "calibration.temperature": {"low": 0.1, "high": 10.0},
+            "detection.odin": {"low": 0.0, "high": 1.0}, "in_between.mixup": {"share": 0.5}, "in_between.cutmix": {"share": 0.5},
+            "backgrounds.accuracy": {"predictions": ids}, "pixels.solarize": {"threshold": 128},
+            "visualize.contact_sheet": {"count": min(b, 2), "tile": 32}, "comixup": {"threshold": 0.8},
+            "adversarial": {"step": 0.1}, "puzzlemix": {"std": 1.0}, "masks.gaussian_center": {"std": 0.2},
+            "sampling.scale_to": {"low": jnp.float32(0.1), "high": jnp.float32(0.9)},
+            "sampling.uniform": {"low": jnp.float32(0.1), "high": jnp.float32(0.9)},
+        }.get(name, {})  # fmt: skip
 
     def one(self):
         """A name, a call, whether all of its arguments fit, and the batch's shape."""
         name = self.choose(list(FUNCTIONS))
         shape, dtype = self.choose(SHAPES), self.choose(DTYPES)
-        fitting, fits, options = self.fitting(shape, dtype), True, {}
+        fitting, fits, options = self.fitting(shape, dtype) | self.particular(name, shape), True, {}
         positional = []
         for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
             required = parameter.default is parameter.empty
@@ -144,7 +205,10 @@ def run(calls, seed, accepted=(ValueError,), show=lambda fault: None):
             jax.clear_caches()  # programs of all these shapes and dtypes take gigabytes
         name, call, fits, shape = made.one()
         try:
-            assert_right(name, call(), shape)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                result = call()
+            assert_right(name, result, shape)
             counts[name, "result"] += 1
         except accepted as error:
             counts[name, "error"] += 1
@@ -153,7 +217,10 @@ def run(calls, seed, accepted=(ValueError,), show=lambda fault: None):
                 faults.append(f"{name}{_shown(call)}: {type(error).__name__}: {text}")
                 show(faults[-1])
         except Exception:
-            last = "".join(traceback.format_exc().splitlines(keepends=True)[-4:])
+            last = "".join(
+                [line for line in traceback.format_exc().splitlines(keepends=True) if "jaxmix" in line][-4:]
+                + traceback.format_exc().splitlines(keepends=True)[-3:]
+            )
             faults.append(f"{name}{_shown(call)} (fits: {fits}):\n{last}")
             show(faults[-1])
     return counts, faults

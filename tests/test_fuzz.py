@@ -8,7 +8,6 @@ pytestmark = pytest.mark.unoptimized
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # of a number float32 hasn't
 def test_random_calls_give_right_values_or_errors_of_the_library(seed):
     calls = 60 if seed == 0 else 300
     # What the type checker of these tests refuses first is never seen by the library.

@@ -1,5 +1,6 @@
 """Parse and validate the arguments of the methods; each error says what came and what was wanted."""
 
+from jaxmix.arguments.annotations import annotated
 from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
 from jaxmix.arguments.calls import key, method
 from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
@@ -9,6 +10,7 @@ from jaxmix.arguments.tracing import concrete, numeric
 
 __all__ = [
     "Batch",
+    "annotated",
     "blocks",
     "class_ids",
     "color_scale",

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 from jaxmix.arguments.labels import to_int32
 from jaxmix.arguments.scalars import count, number, numbers
 from jaxmix.arguments.tracing import concrete, numeric
-from jaxmix.partners import following
 
 __all__ = ["Batch", "blocks", "color_scale", "images", "inputs", "maps", "partners", "pixels", "ranked"]
 
@@ -124,7 +123,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "the batch has one sample, and mixing needs a partner: pass two or more samples, "
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
-        return following(size)
+        return jnp.roll(jnp.arange(size, dtype=jnp.int32), -1)
     partner = numeric("partner", partner)
     if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(

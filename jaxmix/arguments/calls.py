@@ -33,8 +33,12 @@ def method(function: _Method) -> _Method:
         if "key" in given:
             key(given["key"], name, given.get(positional[1].name))
         for option, value in options.items():
-            if isinstance(signature.parameters[option].default if option in signature.parameters else None, bool):
+            default = signature.parameters[option].default if option in signature.parameters else None
+            if isinstance(default, bool):
                 _require_static(option, value)
+            elif callable(default) and not callable(value) and default is not inspect.Parameter.empty:
+                usual = getattr(default, "__name__", "its default")
+                raise ValueError(f"{option} came as {type(value).__name__}; wanted a function, such as {usual}")
         return function(*arguments, **options)
 
     return cast(_Method, call)

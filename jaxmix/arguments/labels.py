@@ -62,7 +62,8 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
     A row is NaN where the id is out of range, and 0 where it is `ignore`.
     """
     array = numeric("labels", labels)
-    if isinstance(ignore, bool) or not (ignore is None or isinstance(ignore, int | np.integer)):
+    whole = isinstance(ignore, int | np.integer) and not isinstance(ignore, bool)
+    if ignore is not None and not (whole and _RANGE.min <= ignore <= _RANGE.max):
         raise ValueError(f"ignore is {ignore!r}; wanted a class id, a Python int such as -1")
     integer = jnp.issubdtype(array.dtype, jnp.integer)
     if array.ndim == 1 and integer:
@@ -81,7 +82,7 @@ def one_hot(labels: ArrayLike, num_classes: int | None, ignore: int | None = Non
         )
     if ignore is not None:
         raise ValueError(f"ignore is {ignore}, but labels are soft, [b k]; wanted class ids [b]: leave out ignore")
-    if num_classes is not None and array.shape[1] != num_classes:
+    if num_classes is not None and array.shape[1] != count("num_classes", num_classes):
         raise ValueError(
             f"soft labels have {array.shape[1]} classes, but num_classes is {num_classes}; wanted the same number"
         )

@@ -19,8 +19,8 @@ def number(
     name: str, value: ArrayLike, *, above: float | None = None, low: float = 0.0, high: float = np.inf
 ) -> jax.Array:
     """Validate a scalar, as float32 in its range; a traced one becomes the nearest allowed value, NaN the lowest."""
-    if isinstance(value, str) or np.shape(value) != () or not _numeric(value):
-        what = f"is {value!r}" if isinstance(value, str) or not _numeric(value) else f"has shape {np.shape(value)}"
+    if isinstance(value, str | list | tuple | dict) or not _numeric(value) or np.shape(value) != ():
+        what = f"has shape {np.shape(value)}" if hasattr(value, "shape") and _numeric(value) else f"is {value!r}"
         raise ValueError(f"{name} {what}; wanted one number")
     low = low if above is None else above
     known = concrete(value)
@@ -92,8 +92,10 @@ def count(name: str, value: int, *, low: int = 1, high: int | None = None) -> in
     return int(value)
 
 
-def some(name: str, values: Sequence[Any]) -> Sequence[Any]:
-    """Validate a sequence to choose from, which mustn't be empty."""
+def some(name: str, values: Sequence[Any], kind: type = object) -> Sequence[Any]:
+    """Validate a sequence to choose from, which mustn't be empty, of elements of a kind."""
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ValueError(f"{name} is {values!r}; wanted a sequence of one or more")
+    if strange := [value for value in values if not isinstance(value, kind)]:
+        raise ValueError(f"{name} has the element {strange[0]!r}; wanted each to be a {kind.__name__}")
     return values

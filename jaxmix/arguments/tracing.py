@@ -10,6 +10,8 @@ from jaxtyping import Array
 
 __all__ = ["concrete", "numeric"]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def concrete(value: ArrayLike) -> np.ndarray | None:
     """Return the value where it is known at trace time, None where it is traced."""
@@ -26,6 +28,10 @@ def numeric(name: str, values: Any) -> Array | np.ndarray:
         raise ValueError(f"{name} came as a list of unequal lists; wanted an array") from None
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) or array.dtype.kind not in "biufV":
         raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
-    return (
-        array if isinstance(array, jax.Array) or array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-    )
+    if isinstance(array, jax.Array):
+        return array
+    if array.dtype == np.float64 and not jax.config.read("jax_enable_x64") and np.abs(array).max(initial=0) > _LARGEST:
+        finite = np.abs(array[np.isfinite(array)]).max(initial=0)
+        if finite > _LARGEST:
+            raise ValueError(f"{name} have values up to {finite:g}; wanted values of at most {_LARGEST:g} (float32)")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

@@ -136,7 +136,7 @@ def energy(
     [0.75]
     """
     problem = _validated(own, other, prior, vertical, horizontal)
-    z = jnp.asarray(z, jnp.float32)
+    z = jnp.asarray(arguments.numeric("z", z), jnp.float32)
     if z.shape != problem.own.shape:
         raise ValueError(f"z has shape {z.shape}, but the costs have {problem.own.shape}; wanted one label per block")
     return _energy(z, problem)
@@ -154,8 +154,9 @@ def _energy(z: Float[Array, "b n m"], problem: Problem) -> Float[Array, "b"]:
 def _validated(
     own: ArrayLike, other: ArrayLike, prior: ArrayLike, vertical: ArrayLike, horizontal: ArrayLike
 ) -> Problem:
+    given = {"own": own, "other": other, "prior": prior, "vertical": vertical, "horizontal": horizontal}
     own, other, prior, vertical, horizontal = (
-        jax.lax.stop_gradient(jnp.asarray(x, jnp.float32)) for x in (own, other, prior, vertical, horizontal)
+        jax.lax.stop_gradient(jnp.asarray(arguments.numeric(name, x), jnp.float32)) for name, x in given.items()
     )
     if own.ndim != 3 or 0 in own.shape or other.shape != own.shape:
         raise ValueError(f"own and other have shapes {own.shape} and {other.shape}; wanted both [b n m]")

@@ -11,6 +11,7 @@ from jaxmix import arguments, sharding
 __all__ = ["refine", "transport"]
 
 
+@arguments.annotated
 def transport(
     saliency: Float[Array, "b n m"], visible: Bool[Array, "b n m"], *, distance_weight: ArrayLike = 0.8
 ) -> Int[Array, "b n*m"]:

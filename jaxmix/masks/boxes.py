@@ -5,8 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
+from jaxmix.arguments import annotated
 from jaxmix.numerics import barrier
 
 __all__ = [
@@ -19,17 +20,20 @@ Profiles = tuple[Float[Array, "d h"], Float[Array, "d w"]]
 Center = Callable[[Array, int, int, int], tuple[Array, Array]]
 
 
+@annotated
 def outer(rows: Float[Array, "d h"], columns: Float[Array, "d w"]) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
     """The mask `rows x columns`, and its sum over the pixels without counting: exact for boxes of 0 and 1."""
     return rows[:, :, None] * columns[:, None, :], rows.sum(1) * columns.sum(1)
 
 
+@annotated
 def window(start: Int[Array, "d"], end: Int[Array, "d"], side: int) -> Float[Array, "d side"]:
     """1 at the pixels start <= i < end, 0 elsewhere."""
     pixel = jnp.arange(side, dtype=jnp.int32)[None, :]
     return ((pixel >= start[:, None]) & (pixel < end[:, None])).astype(jnp.float32)
 
 
+@annotated
 def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
     """Sample a pixel (y, x) uniformly from the image."""
     y_key, x_key = jax.random.split(key)
@@ -37,6 +41,7 @@ def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int
     return y, x
 
 
+@annotated
 def gaussian_center(
     key: Array, draws: int, height: int, width: int, *, std: ArrayLike = 0.25
 ) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
@@ -53,12 +58,14 @@ def gaussian_center(
     return pixel(normal[0], height), pixel(normal[1], width)
 
 
+@annotated
 def real_center(key: Array, draws: int, height: int, width: int) -> tuple[Float[Array, "d"], Float[Array, "d"]]:
     """Sample a point (y, x) uniformly from the image, in pixels, for `real_box`."""
     uniform = jax.random.uniform(key, (2, draws), jnp.float32)
     return barrier(uniform[0] * height), barrier(uniform[1] * width)
 
 
+@annotated
 def even_box(
     share: Float[Array, "d"], center: tuple[Int[Array, "d"], Int[Array, "d"]], height: int, width: int
 ) -> Profiles:
@@ -79,6 +86,7 @@ def even_box(
     return profile(center[0], height), profile(center[1], width)
 
 
+@annotated
 def real_box(
     share: Float[Array, "d"],
     center: tuple[Float[Array, "d"], Float[Array, "d"]],
@@ -96,7 +104,10 @@ def real_box(
     return _cut(side, center[0], height, edge), _cut(side, center[1], width, edge)
 
 
-def row_band(share: Float[Array, "d"], center: tuple[Array, Array], height: int, width: int) -> Profiles:
+@annotated
+def row_band(
+    share: Float[Array, "d"], center: tuple[Num[Array, "d"], Num[Array, "d"]], height: int, width: int
+) -> Profiles:
     """A band of whole rows around the center, share * height of them, cut at the border and rounded.
 
     CutMix of signals [b t 1 c], or of the rows of spectrograms: `cutmix(key, x, box=row_band, center=real_center)`.
@@ -108,7 +119,10 @@ def row_band(share: Float[Array, "d"], center: tuple[Array, Array], height: int,
     return _cut(share, center[0], height, jnp.round), jnp.ones((share.shape[0], width), jnp.float32)
 
 
-def column_band(share: Float[Array, "d"], center: tuple[Array, Array], height: int, width: int) -> Profiles:
+@annotated
+def column_band(
+    share: Float[Array, "d"], center: tuple[Num[Array, "d"], Num[Array, "d"]], height: int, width: int
+) -> Profiles:
     """A band of whole columns around the center, share * width of them: `row_band` along the other axis."""
     return jnp.ones((share.shape[0], height), jnp.float32), _cut(share, center[1], width, jnp.round)
 
@@ -120,8 +134,12 @@ def _cut(length: Float[Array, "d"], middle: Array, side: int, edge: Callable[[Ar
     return window(start, end, side)
 
 
+@annotated
 def inner_corner(
-    sides: tuple[Int[Array, "#d"], Int[Array, "#d"]], center: tuple[Array, Array], height: int, width: int
+    sides: tuple[Int[Array, "#d"], Int[Array, "#d"]],
+    center: tuple[Num[Array, "d"], Num[Array, "d"]],
+    height: int,
+    width: int,
 ) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
     """The top left corner (y, x) of a box of given sides around a center: shifted inside the image, never cut."""
 

@@ -6,11 +6,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Int
 
+from jaxmix.arguments import annotated
 from jaxmix.numerics import barrier
 
 __all__ = ["authors_anisotropic", "brightest", "brightest_soft", "isotropic", "spectrum_noise"]
 
 
+@annotated
 def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Array, "d h k 2"]:
     """Sample standard normals, real and imaginary, for the half spectrum of a real image.
 
@@ -19,12 +21,14 @@ def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Arr
     return jax.random.normal(key, (draws, height, width // 2 + 1 + width % 2, 2), jnp.float32)
 
 
+@annotated
 def isotropic(noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike) -> Float[Array, "d h w"]:
     """Low-frequency images in [0, 1]: noise of amplitude 1 / max(f, 1 / longest side)^decay in every direction."""
     scaled = noise * _amplitude(height, width, noise.shape[2], decay)
     return _normalized(jax.lax.complex(scaled[..., 0], scaled[..., 1]), height, width)
 
 
+@annotated
 def authors_anisotropic(
     noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike
 ) -> Float[Array, "d h w"]:
@@ -52,6 +56,7 @@ def _normalized(spectrum: Complex[Array, "d n k"], height: int, width: int) -> F
     return (raw - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
 
 
+@annotated
 def brightest(image: Float[Array, "d h w"], count: Int[Array, "d"]) -> Float[Array, "d h w"]:
     """1 at the `count` brightest pixels (and those as bright as the last of them), else 0; no pixel is below 0."""
     # Floats from 0 up are ordered as their bits are, so the threshold is found bit by bit: much cheaper than sorting.
@@ -69,6 +74,7 @@ def brightest(image: Float[Array, "d h w"], count: Int[Array, "d"]) -> Float[Arr
     return (bits >= jnp.where(count > 0, low, high)[:, None, None]).astype(jnp.float32)
 
 
+@annotated
 def brightest_soft(
     image: Float[Array, "d h w"], count: Int[Array, "d"], soft: Int[Array, "d"]
 ) -> Float[Array, "d h w"]:

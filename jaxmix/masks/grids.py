@@ -4,11 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxmix.arguments import annotated
 from jaxmix.masks.boxes import Profiles
 
 __all__ = ["cells", "holes"]
 
 
+@annotated
 def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
     """The mask of the chosen cells of a coarse grid, and its sum over the pixels.
 
@@ -24,6 +26,7 @@ def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> tuple[Float[
     return mask, jnp.einsum("n,dnm,m->d", rows.sum(1), grid, columns.sum(1), precision="highest")
 
 
+@annotated
 def holes(share: Float[Array, "d"], number: int, height: int, width: int) -> Profiles:
     """A lattice of square holes, `number` along the width: side int(period * sqrt(share)), from 1 to period - 1."""
     period = -(-width // number)

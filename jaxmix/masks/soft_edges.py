@@ -5,12 +5,15 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxmix.arguments import annotated
+
 __all__ = ["bump", "ramp", "relative_ramp"]
 
 # No edge is narrower than a ten-thousandth of a pixel of a large image, so nothing is divided by 0.
 _NARROWEST = 1e-7
 
 
+@annotated
 def ramp(middle: Float[Array, "d"], sigma: Float[Array, "d"], side: int, k: ArrayLike = 0.2) -> Float[Array, "d side"]:
     """Trapezoid `clip(1/2 + (sigma/2 - |u - middle|) / 2k, 0, 1)`: one half at the nominal edges, ramps 2k wide.
 
@@ -20,6 +23,7 @@ def ramp(middle: Float[Array, "d"], sigma: Float[Array, "d"], side: int, k: Arra
     return jnp.clip(0.5 + (sigma[:, None] / 2 - _distance(middle, side)) / width, 0, 1)
 
 
+@annotated
 def relative_ramp(
     middle: Float[Array, "d"], sigma: Float[Array, "d"], side: int, k: ArrayLike = 0.2
 ) -> Float[Array, "d side"]:
@@ -28,6 +32,7 @@ def relative_ramp(
     return jnp.clip(0.5 + (sigma[:, None] / 2 - _distance(middle, side)) / width, 0, 1)
 
 
+@annotated
 def bump(middle: Float[Array, "d"], sigma: Float[Array, "d"], side: int) -> Float[Array, "d side"]:
     """Gaussian `exp(-(u - middle)^2 / (2 sigma^2))`, 1 at its middle; `sigma` > 0 is a fraction of the side."""
     return jnp.exp(-jnp.square(_distance(middle, side) / jnp.maximum(sigma, _NARROWEST)[:, None]) / 2)

@@ -159,7 +159,9 @@ def _views(
     given, x = x, packing.packable(x)
     levels = dtypes.to_uint8(x)
     size, number = x.shape[0], views * arguments.count("width", width)
-    sampled = sample(chains_key, size, number, severity, depth, len(arguments.some("operations", operations)))
+    sampled = sample(
+        chains_key, size, number, severity, depth, len(arguments.some("operations", operations, RangedOperation))
+    )
     weight = sampling.dirichlet(weight_key, alpha, size * views, width).reshape(size, views, width)
     skip = sampling.beta(skip_key, alpha, size * views).reshape(size, views)
     return arguments.nan_outside(given, jnp.moveaxis(blend(x, levels, sampled, weight, skip, operations), 1, 0))

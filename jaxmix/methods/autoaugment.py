@@ -71,7 +71,7 @@ def sample(key: Array, size: int, policy: Policy) -> Sampled:
 def tables(policy: Policy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tabulate the index of the operation, the probability and the magnitude of each step, [n 2]."""
     names = list(_MOVES)
-    for step in (step for pair in arguments.some("policy", policy) for step in pair):
+    for step in (step for pair in arguments.some("policy", policy, tuple) for step in pair):
         if step.name not in names or not 0 <= step.p <= 1 or not 0 <= step.magnitude < BINS:
             raise ValueError(
                 f"the policy has the step {tuple(step)}; wanted an operation of {', '.join(names)}, a probability, and "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxmix import arguments
 from jaxmix.robustness.corruptions.severities import LIKE, MAIN
 
 __all__ = [
@@ -39,6 +40,7 @@ _ALEXNET = (
 ALEXNET = Normalizer("AlexNet", dict(zip(MAIN, _ALEXNET, strict=True)), 0.435)
 
 
+@arguments.annotated
 def corruption_errors(errors: Errors, *, normalizer: Normalizer | None, substitutes: bool = False) -> dict[str, float]:
     """The corruption error of each of the 15 corruptions, in percent.
 
@@ -72,6 +74,7 @@ def corruption_errors(errors: Errors, *, normalizer: Normalizer | None, substitu
     return {name: float(100 * row.mean() / base[name]) for name, row in rows.items()}
 
 
+@arguments.annotated
 def mean_corruption_error(errors: Errors, *, normalizer: Normalizer | None, substitutes: bool = False) -> float:
     """The mean of `corruption_errors` over the 15 corruptions: mCE, or unnormalized without a normalizer.
 
@@ -93,6 +96,7 @@ def mean_corruption_error(errors: Errors, *, normalizer: Normalizer | None, subs
     return float(np.mean(list(corruption_errors(errors, normalizer=normalizer, substitutes=substitutes).values())))
 
 
+@arguments.annotated
 def relative_corruption_errors(
     errors: Errors, clean: float, *, normalizer: Normalizer, substitutes: bool = False
 ) -> dict[str, float]:
@@ -123,6 +127,8 @@ def relative_corruption_errors(
 
 
 def _base(rows: Mapping[str, np.ndarray], normalizer: Normalizer) -> dict[str, float]:
+    if not isinstance(normalizer, Normalizer):
+        raise ValueError(f"normalizer came as {type(normalizer).__name__}; wanted a Normalizer, such as mce.ALEXNET")
     base = {name: normalizer.errors.get(name.removesuffix("_like"), 0.0) for name in rows}
     if missing := [name for name, error in base.items() if error <= 0]:
         raise ValueError(f"normalizer {normalizer.name} has no error above 0 for {', '.join(missing)}; wanted all 15")

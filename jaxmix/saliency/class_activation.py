@@ -68,6 +68,7 @@ def _cam(
     return jnp.where(inside[:, None, None], maps, 0)
 
 
+@arguments.annotated
 def grad_cam(
     features: Float[Array, "b h w d"],
     logits: Callable[[Array], Array],

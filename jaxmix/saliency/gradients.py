@@ -11,6 +11,7 @@ from jaxmix import arguments, dtypes
 __all__ = ["input_gradient", "mean_abs", "root_mean_square"]
 
 
+@arguments.annotated
 def input_gradient(loss: Callable[[Array], Array], images: arguments.Batch) -> Float[Array, "b h w c"]:
     """Compute the gradient of every sample's loss with respect to its own image.
 

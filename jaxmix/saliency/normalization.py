@@ -42,12 +42,13 @@ def percentage(cam: Float[Array, "b n m"], height: int, width: int) -> Float[Arr
         Maps [b h w], float32, non-negative, of sum 1; uniform where cam is constant or holds a value that isn't finite.
 
     Raises:
-        ValueError: maps that aren't [b n m].
+        ValueError: maps that aren't [b n m], sides below 1.
 
     >>> percentage(jnp.array([[[1.0, 2.0], [3.0, 6.0]]]), 2, 2).tolist()
     [[[0.0, 0.125], [0.25, 0.625]]]
     """
     cam = arguments.ranked("cam", cam, 3).astype(jnp.float32)
+    height, width = arguments.count("height", height), arguments.count("width", width)
     # The minimum is subtracted first, so that a constant map is exactly 0 whatever the rounding of the resizing.
     cam = cam - cam.min((1, 2), keepdims=True)
     shape = (cam.shape[0], height, width)
@@ -68,6 +69,7 @@ def peak(maps: Array) -> tuple[Int[Array, "b"], Int[Array, "b"]]:
     return index // maps.shape[2], index % maps.shape[2]
 
 
+@arguments.annotated
 def flat_unless_finite(maps: Float[Array, "b n m"]) -> Float[Array, "b n m"]:
     """Set maps that hold a value that isn't finite to 0."""
     return jnp.where(jnp.isfinite(maps).all((1, 2), keepdims=True), maps, 0)

@@ -21,6 +21,7 @@ Maps = Float[Array, "b h w"]
 _TINY = 1e-16
 
 
+@arguments.annotated
 def own_share(own: Maps, moved: Maps) -> Maps:
     """SAGE's mask M: `own / (own + moved)`, 0 where neither is salient.
 
@@ -30,6 +31,7 @@ def own_share(own: Maps, moved: Maps) -> Maps:
     return own / jnp.maximum(own + moved, _TINY)
 
 
+@arguments.annotated
 def score(own: ArrayLike, other: ArrayLike, shift: ArrayLike) -> Float[Array, "b"]:
     """Visible saliency of both images after a shift, SAGE's v.
 
@@ -51,11 +53,18 @@ def score(own: ArrayLike, other: ArrayLike, shift: ArrayLike) -> Float[Array, "b
     [0.4167, 0.6667, 0.75]
     """
     own, other = validated_pair(own, other)
-    shift = jnp.asarray(shift, jnp.int32)
+    shift = _integers("shift", shift)
     size = own.shape[0]
     if shift.shape != (size, 2):
         raise ValueError(f"shift has shape {shift.shape}; wanted one (dy, dx) for each of {size} pairs, [{size} 2]")
     return _score(own, other, shift)
+
+
+def _integers(name: str, shifts: ArrayLike) -> Int[Array, "..."]:
+    array = arguments.numeric(name, shifts)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(f"{name} has dtype {array.dtype}; wanted whole pixels, integers")
+    return arguments.to_int32(array)
 
 
 @jax.jit
@@ -86,6 +95,7 @@ def _in_frame(side: int, shift: Int[Array, "b"]) -> Bool[Array, "b _"]:
     return (source >= 0) & (source < side)
 
 
+@arguments.annotated
 def best(own: ArrayLike, other: ArrayLike, shifts: ArrayLike) -> Int[Array, "b 2"]:
     """The shift of highest score among those given for each pair, Int[b n 2]; the first of equals.
 
@@ -94,7 +104,7 @@ def best(own: ArrayLike, other: ArrayLike, shifts: ArrayLike) -> Int[Array, "b 2
     [[0, 1]]
     """
     own, other = validated_pair(own, other)
-    shifts = jnp.asarray(shifts, jnp.int32)
+    shifts = _integers("shifts", shifts)
     size = own.shape[0]
     if shifts.ndim != 3 or shifts.shape[::2] != (size, 2) or shifts.shape[1] == 0:
         raise ValueError(f"shifts have shape {shifts.shape}; wanted some (dy, dx) for each pair, [{size} n 2]")
@@ -110,6 +120,7 @@ def top_scored(own: Maps, other: Maps, shifts: Int[Array, "b n 2"], number: int)
     return jnp.take_along_axis(shifts, at[..., None], 1)
 
 
+@arguments.annotated
 def sampled(key: Array, own: ArrayLike, other: ArrayLike, *, share: float = 0.01) -> Int[Array, "b 2"]:
     """Find the best of a random sample of all (2h - 1)(2w - 1) shifts, without repetition, the same for all pairs.
 

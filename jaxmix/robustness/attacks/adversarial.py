@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -62,14 +63,19 @@ def adversarial(
     >>> bool((0 < changed).all()), bool((changed < 10 / 255).all())
     (True, True)
     """
+    arguments.key(key, "adversarial", images)
     start_key, choice_key, size_key = jax.random.split(key, 3)
     x = arguments.images(images)
+    if not isinstance(mix, Mix):
+        raise ValueError(
+            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
+        )
     limit = arguments.number("epsilon", epsilon)
     if start is None:
         start = limit * jax.random.uniform(start_key, x.shape, jnp.float32, -1, 1)
     for name, array in (("gradient", gradient), ("start", start)):
-        if array.shape != x.shape:
-            raise ValueError(f"{name} has shape {array.shape}; wanted that of the images, {x.shape}")
+        if arguments.numeric(name, array).shape != x.shape:
+            raise ValueError(f"{name} has shape {np.shape(array)}; wanted that of the images, {x.shape}")
     towards = (gradient > 0).astype(jnp.float32) - (gradient < 0).astype(jnp.float32)
     noise = jnp.clip(start + arguments.number("step", step) * towards, -limit, limit) / arguments.color_scale(std, x)
     slots = mix.weight.shape[1:]

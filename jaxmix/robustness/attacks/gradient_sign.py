@@ -23,6 +23,7 @@ __all__ = ["Loss", "ascend", "fgsm", "pgd"]
 Loss = Callable[[Array], Float[Array, "b"]]
 
 
+@arguments.annotated
 def fgsm(loss: Loss, images: arguments.Batch, epsilon: ArrayLike) -> jax.Array:
     """Fast gradient sign method: one step of full length, each pixel up or down.
 
@@ -52,6 +53,7 @@ def fgsm(loss: Loss, images: arguments.Batch, epsilon: ArrayLike) -> jax.Array:
     return model.images(model.step(model.clean, gradient, model.epsilon))
 
 
+@arguments.annotated
 def pgd(
     key: jax.Array,
     loss: Loss,
@@ -112,6 +114,7 @@ def pgd(
     return _restarted(key, loss, model, length, evaluations, restarts, random_start, keep_best)
 
 
+@arguments.annotated
 def ascend(
     loss: Loss,
     images: arguments.Batch,

@@ -18,7 +18,7 @@ class ThreatModel:
     """The images in 0..1 within epsilon of given ones: a ball, its projection, and steps within it."""
 
     def __init__(self, images: arguments.Batch, epsilon: ArrayLike, norm: Norm) -> None:
-        if norm not in ("inf", "2"):
+        if not isinstance(norm, str) or norm not in ("inf", "2"):
             raise ValueError(f'norm is {norm!r}; wanted "inf" or "2"')
         self.given = jax.lax.stop_gradient(arguments.images(images))
         x = arguments.unit(self.given)

@@ -35,6 +35,7 @@ def same_class(key: jax.Array, labels: Int[Array, "b"]) -> Donors:
     >>> index.tolist(), valid.tolist()
     ([2, 1, 0], [True, False, True])
     """
+    arguments.key(key, "same_class", labels)
     labels = arguments.class_ids(labels)
     return _same(key, labels)
 
@@ -56,6 +57,7 @@ def random_class(key: jax.Array, labels: Int[Array, "b"]) -> Donors:
     >>> index.shape, valid.tolist()
     ((3,), [True, True, True])
     """
+    arguments.key(key, "random_class", labels)
     labels = arguments.class_ids(labels)
     return _random(key, labels)
 
@@ -78,6 +80,7 @@ def next_class(key: jax.Array, labels: Int[Array, "b"], num_classes: int) -> Don
     >>> index[:2].tolist(), valid.tolist()
     ([1, 2], [True, True, False, True])
     """
+    arguments.key(key, "next_class", labels)
     classes = arguments.count("num_classes", num_classes, low=2)
     labels = arguments.class_ids(labels, classes=classes)
     return _next(key, labels, jnp.int32(classes))

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 
+@arguments.annotated
 def rms_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """Root mean square calibration error over bins of equal size.
 
@@ -63,6 +64,7 @@ def rms_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_
     return float(np.sqrt((share * gap**2).sum()))
 
 
+@arguments.annotated
 def mad_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """Mean absolute calibration error over bins of equal size.
 
@@ -77,6 +79,7 @@ def mad_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_
     return float((share * gap).sum())
 
 
+@arguments.annotated
 def max_error(confidence: Values, correct: Values, *, bin_size: int = 100, drop_last_bin: bool = False) -> float:
     """The largest of the gaps |mean confidence - mean correct| over bins of equal size.
 
@@ -120,6 +123,7 @@ class Reliability(NamedTuple):
     accuracy: np.ndarray
 
 
+@arguments.annotated
 def reliability(confidence: Values, correct: Values, *, bins: int = 15) -> Reliability:
     """Mean confidence and accuracy in bins of equal width: the values of a reliability diagram.
 
@@ -151,6 +155,7 @@ def reliability(confidence: Values, correct: Values, *, bins: int = 15) -> Relia
     return Reliability(edges, count, *means)
 
 
+@arguments.annotated
 def expected_error(confidence: Values, correct: Values, *, bins: int = 15) -> float:
     """Expected calibration error (ECE) over bins of equal width.
 
@@ -168,6 +173,7 @@ def expected_error(confidence: Values, correct: Values, *, bins: int = 15) -> fl
     return float((found.number * np.abs(found.accuracy - found.confidence)).sum() / found.number.sum())
 
 
+@arguments.annotated
 def maximum_error(confidence: Values, correct: Values, *, bins: int = 15) -> float:
     """Maximum calibration error (MCE): the largest |accuracy - mean confidence| over bins of equal width.
 

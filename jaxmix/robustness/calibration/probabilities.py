@@ -3,12 +3,14 @@
 import jax
 import numpy as np
 
+from jaxmix import arguments
 from jaxmix.robustness import metric_inputs
 from jaxmix.robustness.metric_inputs import Values
 
 __all__ = ["brier", "negative_log_likelihood", "softmax", "temperature", "top_label"]
 
 
+@arguments.annotated
 def top_label(logits: Values, labels: Values, *, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Compute the confidence in the predicted class and whether it is right, for calibration and detection metrics.
 
@@ -66,6 +68,7 @@ def negative_log_likelihood(probabilities: Values, labels: Values) -> float:
     return float(-np.log(np.maximum(np.take_along_axis(shares, ids[:, None], 1), 1e-12)).mean())
 
 
+@arguments.annotated
 def temperature(logits: Values, labels: Values, *, low: float = 0.2, high: float = 5.0) -> float:
     """Find the temperature t that calibrates logits of a validation set: softmax(logits / t) has the lowest NLL.
 

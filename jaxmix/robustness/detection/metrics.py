@@ -6,6 +6,7 @@ Images inside are the positive class unless stated otherwise.
 
 import numpy as np
 
+from jaxmix import arguments
 from jaxmix.robustness import metric_inputs
 from jaxmix.robustness.metric_inputs import Values
 
@@ -74,6 +75,7 @@ def aupr_outside(inside: Values, outside: Values) -> float:
     return aupr_inside(-other, -known)
 
 
+@arguments.annotated
 def threshold_at_tpr(inside: Values, *, tpr: float = 0.95) -> float:
     """The highest threshold t that accepts this share of the images inside: `P(inside >= t) >= tpr`.
 
@@ -94,6 +96,7 @@ def threshold_at_tpr(inside: Values, *, tpr: float = 0.95) -> float:
     return float(np.sort(known)[::-1][enough])
 
 
+@arguments.annotated
 def tnr_at_tpr(inside: Values, outside: Values, *, tpr: float = 0.95) -> float:
     """Share of the images outside that is rejected where `tpr` of those inside are accepted.
 
@@ -140,6 +143,7 @@ def accuracy(inside: Values, outside: Values) -> float:
     return float(max(0.5, (hits / known.size - misses / other.size).max() / 2 + 0.5))
 
 
+@arguments.annotated
 def fpr_at_recall(inside: Values, outside: Values, *, recall: float = 0.95) -> float:
     """FPR95 of outlier exposure: share of the images inside that is rejected where 95 % of those outside are.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxmix import arguments
 from jaxmix.robustness import metric_inputs
 from jaxmix.robustness.metric_inputs import Values
 
@@ -18,6 +19,7 @@ class Odin(NamedTuple):
     auroc: float
 
 
+@arguments.annotated
 def odin(inside: Values, outside: Values, *, low: float = 0.1, high: float = 1.0) -> Odin:
     """Compute the metrics that ODIN's script prints, at 100,000 thresholds from `low` to `high`.
 
@@ -46,8 +48,8 @@ def odin(inside: Values, outside: Values, *, low: float = 0.1, high: float = 1.0
     (0.2, 0.85)
     """
     known, other = np.sort(metric_inputs.vector("inside", inside)), np.sort(metric_inputs.vector("outside", outside))
-    if not low < high:
-        raise ValueError(f"low is {low} and high {high}; wanted low < high")
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"low is {low} and high {high}; wanted low < high, both finite")
     thresholds = np.arange(low, high, (high - low) / 100_000)
     tpr = 1 - np.searchsorted(known, thresholds, side="left") / known.size
     fpr = 1 - np.searchsorted(other, thresholds, side="right") / other.size

@@ -29,6 +29,7 @@ Boxes = Values
 Regions = Callable[[np.ndarray], np.ndarray]
 
 
+@arguments.annotated
 def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions = largest_region) -> list[np.ndarray]:
     """Boxes of the regions above a threshold in each map, on the host.
 
@@ -54,6 +55,7 @@ def region_boxes(maps: ArrayLike, *, threshold: float = 0.15, regions: Regions =
     return [regions(one > int(cut * one.max())) for one in np.asarray(to_levels(maps))]
 
 
+@arguments.annotated
 def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions: Regions = all_regions) -> np.ndarray:
     """The best intersection over union of any region's box with any box of the image, at every threshold.
 
@@ -87,6 +89,7 @@ def best_overlap(maps: ArrayLike, boxes: Boxes, *, step: float = 0.001, regions:
     return np.stack([_best(one, truth, thresholds, regions) for one, truth in zip(found, truths, strict=True)])
 
 
+@arguments.annotated
 def max_box_accuracy(
     maps: ArrayLike,
     boxes: Boxes,
@@ -131,6 +134,7 @@ def max_box_accuracy(
     return np.array([(found >= least).mean(0).max() for least in wanted])
 
 
+@arguments.annotated
 def top_1_accuracy(
     maps: ArrayLike,
     boxes: Boxes,
@@ -182,6 +186,7 @@ def top_1_accuracy(
     return float((right & np.array(hits)).mean())
 
 
+@arguments.annotated
 def pixel_average_precision(maps: ArrayLike, masks: ArrayLike, *, step: float = 0.001) -> float:
     """PxAP: the area under precision over recall of all pixels of a set, as the threshold goes down.
 
