@@ -1,14 +1,18 @@
 """Random calls of every public function: right values, or a ValueError of the library, nothing else.
 
     python tests/fuzz.py [--calls 10000] [--seed 0]
+    python tests/fuzz.py --each [NAME ..]
 
 Each call takes its arguments from what fits and, one in eight, from what doesn't: other types, ranks, dtypes, ranges.
+With --each, every argument of every function (whose name starts so) is wrong in every way, one at a time. A warning of
+JAX or NumPy is a fault too.
 """
 
 import argparse
 import collections
 import functools
 import inspect
+import itertools
 import pathlib
 import sys
 import tempfile
@@ -21,7 +25,7 @@ if __name__ == "__main__":
 import jax
 import jax.numpy as jnp
 import numpy as np
-from specimens import LEAVES_OUT_PIXELS, METHODS, SHARES_WITH_MANY, assert_weight_is_share, parameters_of
+from specimens import LEAVES_OUT_PIXELS, METHODS, SHARES_WITH_MANY, assert_weight_is_share
 
 import jaxmix
 from jaxmix.robustness import (
@@ -51,7 +55,8 @@ def loss(x):
 
 
 PACKAGES = (
-    jaxmix, jaxmix.blocks, jaxmix.masks, jaxmix.partners, jaxmix.pixels, jaxmix.saliency, jaxmix.sampling, jaxmix.shifts,
+    jaxmix, jaxmix.blocks, jaxmix.masks, jaxmix.partners, jaxmix.pixels, jaxmix.saliency, jaxmix.sampling,
+    jaxmix.shifts,
     jaxmix.visualize, jaxmix.warps, attacks, backgrounds, calibration, corruptions, detection, in_between, localization,
     mce, occlusion,
 )  # fmt: skip
@@ -126,11 +131,13 @@ class Calls:
             "soft": self.random.integers(0, 3, b), "chosen": self.array((b, 2, 2)) > 0.5, "low": 0.1, "high": 0.9,
             "start": self.random.integers(0, h, b), "end": self.random.integers(0, h, b), "factor": 2 * share,
             "rows": self.array((b, h)), "columns": self.array((b, w)), "row": 1, "column": 1, "bits": 4, "slope": share,
-            "degrees": 90 * share, "addition": 40, "pixels": 3 * share, "threshold": share, "kernel": self.array((c, 4)),
+            "degrees": 90 * share, "addition": 40, "pixels": 3 * share, "threshold": share,
+            "kernel": self.array((c, 4)),
             "bias": self.array((4,)), "loss": loss, "ratio": 0.2 + 0.8 * shares, "top": np.zeros(b, int),
             "left": np.zeros(b, int), "steps": 2, "step": 0.1, "norm": "inf", "group": ids, "mixed": images,
             "predictions": self.random.integers(0, 4, (b, 3)), "backgrounds": images, "same": ids, "random": ids,
-            "probabilities": jax.nn.softmax(self.array((b, 4))), "recall": share, "tpr": share, "temperature": 1 + share,
+            "probabilities": jax.nn.softmax(self.array((b, 4))), "recall": share, "tpr": share,
+            "temperature": 1 + share,
             "errors": {name: [share] * 5 for name in mce.ALEXNET[1]}, "normalizer": mce.ALEXNET, "clean": share,
             "substitutes": False, "std": 0.1 + share, "nearest": False, "iterations": 5, "new_size": (2 * h, 2 * w),
         }  # fmt: skip
@@ -144,19 +151,23 @@ class Calls:
         )
         found = {"labels": ids} if soft_labels else {}
         return found | {
-            "masks.brightest": {"image": self.array((b, h, w))}, "masks.brightest_soft": {"image": self.array((b, h, w))},
+            "masks.brightest": {"image": self.array((b, h, w))},
+            "masks.brightest_soft": {"image": self.array((b, h, w))},
             "masks.bump": {"sigma": 0.1 + self.array((b,))}, "masks.ramp": {"sigma": 0.1 + self.array((b,))},
             "masks.relative_ramp": {"sigma": 0.1 + self.array((b,))}, "partners.following": {"size": b},
-            "partners.reverse": {"size": b}, "partners.shuffle": {"size": b}, "saliency.smooth": {"sigma": 1.0, "size": 5},
+            "partners.reverse": {"size": b}, "partners.shuffle": {"size": b},
+            "saliency.smooth": {"sigma": 1.0, "size": 5},
             "occlusion.center": {"size": 4}, "occlusion.border": {"size": 4}, "occlusion.square": {"sides": (3, 5)},
-            "localization.resize_boxes": {"size": (h, w)}, "shifts.sampled": {"share": 0.1}, "pixels.cutout": {"side": 3},
+            "localization.resize_boxes": {"size": (h, w)}, "shifts.sampled": {"share": 0.1},
+            "pixels.cutout": {"side": 3},
             "jsd": {"logits": self.array((2, b, 4))}, "saliency.grad_cam": {"logits": lambda f: f.mean((1, 2))},
             "localization.all_regions": {"mask": np.asarray(self.array((h, w))) > 0.5},
             "localization.largest_region": {"mask": np.asarray(self.array((h, w))) > 0.5},
             "localization.pixel_average_precision": {"masks": np.asarray(self.array((b, h, w))) > 0.5, "step": 0.1},
             "localization.top_1_accuracy": {"correct": ids > 1, "iou": 0.5}, "localization.best_overlap": {"step": 0.1},
             "localization.max_box_accuracy": {"step": 0.1}, "calibration.temperature": {"low": 0.1, "high": 10.0},
-            "detection.odin": {"low": 0.0, "high": 1.0}, "in_between.mixup": {"share": 0.5}, "in_between.cutmix": {"share": 0.5},
+            "detection.odin": {"low": 0.0, "high": 1.0}, "in_between.mixup": {"share": 0.5},
+            "in_between.cutmix": {"share": 0.5},
             "backgrounds.accuracy": {"predictions": ids}, "pixels.solarize": {"threshold": 128},
             "visualize.contact_sheet": {"count": min(b, 2), "tile": 32}, "comixup": {"threshold": 0.8},
             "adversarial": {"step": 0.1}, "puzzlemix": {"std": 1.0}, "masks.gaussian_center": {"std": 0.2},
@@ -165,10 +176,10 @@ class Calls:
         }.get(name, {})  # fmt: skip
 
     def one(self):
-        """A name, a call, whether all of its arguments fit, and the batch's shape."""
+        """A name, a call, and the batch's shape."""
         name = self.choose(list(FUNCTIONS))
         shape, dtype = self.choose(SHAPES), self.choose(DTYPES)
-        fitting, fits, options = self.fitting(shape, dtype) | self.particular(name, shape), True, {}
+        fitting, options = self.fitting(shape, dtype) | self.particular(name, shape), {}
         positional = []
         for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
             required = parameter.default is parameter.empty
@@ -176,12 +187,12 @@ class Calls:
                 continue
             value = fitting.get(parameter.name)
             if self.random.random() < 0.125:
-                value, fits = self.choose(WRONG), False
+                value = self.choose(WRONG)
             if parameter.kind is parameter.KEYWORD_ONLY:
                 options[parameter.name] = value
             else:
                 positional.append(value) if required else options.update({parameter.name: value})
-        return name, functools.partial(FUNCTIONS[name], *positional, **options), fits, shape
+        return name, functools.partial(FUNCTIONS[name], *positional, **options), shape
 
 
 def assert_right(name, result, shape):
@@ -197,32 +208,61 @@ def assert_right(name, result, shape):
     assert all(leaf.size for leaf in leaves if hasattr(leaf, "size"))
 
 
+def fault_of(name, call, shape, accepted):
+    """What is wrong with the outcome of a call, as a text, and whether it was an error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = call()
+        assert_right(name, result, shape)
+    except accepted as error:
+        text = str(error)
+        ours = not isinstance(error, ValueError) or any(word in text for word in ("wanted", "needs", "needed"))
+        return None if ours else f"{name}{_shown(call)}: {type(error).__name__}: {text}", True
+    except Exception:
+        lines = traceback.format_exc().splitlines(keepends=True)
+        return f"{name}{_shown(call)}:\n" + "".join(
+            [line for line in lines if "jaxmix" in line][-4:] + lines[-3:]
+        ), True
+    return None, False
+
+
 def run(calls, seed, accepted=(ValueError,), show=lambda fault: None):
-    """Make the calls: the number of results and of errors by function, and the faults as texts."""
+    """Make random calls: the number of results and of errors by function, and the faults as texts."""
     made, counts, faults = Calls(seed), collections.Counter(), []
     for number in range(calls):
         if number % 300 == 0:
             jax.clear_caches()  # programs of all these shapes and dtypes take gigabytes
-        name, call, fits, shape = made.one()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                result = call()
-            assert_right(name, result, shape)
-            counts[name, "result"] += 1
-        except accepted as error:
-            counts[name, "error"] += 1
-            text = str(error)
-            if isinstance(error, ValueError) and not (("wanted" in text) or ("needs" in text) or ("needed" in text)):
-                faults.append(f"{name}{_shown(call)}: {type(error).__name__}: {text}")
-                show(faults[-1])
-        except Exception:
-            last = "".join(
-                [line for line in traceback.format_exc().splitlines(keepends=True) if "jaxmix" in line][-4:]
-                + traceback.format_exc().splitlines(keepends=True)[-3:]
+        name, call, shape = made.one()
+        fault, error = fault_of(name, call, shape, accepted)
+        counts[name, "error" if error else "result"] += 1
+        if fault:
+            faults.append(fault)
+            show(fault)
+    return counts, faults
+
+
+def each(prefixes=("",), show=lambda fault: None):
+    """Make every argument wrong in every way, one at a time; the same of what `run` returns."""
+    made, counts, faults, shape = Calls(0), collections.Counter(), [], (3, 12, 8, 3)
+    for name, function in FUNCTIONS.items():
+        if not name.startswith(tuple(prefixes)):
+            continue
+        jax.clear_caches()
+        fitting = made.fitting(shape, np.float32) | made.particular(name, shape)
+        parameters = inspect.signature(function).parameters.values()
+        for wrong, value in itertools.product(parameters, WRONG):
+            given = {p: fitting.get(p.name) for p in parameters if p.default is p.empty} | {wrong: value}
+            call = functools.partial(
+                function,
+                *[v for p, v in given.items() if p.default is p.empty and p.kind is not p.KEYWORD_ONLY],
+                **{p.name: v for p, v in given.items() if p.default is not p.empty or p.kind is p.KEYWORD_ONLY},
             )
-            faults.append(f"{name}{_shown(call)} (fits: {fits}):\n{last}")
-            show(faults[-1])
+            fault, error = fault_of(name, call, shape, (ValueError,))
+            counts[name, "error" if error else "result"] += 1
+            if fault:
+                faults.append(f"{wrong.name}: {fault}")
+                show(faults[-1])
     return counts, faults
 
 
@@ -237,18 +277,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", nargs="*", metavar="NAME")
     options = parser.parse_args()
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     with tempfile.TemporaryDirectory() as cache:
         jax.config.update("jax_compilation_cache_dir", cache)
-        counts, faults = run(options.calls, options.seed, show=functools.partial(print, flush=True))
+        show = functools.partial(print, flush=True)
+        each_of = options.each if options.each is None or options.each else [""]
+        counts, faults = run(options.calls, options.seed, show=show) if each_of is None else each(each_of, show)
     errors = sum(n for (_, kind), n in counts.items() if kind == "error")
     results = sum(n for (_, kind), n in counts.items() if kind == "result")
-    print(f"{options.calls} calls: {results} results, {errors} errors, {len(faults)} faults")
-    for name in FUNCTIONS:
-        assert parameters_of(FUNCTIONS[name]) is not None and counts[name, "result"] + counts[name, "error"] > 0, name
+    print(f"{results + errors} calls: {results} results, {errors} errors, {len(faults)} faults")
     return 1 if faults else 0
 
 

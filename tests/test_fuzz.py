@@ -1,5 +1,9 @@
 """A few random calls; `python tests/fuzz.py` makes as many as are wanted."""
 
+import pathlib
+import subprocess
+import sys
+
 import jaxtyping
 import pytest
 from fuzz import FUNCTIONS, run
@@ -13,4 +17,15 @@ def test_random_calls_give_right_values_or_errors_of_the_library(seed):
     # What the type checker of these tests refuses first is never seen by the library.
     counts, faults = run(calls, seed, accepted=(ValueError, jaxtyping.TypeCheckError))
     assert not faults
-    assert sum(counts.values()) == calls and len({name for name, _ in counts}) > len(FUNCTIONS) // 3
+    assert sum(counts.values()) == calls and len({name for name, _ in counts}) > calls // 4
+
+
+@pytest.mark.slow
+def test_every_wrong_argument_of_a_building_block_is_an_error_of_the_library():
+    # In a process without type checks.
+    names = [f"{name}." for name in "masks partners sampling warps shifts blocks calibration detection mce".split()]
+    assert all(any(function.startswith(name) for function in FUNCTIONS) for name in names)
+    root = pathlib.Path(__file__).parents[1]
+    command = [sys.executable, str(root / "tests" / "fuzz.py"), "--each", *names]
+    made = subprocess.run(command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
