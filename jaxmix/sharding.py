@@ -66,7 +66,7 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
                     "wanted a leading axis b that is a multiple of the number of devices"
                 )
         if AxisType.Explicit in mesh.axis_types:
-            batch, maps = jax.reshard((batch, maps), NamedSharding(mesh, sharded))
+            batch, maps = _reshard((batch, maps), NamedSharding(mesh, sharded))
         specs = (PartitionSpec(), *[sharded] * (1 + len(maps)))
         return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=sharded)(key, batch, *maps)
 
@@ -116,10 +116,27 @@ def varying(x: jax.Array, tree: Any) -> Any:
 
     Branches of a cond or switch must agree in this, and a branch may hold constants.
     """
-    axes = jax.typeof(x).manual_axis_type.varying
+    axes = _varying_axes(x)
 
     def mark(leaf: jax.Array) -> jax.Array:
-        missing = tuple(axes - jax.typeof(leaf).manual_axis_type.varying)
-        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+        missing = tuple(axes - _varying_axes(leaf))
+        return _mark_varying(leaf, missing) if missing else leaf
 
     return jax.tree.map(mark, tree) if axes else tree
+
+
+# Three names that JAX has changed since 0.7.
+
+
+def _varying_axes(x: jax.Array) -> frozenset[str]:
+    """The mesh axes of a shard_map along which x differs."""
+    kind = jax.typeof(x)
+    return kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else kind.vma
+
+
+def _mark_varying(x: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+    return jax.lax.pcast(x, axes, to="varying") if hasattr(jax.lax, "pcast") else jax.lax.pvary(x, axes)
+
+
+def _reshard(tree: Any, sharding: NamedSharding) -> Any:
+    return (jax.reshard if hasattr(jax, "reshard") else jax.sharding.reshard)(tree, sharding)

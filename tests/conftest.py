@@ -29,10 +29,15 @@ from jaxtyping import install_import_hook
 install_import_hook(["jaxmix"], "typechecker.check")
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 from costs import Costs
 from xdist.scheduler import LoadScopeScheduling
+
+# Of jax 0.7, so that the tests run there: `jax.export`, imported above, isn't part of `import jax`, and one name is old.
+if not hasattr(jax, "enable_x64"):
+    jax.enable_x64 = jax.experimental.enable_x64
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
