@@ -89,26 +89,44 @@ def sharded_like(name: str, axes: int | None = 1) -> Callable[[Callable[..., Any
         def call(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
             sharding = jax.typeof(jax.tree.leaves(bound.arguments[name])[0]).sharding
-            kinds = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
-            explicit = tuple(axis for axis, kind in kinds if kind == AxisType.Explicit)
+            types = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
+            explicit = tuple(axis for axis, kind in types if kind == AxisType.Explicit)
             if not explicit:
                 return function(*args, **kwargs)
             leaves, structure = jax.tree.flatten((args, kwargs))
             arrays = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
+            kinds = [_key_kind(leaf) for leaf, array in zip(leaves, arrays, strict=True) if array]
 
             def on_arrays(*given: Any) -> Any:
-                rest = iter(given)
+                rest = map(_key_of, given, kinds)
                 filled = [next(rest) if array else leaf for leaf, array in zip(leaves, arrays, strict=True)]
                 positional, keyword = jax.tree.unflatten(structure, filled)
                 return function(*positional, **keyword)
 
             place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:axes]))
             spread = jax.sharding.auto_axes(on_arrays, axes=explicit, out_sharding=place)
-            return jax.jit(spread)(*[leaf for leaf, array in zip(leaves, arrays, strict=True) if array])
+            present = (leaf for leaf, array in zip(leaves, arrays, strict=True) if array)
+            return jax.jit(spread)(*map(_key_bits, present, kinds))
 
         return call
 
     return decorate
+
+
+# Keys cross `auto_axes` as their bits: before jax 0.10 the check for keys used twice takes the crossing for a use.
+
+
+def _key_kind(x: Any) -> Any:
+    """The generator that a typed key is for; of other arrays, none."""
+    return jax.random.key_impl(x) if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key) else None
+
+
+def _key_bits(x: Any, kind: Any) -> Any:
+    return x if kind is None else jax.random.key_data(x)
+
+
+def _key_of(bits: Any, kind: Any) -> Any:
+    return bits if kind is None else jax.random.wrap_key_data(bits, impl=kind)
 
 
 def varying(x: jax.Array, tree: Any) -> Any:
