@@ -12,10 +12,10 @@ OPERATION = re.compile(r"= \"?(?:stablehlo|chlo|mhlo)\.(\w+)")
 BRANCHES = re.compile(r'^( *)(?:%\S+ = )?"stablehlo.case"\((%\w+)\) \(\{$')
 
 
-def counts(function, platform, *shapes):
-    """How often each costly operation occurs in `function`, lowered for a platform; nothing is compiled."""
-    lowered = jax.jit(lambda *args: function(*args)).trace(*shapes).lower(lowering_platforms=(platform,))
-    return count_operations(lowered.as_text())
+def counts(function, platforms, *shapes):
+    """How often each costly operation occurs in `function`, lowered for each platform; nothing is compiled."""
+    traced = jax.jit(lambda *args: function(*args)).trace(*shapes)
+    return {p: count_operations(traced.lower(lowering_platforms=(p,)).as_text()) for p in platforms}
 
 
 def count_operations(text):
