@@ -153,7 +153,9 @@ def _varying_axes(x: jax.Array) -> frozenset[str]:
 
 
 def _mark_varying(x: jax.Array, axes: tuple[str, ...]) -> jax.Array:
-    return jax.lax.pcast(x, axes, to="varying") if hasattr(jax.lax, "pcast") else jax.lax.pvary(x, axes)
+    if hasattr(jax.lax, "pcast"):
+        return jax.lax.pcast(x, axes, to="varying")
+    return jax.lax.pvary(x, axes)  # type: ignore[attr-defined]
 
 
 def _reshard(tree: Any, sharding: NamedSharding) -> Any:
