@@ -1,5 +1,8 @@
 """Mixed-sample image augmentation for JAX: a key and a batch in, mixed images and label weights out."""
 
+from jaxmix import _versions  # noqa: F401
+
+# isort: split
 from jaxmix import blocks, masks, partners, pixels, robustness, saliency, sampling, shifts, visualize, warps
 from jaxmix.arguments import Batch
 from jaxmix.combinators import Method, one_of, sometimes, split

@@ -8,7 +8,9 @@ in its last bit, but a random value must not: a share that does may move the edg
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
+
+from jaxmix import platforms
 
 __all__ = ["barrier", "hide_constant", "materialize"]
 
@@ -24,12 +26,22 @@ def hide_constant(x: Float[Array, "..."], key: Array) -> Float[Array, "..."]:
     return jnp.where(never, jnp.nan, x)
 
 
-def materialize(x: Array) -> Array:
-    """Put x into memory before it is read. Its first element must not be the highest value of its dtype.
+def materialize(x: Array, always: Bool[Array, ""] | None = None) -> Array:
+    """Put x into memory before it is read: XLA may compute each element again wherever it is read.
 
-    Otherwise XLA on CPU may compute each element again wherever it is read: a table for every pixel that looks it up.
+    A table, for instance, for every pixel that looks it up. XLA on CPU removes barriers before it merges operations,
+    but it merges nothing with a branch. Elsewhere a branch would wait for its condition, and a barrier suffices.
+
+    Args:
+        x: array.
+        always: a condition that always holds, unknown to the compiler. By default, that the first element of x isn't
+            the highest value of its dtype, which it must not be.
     """
-    info = jnp.finfo if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo
-    highest = np.array(info(x.dtype).max, x.dtype)
-    # Always true, but the compiler can't know that; and it merges nothing with a branch.
-    return jax.lax.cond(x.reshape(-1)[0] != highest, lambda x: x, jnp.zeros_like, x)
+    if always is None:
+        info = jnp.finfo if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo
+        always = x.reshape(-1)[0] != np.array(info(x.dtype).max, x.dtype)
+
+    def branch(always: Array, x: Array) -> Array:
+        return jax.lax.cond(always, lambda x: x, jnp.zeros_like, x)
+
+    return platforms.form(always, x, cpu=branch, accelerator=lambda _, x: barrier(x))

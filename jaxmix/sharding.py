@@ -66,7 +66,7 @@ def per_device(augment: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
                     "wanted a leading axis b that is a multiple of the number of devices"
                 )
         if AxisType.Explicit in mesh.axis_types:
-            batch, maps = jax.reshard((batch, maps), NamedSharding(mesh, sharded))
+            batch, maps = _reshard((batch, maps), NamedSharding(mesh, sharded))
         specs = (PartitionSpec(), *[sharded] * (1 + len(maps)))
         return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=sharded)(key, batch, *maps)
 
@@ -89,26 +89,44 @@ def sharded_like(name: str, axes: int | None = 1) -> Callable[[Callable[..., Any
         def call(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
             sharding = jax.typeof(jax.tree.leaves(bound.arguments[name])[0]).sharding
-            kinds = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
-            explicit = tuple(axis for axis, kind in kinds if kind == AxisType.Explicit)
+            types = zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
+            explicit = tuple(axis for axis, kind in types if kind == AxisType.Explicit)
             if not explicit:
                 return function(*args, **kwargs)
             leaves, structure = jax.tree.flatten((args, kwargs))
             arrays = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
+            kinds = [_key_kind(leaf) for leaf, array in zip(leaves, arrays, strict=True) if array]
 
             def on_arrays(*given: Any) -> Any:
-                rest = iter(given)
+                rest = map(_key_of, given, kinds)
                 filled = [next(rest) if array else leaf for leaf, array in zip(leaves, arrays, strict=True)]
                 positional, keyword = jax.tree.unflatten(structure, filled)
                 return function(*positional, **keyword)
 
             place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:axes]))
             spread = jax.sharding.auto_axes(on_arrays, axes=explicit, out_sharding=place)
-            return jax.jit(spread)(*[leaf for leaf, array in zip(leaves, arrays, strict=True) if array])
+            present = (leaf for leaf, array in zip(leaves, arrays, strict=True) if array)
+            return jax.jit(spread)(*map(_key_bits, present, kinds))
 
         return call
 
     return decorate
+
+
+# Keys cross `auto_axes` as their bits: before jax 0.10 the check for keys used twice takes the crossing for a use.
+
+
+def _key_kind(x: Any) -> Any:
+    """The generator that a typed key is for; of other arrays, none."""
+    return jax.random.key_impl(x) if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key) else None
+
+
+def _key_bits(x: Any, kind: Any) -> Any:
+    return x if kind is None else jax.random.key_data(x)
+
+
+def _key_of(bits: Any, kind: Any) -> Any:
+    return bits if kind is None else jax.random.wrap_key_data(bits, impl=kind)
 
 
 def varying(x: jax.Array, tree: Any) -> Any:
@@ -116,10 +134,29 @@ def varying(x: jax.Array, tree: Any) -> Any:
 
     Branches of a cond or switch must agree in this, and a branch may hold constants.
     """
-    axes = jax.typeof(x).manual_axis_type.varying
+    axes = _varying_axes(x)
 
     def mark(leaf: jax.Array) -> jax.Array:
-        missing = tuple(axes - jax.typeof(leaf).manual_axis_type.varying)
-        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+        missing = tuple(axes - _varying_axes(leaf))
+        return _mark_varying(leaf, missing) if missing else leaf
 
     return jax.tree.map(mark, tree) if axes else tree
+
+
+# Three names that JAX has changed since 0.7.
+
+
+def _varying_axes(x: jax.Array) -> frozenset[str]:
+    """The mesh axes of a shard_map along which x differs."""
+    kind = jax.typeof(x)
+    return kind.manual_axis_type.varying if hasattr(kind, "manual_axis_type") else kind.vma
+
+
+def _mark_varying(x: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+    if hasattr(jax.lax, "pcast"):
+        return jax.lax.pcast(x, axes, to="varying")
+    return jax.lax.pvary(x, axes)  # type: ignore[attr-defined]
+
+
+def _reshard(tree: Any, sharding: NamedSharding) -> Any:
+    return (jax.reshard if hasattr(jax, "reshard") else jax.sharding.reshard)(tree, sharding)

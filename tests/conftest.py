@@ -15,13 +15,15 @@ def _has_flag(name):
     if not library.exists():
         return False
     with library.open() as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
-        return code.find(name.encode()) >= 0
+        return code.find(b"\0" + name.encode() + b"\0") >= 0  # a string by itself; without that, a field it once had
 
 
 # Nearly all of the time goes into compiling, which takes half as long without the CPU's fusion emitters. Tests marked
-# `exact` are run with them, too, by .ci/run, which sets the flag itself.
+# `exact` are run with them, too, by .ci/run, which sets the flag itself. From jaxlib 0.12 on they are always used.
 FUSION = "xla_cpu_use_fusion_emitters"
-if FUSION not in os.environ.get("XLA_FLAGS", "") and _has_flag(FUSION):
+if not _has_flag(FUSION):
+    os.environ["XLA_FLAGS"] = re.sub(rf"--{FUSION}=\w+", "", os.environ.get("XLA_FLAGS", ""))
+elif FUSION not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{FUSION}=false"
 
 from jaxtyping import install_import_hook
@@ -29,10 +31,15 @@ from jaxtyping import install_import_hook
 install_import_hook(["jaxmix"], "typechecker.check")
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 from costs import Costs
 from xdist.scheduler import LoadScopeScheduling
+
+# jax 0.7 knows one name by its old path, and `jax.export` only once it is imported, as above.
+if not hasattr(jax, "enable_x64"):
+    jax.enable_x64 = jax.experimental.enable_x64
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

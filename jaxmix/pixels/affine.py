@@ -133,8 +133,8 @@ def rotate(degrees: Array, height: int, width: int) -> Matrix:
 
 def _rotate_quarters(cosine: Array, sine: Array, quarter: Array) -> tuple[Array, Array]:
     """Cosine and sine of the angle less this number of quarter turns."""
-    cosines, sines = jnp.stack([cosine, sine, -cosine, -sine]), jnp.stack([sine, -cosine, -sine, cosine])
-    return cosines[quarter], sines[quarter]
+    select = jax.lax.select_n
+    return select(quarter, cosine, sine, -cosine, -sine), select(quarter, sine, -cosine, -sine, cosine)
 
 
 def shear_x(slope: Array, height: int, width: int) -> Matrix:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxmix import platforms
 from jaxmix.numerics import materialize
 from jaxmix.pixels import packing
 from jaxmix.pixels.packing import Packed
@@ -74,11 +75,22 @@ def equalize(image: Packed, channels: int, amount: Array) -> Curves:
     for k, level in enumerate(packing.unpack_channels(image, channels)):
         counts = counts.at[level.reshape(-1) + 256 * k].add(1, mode="promise_in_bounds")
     counts = counts.reshape(channels, 256)
-    before = jnp.cumsum(counts, 1) - counts
+    before = platforms.form(counts, cpu=_count_before, accelerator=_count_before_by_product)
     # The number of pixels below the highest level that occurs, divided by 255.
     step = jnp.where(counts > 0, before, 0).max(1, keepdims=True) // 255
     curves = jnp.minimum(_divmod(step // 2 + before, jnp.maximum(step, 1))[0], 255)
     return jnp.where(step > 0, curves, _LEVELS[None])
+
+
+def _count_before(counts: Int[Array, "c 256"]) -> Int[Array, "c 256"]:
+    """The number of pixels below each level."""
+    return jnp.cumsum(counts, 1) - counts
+
+
+def _count_before_by_product(counts: Int[Array, "c 256"]) -> Int[Array, "c 256"]:
+    """The same sum as a product with a triangular matrix, exact below 2^24 pixels: float32 holds these integers."""
+    below = np.triu(np.ones((256, 256), np.float32), 1)
+    return jnp.matmul(counts.astype(jnp.float32), below, precision="highest").astype(jnp.int32)
 
 
 def _divmod(

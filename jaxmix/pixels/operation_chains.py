@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
-from jaxmix import sharding
+from jaxmix import platforms, sharding
 from jaxmix.pixels import affine, lookup_tables, packing
 from jaxmix.pixels.affine import AffineWarp, Interpolation
 from jaxmix.pixels.filters import Filter
@@ -70,7 +70,7 @@ def _apply_chains(
     operations: tuple[Operation, ...], resampling: Resampling, images: Images, index: Index, amount: Amount
 ) -> Chains:
     loop, batched = (functools.partial(form, operations, resampling) for form in (loop_over_images, vectorized))
-    return jax.lax.platform_dependent(images, index, amount, cpu=loop, default=batched)
+    return platforms.form(images, index, amount, cpu=loop, accelerator=batched)
 
 
 def apply_operation(
@@ -126,15 +126,17 @@ def _apply_selected(
 ) -> Packed:
     """Apply `operations[index]`, without a branch."""
     height, width = image.shape
-    out = image
+    out, curves, matrix = image, lookup_tables.identity(image, channels, amount), affine.identity(amount, height, width)
     for number, operation in enumerate(operations):
+        chosen = index == number
         if operation.filter is not None:
-            out = jnp.where(index == number, operation.filter(image, channels, amount), out)
+            out = jnp.where(chosen, operation.filter(image, channels, amount), out)
+        if operation.tone is not None:
+            curves = jnp.where(chosen, operation.tone(image, channels, amount), curves)
+        if operation.warp is not None:
+            matrix = jnp.where(chosen, operation.warp.matrix(amount, height, width), matrix)
     if any(operation.tone for operation in operations):
-        tones = [operation.tone or lookup_tables.identity for operation in operations]
-        out = lookup_tables.apply(out, jnp.stack([curves(image, channels, amount) for curves in tones])[index])
+        out = lookup_tables.apply(out, curves)
     if any(operation.warp for operation in operations):
-        warps = [operation.warp.matrix if operation.warp else affine.identity for operation in operations]
-        matrix = jnp.stack([warp(amount, height, width) for warp in warps])[index]
         out = resampling.interpolation(out, channels, matrix, resampling.fill)
     return out

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array, Complex, Float
 
 from jaxmix import sharding
@@ -100,8 +99,10 @@ def _cross_spectrum(a: Waves, b: Waves) -> Waves:
 
 def by_ffts(own: Maps, other: Maps, nodes: Nodes) -> Lags:
     """Correlate by FFTs: real along the columns of the rows that are not 0, then complex along the rows."""
+    from scipy import fft  # here, since it takes as long to import as the rest of the library
+
     height, width = own.shape[1:]
-    tall, wide = (scipy.fft.next_fast_len(2 * side - 1) for side in (height, width))
+    tall, wide = (fft.next_fast_len(2 * side - 1) for side in (height, width))
 
     def transform(x: Maps) -> Complex[Array, "b x y"]:
         return jnp.fft.fft(jnp.swapaxes(jnp.fft.rfft(x, wide, 2), 1, 2), tall, 2)

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import Array
 
+from jaxmix import platforms
+
 __all__ = ["each"]
 
 
@@ -15,4 +17,4 @@ def each(function: Callable[[Any], Array], items: Any) -> Array:
     def loop(items: Any) -> Array:
         return jax.lax.map(function, items)
 
-    return jax.lax.platform_dependent(items, cpu=loop, default=jax.vmap(function))
+    return platforms.form(items, cpu=loop, accelerator=jax.vmap(function))

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
+from jaxmix.numerics import materialize
+
 __all__ = ["bits", "integer", "normal", "uniform", "unit"]
 
 _TURNS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -23,9 +25,9 @@ def bits(key: Array, size: int, *shape: int) -> UInt32[Array, "b ..."]:
     words = jax.vmap(lambda key: jax.random.bits(key, (2,), jnp.uint32))(keys)
     counter = jax.lax.broadcasted_iota(jnp.uint32, (size, int(np.prod(shape))), 1)
     first = _threefry(words[:, :1], words[:, 1:], counter)
-    # Into memory, or XLA on CPU computes the cipher again for every reader. The condition always holds.
-    known = words[0, 0] >> np.uint32(1) != np.uint32(2**32 - 1)
-    return jax.lax.cond(known, lambda x: x, jnp.zeros_like, first).reshape(size, *shape)
+    # Or XLA computes the cipher again for every reader.
+    always = words[0, 0] >> np.uint32(1) != np.uint32(2**32 - 1)
+    return materialize(first, always).reshape(size, *shape)
 
 
 def _threefry(first: Array, second: Array, counter: UInt32[Array, "b n"]) -> UInt32[Array, "b n"]:
