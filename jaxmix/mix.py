@@ -43,7 +43,7 @@ class Mix(NamedTuple):
 
 @arguments.annotated
 def pair(
-    partner: ArrayLike,
+    partner: Int[Array, "b"] | Int[np.ndarray, "b"],
     mask: ArrayLike,
     covered: Float[Array, "#b"] | None = None,
     warp: Warp | None = None,
