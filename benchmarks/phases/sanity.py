@@ -164,9 +164,10 @@ def contract(
     masks cover each pixel once; the label's weight is their share, counted in float64; another key gives another mix.
     """
     program = jax.jit(method)
-    _, mix = jax.device_get(program(key, x, *maps))
-    _, eager = jax.device_get(method(key, x, *maps))
-    _, legacy = jax.device_get(program(jax.random.key_data(key), x, *maps))
+    bits = jax.random.key_data(key)
+    _, mix = jax.device_get(program(jax.random.clone(key), x, *maps))
+    _, eager = jax.device_get(method(jax.random.clone(key), x, *maps))
+    _, legacy = jax.device_get(program(bits, x, *maps))
     _, other = jax.device_get(program(jax.random.key(77), x, *maps))
     binary, mask = np.isin(mix.mask, (0.0, 1.0)).all(), mix.mask.astype(np.float64)
     shares = mask.mean((2, 3))
