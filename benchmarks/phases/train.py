@@ -212,19 +212,19 @@ def cells(context: Context) -> Iterator[tuple[Cell, int, float]]:
         yield Cell("preact-resnet-18", 32, 128, "float32", "none"), REST, 150.0
         return
     network = functools.partial(Cell, "preact-resnet-18", 32)
-    for method in METHODS:
-        yield network(512, "bfloat16", method), GOAL if method in METHODS[:5] else MAIN, 60.0
-    for steps in (8, 32):
-        yield network(512, "bfloat16", "none", steps), MAIN, 30.0
-    yield network(512, "bfloat16", "none", 1, True), MAIN, 30.0
-    for batch in (1024, 128):
-        yield network(batch, "bfloat16", "none"), MAIN, 30.0
-    yield network(512, "float32", "none"), MAIN, 30.0
-    for method in METHODS:
-        for batch, dtype in ((128, "bfloat16"), (1024, "bfloat16"), (512, "float32"), (128, "float32")):
-            if method != "none" or (batch, dtype) == (128, "float32"):
-                yield network(batch, dtype, method), REST, 60.0
-    yield network(1024, "float32", "none"), REST, 40.0
+    goals = [network(512, "bfloat16", method) for method in METHODS[:5]]
+    yield from ((cell, GOAL, 60.0) for cell in goals)
+    first = [network(512, "bfloat16", method) for method in METHODS[5:]]
+    first += [network(512, "bfloat16", "none", steps) for steps in (8, 32)]
+    first += [network(512, "bfloat16", "none", 1, True)]
+    first += [network(*how, "none") for how in ((1024, "bfloat16"), (128, "bfloat16"), (512, "float32"))]
+    yield from ((cell, MAIN, 40.0) for cell in first)
+    for dtype in ("bfloat16", "float32"):
+        for batch in (512, 128, 1024):
+            for method in METHODS:
+                cell = network(batch, dtype, method)
+                if cell not in goals + first:
+                    yield cell, REST, 60.0
 
 
 def items(context: Context) -> Iterator[Item]:
