@@ -17,13 +17,24 @@ import measure
 from items import GOAL, MAIN, Context, Item, Program
 from jaxmix import partners
 
-__all__ = ["COLUMNS", "DTYPES", "cells", "copying", "items", "repeated", "share_of_copy"]
+__all__ = [
+    "COLUMNS",
+    "STEPS",
+    "cells",
+    "chained",
+    "copying",
+    "is_short",
+    "items",
+    "measured",
+    "share_of_copy",
+    "size",
+]
 
 DTYPES = ("float32", "bfloat16", "uint8")
 SIDES = {224: 128, 32: 256}
-COLUMNS = {"ms": "{:.4f}", "gigabytes_per_second": "{:,.0f}", "share_of_copy": "{:.0%}", "ms_in_a_scan": "{:.4f}"}
-# Steps of a scan, as short calls in a training step's program: without the time that it takes to dispatch a program.
-STEPS = 16
+COLUMNS = {"ms": "{:.4f}", "gigabytes_per_second": "{:,.0f}", "share_of_copy": "{:.0%}", "ms_in_a_chain": "{:.4f}"}
+# Calls in one program, as in that of a training step: without the time that it takes to dispatch each.
+STEPS = 8
 
 
 def cells(context: Context) -> list[tuple[list[int], str]]:
@@ -33,7 +44,7 @@ def cells(context: Context) -> list[tuple[list[int], str]]:
     return [([number, side, side, 3], dtype) for side, number in SIDES.items() for dtype in DTYPES]
 
 
-def scans(shape: list[int]) -> bool:
+def is_short(shape: list[int]) -> bool:
     """Whether a call is so short that its dispatch is worth telling apart."""
     return shape[1] <= 64
 
@@ -50,21 +61,33 @@ def blended(a: jax.Array, x: jax.Array) -> jax.Array:
     return (jnp.rint(mixed) if x.dtype == jnp.uint8 else mixed).astype(x.dtype)
 
 
-def repeated(function: Callable[[jax.Array, jax.Array], Any]) -> Callable[[jax.Array, jax.Array], Any]:
-    """The function for each of its first arguments, one after the other in one program, all results kept."""
-    return lambda many, x: jax.lax.scan(lambda _, one: (None, function(one, x)), None, many)[1]
+def chained(function: Callable[[jax.Array, jax.Array], Any]) -> Callable[[jax.Array, jax.Array], Any]:
+    """The function for each of its first arguments, one after the other in one program: each acts on the images that
+    the one before returns, and none is fused with the next. (A scan would copy all that it keeps in every step.)
+    """
+
+    def run(many: jax.Array, x: jax.Array) -> Any:
+        kept = []
+        for one in many:
+            result = function(one, x)
+            images, *others = result if isinstance(result, tuple) else (result,)
+            x = jax.lax.optimization_barrier(images)
+            kept.append(others)
+        return x, kept
+
+    return run
 
 
 def programs(shape: list[int], dtype: str, function: Callable[..., Any], scalars: Callable[..., Any]) -> dict[str, Any]:
-    """A function of a scalar and images, and in a scan where calls are short."""
+    """A function of a scalar and images, and in a chain where calls are short."""
     number, side = shape[:2]
 
     def arguments(count: int | None) -> tuple[Any, ...]:
         return scalars(count), made_up.images(number, side, dtype)
 
     found = {"once": Program(function, lambda: arguments(None))}
-    if scans(shape):
-        found["scan"] = Program(repeated(function), lambda: arguments(STEPS), STEPS)
+    if is_short(shape):
+        found["chain"] = Program(chained(function), lambda: arguments(STEPS), STEPS)
     return found
 
 
@@ -112,7 +135,7 @@ def items(context: Context) -> Iterator[Item]:
 def measured(
     context: Context, shape: list[int], dtype: str, moved: int, programs: Mapping[str, Program]
 ) -> dict[str, Any]:
-    """Milliseconds, bandwidth, and the share of the copy's bandwidth, for calls one by one and in a scan."""
+    """Milliseconds, bandwidth, and the share of the copy's bandwidth, for calls one by one and in a chain."""
     calls, compiling = {}, 0.0
     for name, program in programs.items():
         function, seconds = measure.compiled(program.function, *program.arguments())
@@ -126,9 +149,9 @@ def measured(
         "share_of_copy": share_of_copy(moved, shape, dtype, times["once"], times["copy, once"]),
         "compile_seconds": compiling,
     }
-    if "scan" in calls:
-        each = [seconds / STEPS for seconds in times["scan"]]
-        copied = [seconds / STEPS for seconds in times["copy, scan"]]
-        result["ms_in_a_scan"] = measure.milliseconds(each)
-        result["share_of_copy_in_a_scan"] = share_of_copy(moved, shape, dtype, each, copied)
+    if "chain" in calls:
+        each = [seconds / STEPS for seconds in times["chain"]]
+        copied = [seconds / STEPS for seconds in times["copy, chain"]]
+        result["ms_in_a_chain"] = measure.milliseconds(each)
+        result["share_of_copy_in_a_chain"] = share_of_copy(moved, shape, dtype, each, copied)
     return result

@@ -97,6 +97,9 @@ def test_what_the_last_items_took_corrects_the_guess_of_the_next():
     assert table.expected(item(guess=5.0, phase="mix")) == 20.0
     table.took(item(guess=4.0, phase="mix"), 1.0)
     assert table.expected(item(guess=4.0, phase="mix")) == 1.0
+    table.took(item(guess=4.0, phase="mix"), 2.0)
+    table.took(item(guess=4.0, phase="mix"), 1.0)
+    assert table.expected(item(guess=4.0, phase="mix")) == 2.0
     assert table.fits(item(guess=20.0)) and not table.fits(item(guess=30.0))
 
 
