@@ -21,20 +21,20 @@ __all__ = [
     "COLUMNS",
     "STEPS",
     "cells",
-    "chained",
     "copying",
     "is_short",
     "items",
     "measured",
+    "repeated",
     "share_of_copy",
     "size",
 ]
 
 DTYPES = ("float32", "bfloat16", "uint8")
 SIDES = {224: 128, 32: 256}
-COLUMNS = {"ms": "{:.4f}", "gigabytes_per_second": "{:,.0f}", "share_of_copy": "{:.0%}", "ms_in_a_chain": "{:.4f}"}
+COLUMNS = {"ms": "{:.4f}", "gigabytes_per_second": "{:,.0f}", "share_of_copy": "{:.0%}", "ms_in_a_scan": "{:.4f}"}
 # Calls in one program, as in that of a training step: without the time that it takes to dispatch each.
-STEPS = 8
+STEPS = 16
 
 
 def cells(context: Context) -> list[tuple[list[int], str]]:
@@ -61,25 +61,24 @@ def blended(a: jax.Array, x: jax.Array) -> jax.Array:
     return (jnp.rint(mixed) if x.dtype == jnp.uint8 else mixed).astype(x.dtype)
 
 
-def chained(function: Callable[[jax.Array, jax.Array], Any]) -> Callable[[jax.Array, jax.Array], Any]:
-    """The function for each of its first arguments, one after the other in one program: each acts on the images that
-    the one before returns, and none is fused with the next. (A scan would copy all that it keeps in every step.)
+def repeated(function: Callable[[jax.Array, jax.Array], Any]) -> Callable[[jax.Array, jax.Array], Any]:
+    """The function of each of its first arguments and the images, one after the other in one program.
+
+    Every call writes its images where the one before has: only the last are kept, as keeping all would cost copies.
     """
 
     def run(many: jax.Array, x: jax.Array) -> Any:
-        kept = []
-        for one in many:
+        def step(_: jax.Array, one: jax.Array) -> tuple[jax.Array, Any]:
             result = function(one, x)
-            images, *others = result if isinstance(result, tuple) else (result,)
-            x = jax.lax.optimization_barrier(images)
-            kept.append(others)
-        return x, kept
+            return result if isinstance(result, tuple) else (result, None)
+
+        return jax.lax.scan(step, jnp.zeros_like(x), many)
 
     return run
 
 
 def programs(shape: list[int], dtype: str, function: Callable[..., Any], scalars: Callable[..., Any]) -> dict[str, Any]:
-    """A function of a scalar and images, and in a chain where calls are short."""
+    """A function of a scalar and images, and in a scan where calls are short."""
     number, side = shape[:2]
 
     def arguments(count: int | None) -> tuple[Any, ...]:
@@ -87,7 +86,7 @@ def programs(shape: list[int], dtype: str, function: Callable[..., Any], scalars
 
     found = {"once": Program(function, lambda: arguments(None))}
     if is_short(shape):
-        found["chain"] = Program(chained(function), lambda: arguments(STEPS), STEPS)
+        found["scan"] = Program(repeated(function), lambda: arguments(STEPS), STEPS)
     return found
 
 
@@ -135,23 +134,26 @@ def items(context: Context) -> Iterator[Item]:
 def measured(
     context: Context, shape: list[int], dtype: str, moved: int, programs: Mapping[str, Program]
 ) -> dict[str, Any]:
-    """Milliseconds, bandwidth, and the share of the copy's bandwidth, for calls one by one and in a chain."""
+    """Milliseconds, bandwidth, and the share of the copy's bandwidth, for calls one by one and in a scan."""
     calls, compiling = {}, 0.0
     for name, program in programs.items():
         function, seconds = measure.compiled(program.function, *program.arguments())
         calls[name], compiling = functools.partial(function, *program.arguments()), compiling + seconds
     copies = {f"copy, {name}": call for name, call in copying(tuple(shape), dtype).items()}
     times = measure.interleaved(calls | copies, context.rounds, context.spend, queue=context.queue)
-    milliseconds = measure.milliseconds(times["once"])
+    repeats = {name: STEPS if name.endswith("scan") else 1 for name in times}
+    each = {name: [seconds / repeats[name] for seconds in took] for name, took in times.items()}
+    # The unit is the copy in the faster of its forms: a call by itself may wait for its dispatch, and a loop on a CPU
+    # takes longer than one.
+    copied = min((each[name] for name in copies), key=measure.milliseconds)
+    milliseconds = measure.milliseconds(each["once"])
     result = {
         "ms": milliseconds,
         "gigabytes_per_second": moved / milliseconds / 1e6,
-        "share_of_copy": share_of_copy(moved, shape, dtype, times["once"], times["copy, once"]),
+        "share_of_copy": share_of_copy(moved, shape, dtype, each["once"], copied),
         "compile_seconds": compiling,
     }
-    if "chain" in calls:
-        each = [seconds / STEPS for seconds in times["chain"]]
-        copied = [seconds / STEPS for seconds in times["copy, chain"]]
-        result["ms_in_a_chain"] = measure.milliseconds(each)
-        result["share_of_copy_in_a_chain"] = share_of_copy(moved, shape, dtype, each, copied)
+    if "scan" in calls:
+        result["ms_in_a_scan"] = measure.milliseconds(each["scan"])
+        result["share_of_copy_in_a_scan"] = share_of_copy(moved, shape, dtype, each["scan"], copied)
     return result

@@ -18,7 +18,7 @@ from phases import copy, torch_peers
 __all__ = ["COLUMNS", "METHODS", "items"]
 
 METHODS = "cutmix mixup cutout smoothmix_s smoothmix_c resizemix gridmix gridmixup fmix randommix".split()
-COLUMNS = copy.COLUMNS | {"share_of_copy_in_a_chain": "{:.0%}", "jaxmix_ms": "{:.4f}", "times_jaxmix": "{:.2f}"}
+COLUMNS = copy.COLUMNS | {"share_of_copy_in_a_scan": "{:.0%}", "jaxmix_ms": "{:.4f}", "times_jaxmix": "{:.2f}"}
 
 
 def method(name: str, returned: str, per_batch: bool) -> Callable[[jax.Array, jax.Array], Any]:
@@ -32,7 +32,7 @@ def method(name: str, returned: str, per_batch: bool) -> Callable[[jax.Array, ja
 
 
 def programs(name: str, shape: list[int], dtype: str, returned: str, per_batch: bool) -> dict[str, Program]:
-    """The method in a call of its own, and in a chain where calls are short."""
+    """The method in a call of its own, and in a scan where calls are short."""
 
     def arguments(count: int | None) -> tuple[Any, ...]:
         key = jax.random.key(1)
@@ -41,7 +41,7 @@ def programs(name: str, shape: list[int], dtype: str, returned: str, per_batch: 
     function = method(name, returned, per_batch)
     found = {"once": Program(function, lambda: arguments(None))}
     if copy.is_short(shape):
-        found["chain"] = Program(copy.chained(function), lambda: arguments(copy.STEPS), copy.STEPS)
+        found["scan"] = Program(copy.repeated(function), lambda: arguments(copy.STEPS), copy.STEPS)
     return found
 
 
