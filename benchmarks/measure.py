@@ -26,17 +26,24 @@ def with_allocator() -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
-def seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Mean time of a call."""
+def seconds(call: Callable[[], Any], repeats: int, *, queue: bool = False) -> float:
+    """Mean time of a call. With `queue` only the last one is waited for, so that an accelerator, which works its calls
+    off in order, hides what it takes to dispatch them.
+    """
     import jax
 
     start = time.perf_counter()
     for _ in range(repeats):
-        jax.block_until_ready(call())
+        result = call()
+        if not queue:
+            jax.block_until_ready(result)
+    jax.block_until_ready(result)
     return (time.perf_counter() - start) / repeats
 
 
-def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int, spend: float) -> dict[str, list[float]]:
+def interleaved(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, spend: float, *, queue: bool = False
+) -> dict[str, list[float]]:
     """Seconds a call takes, for every contender and round; in a round each has about `spend` seconds."""
     for call in calls.values():
         seconds(call, 1)
@@ -45,9 +52,18 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], rounds: int, spend: floa
     for _ in range(rounds):
         for name in random.sample(list(calls), len(calls)):
             if repeats[name] > 1:
-                calls[name]()
-            times[name].append(seconds(calls[name], repeats[name]))
+                seconds(calls[name], 1)
+            times[name].append(seconds(calls[name], repeats[name], queue=queue))
     return times
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], float]:
+    """A function compiled for these arguments, and the seconds that took, tracing included."""
+    import jax
+
+    start = time.perf_counter()
+    program = jax.jit(function).lower(*arguments).compile()
+    return program, time.perf_counter() - start
 
 
 def ratios(times: list[float], base: list[float]) -> dict[str, Any]:
