@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import jax.numpy as jnp
 import numpy as np
@@ -62,8 +63,8 @@ def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> A
         raise ValueError(f"{name} is {_brief(value)}; wanted one number")
     if hasattr(annotation, "dim_str"):
         return _array(name, value, annotation, sizes)
-    arrays = [part for part in get_args(annotation) if hasattr(part, "dim_str")]
-    if arrays and get_origin(annotation) is not tuple:
+    either = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+    if arrays := [part for part in either if hasattr(part, "dim_str")]:
         return _array(name, value, arrays[0], sizes)
     if annotation is Array:
         return jnp.asarray(numeric(name, value))
