@@ -28,6 +28,8 @@ def corruptions(path: Path) -> None:
         left, top = _PAD + place // rows * (width + 40), _PAD + 44 + place % rows * (_TILE + _GAP)
         for line, word in enumerate(words := name.split("_")):
             card.text((left, top + _TILE / 2 + 28 * (line - (len(words) - 1) / 2)), word, 25, anchor="lm")
+        if place % rows == 0:
+            card.text((left, _PAD), "severity", 25, GREY)
         key = jax.random.key(zlib.crc32(name.encode()))
         for severity in range(1, 6):
             column = left + _MARGIN + (severity - 1) * (_TILE + _GAP)
