@@ -50,12 +50,12 @@ def readme(path: Path) -> None:
             ("Every tile: the cat,", "mixed by one method.", "Its bar: weights of", "the label.")
         ):
             card.text((left + 8, top + 60 + 36 * line), text, 24, GREY)
-    card.save(path)
+    card.save(path, quality=78)
 
 
 def gallery(path: Path) -> None:
     """Plot a row for each method: the images, the partner's map, the mask, the result, and the label."""
-    side, margin, bar = 176, 230, 260
+    side, margin, bar = 176, 250, 330
     columns = [margin + _PAD + i * (side + _GAP) for i in range(6)]
     methods, head, step = rows(), 56, side + 14
     card = Card(columns[5] + bar + _PAD, _PAD + head + len(methods) * step - 14 + _PAD)
@@ -64,7 +64,7 @@ def gallery(path: Path) -> None:
         card.text((left, _PAD), title, 26, GREY)
     for place, name in enumerate(methods):
         _row(card, example(name), (columns, _PAD + head + place * step), side, bar)
-    card.save(path, quality=76)
+    card.save(path, quality=66)
 
 
 def _row(card: Card, shown: Example, place: tuple[list[int], int], side: int, bar: int) -> None:
@@ -74,9 +74,6 @@ def _row(card: Card, shown: Example, place: tuple[list[int], int], side: int, ba
     partner = int(mix.source[0, 1:][np.argmax(mix.weight[0, 1:])]) if mix.source.shape[1] > 1 else None
     card.text((_PAD, middle), shown.name, 28, anchor="lm")
     card.tile(images[0], (columns[0], top), side)
-    for left, what in ((columns[1], partner), (columns[2], shown.maps), (columns[3], mix.mask.shape[1] > 1)):
-        if what is None or what is False:
-            card.frame((left, top), side)
     if partner is not None:
         card.tile(images[partner], (columns[1], top), side)
     if shown.maps is not None:
