@@ -14,12 +14,9 @@ import pytest
 
 import jaxmix
 from jaxmix import arguments
+from jaxmix.methods.enumeration import by_name, map_names
 
 SHAPE = (5, 15, 10, 3)  # height and width differ, and one is odd
-
-
-def _is_method(value: Any) -> bool:
-    return inspect.isfunction(value) and list(inspect.signature(value).parameters)[:2] == ["key", "batch"]
 
 
 def parameters_of(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -30,8 +27,7 @@ def _maps(method: Callable[..., Any], x: jax.Array) -> list[jax.Array]:
     """What a guided method takes after the batch: the mean size of a pixel as its saliency, three classes in turn."""
     maps = jnp.abs(x.astype(jnp.float32)).mean(3)
     known = {"saliency": maps, "attention": maps, "cam": maps, "labels": jnp.arange(x.shape[0]) % 3}
-    parameters = list(parameters_of(method).values())[2:]
-    return [known[p.name] for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return [known[name] for name in map_names(method)]
 
 
 def _guided(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,13 +43,8 @@ def _guided(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-VIEWS = {"augmix_views"}  # returns no mix
-METHODS = {
-    name: _guided(getattr(jaxmix, name))
-    for name in jaxmix.__all__
-    if _is_method(getattr(jaxmix, name)) and name not in VIEWS
-}
-GUIDED = {name for name in METHODS if _maps(getattr(jaxmix, name), np.zeros((1, 1, 1, 1)))}
+METHODS = {name: _guided(method) for name, method in by_name().items()}
+GUIDED = {name for name, method in by_name().items() if map_names(method)}
 WEIGHS_BY_MAPS = {"snapmix"}  # not by pixels
 DRAWS_NOTHING = {"attentivemix"}
 SHARES_WITH_MANY = {"comixup"}  # has no one partner, and nothing that a batch could share

@@ -1,4 +1,4 @@
-"""Figures of mixed batches: images, partners, masks, labels and maps. Needs Pillow."""
+"""Contact sheets of one mixed batch: a column each sample, with its images, masks, the result and the label."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,16 +8,15 @@ import numpy as np
 
 from jaxmix import arguments
 from jaxmix.mix import Mix
+from jaxmix.visualize import pillow
+from jaxmix.visualize.label_bars import color_of, plot_bar
+from jaxmix.visualize.overlays import overlay, to_levels
 
-__all__ = ["contact_sheet", "overlay"]
+__all__ = ["contact_sheet"]
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-# Ten colors that are easy to tell apart, the eight of Okabe and Ito (2008) and two greys; classes take them in turn.
-_COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#555555", "#a0a0a0", "#8c510a"]
-# From black through violet and orange to light yellow, lighter all the way.
-_GLOW = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32)
 _INK, _PAPER = "#202020", "#ffffff"
 # Between tiles, left of them, and height of a line of text, in pixels.
 _GAP, _MARGIN, _LINE = 4, 96, 14
@@ -59,11 +58,10 @@ def contact_sheet(
     >>> contact_sheet(images, mixed, mix, jax.numpy.arange(4)).size
     (500, 454)
     """
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise ImportError("jaxmix.visualize needs Pillow: pip install pillow") from error
-    images, mixed = _pixels(images, "images"), _pixels(mixed, "mixed")
+    pillow.require()
+    from PIL import Image, ImageDraw, ImageFont
+
+    images, mixed = to_levels(images, "images"), to_levels(mixed, "mixed")
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
     count = min(count, len(images))
@@ -103,44 +101,12 @@ def _plot_label(
 ) -> None:
     """Plot the label of a sample at (left, top, width): a bar of its weights, and a line for each class."""
     start, top, width = place
-    left = float(start)
+    plot_bar(pen, (start, top, start + width, top + _LINE - 2), weight, classes)
     for slot, (share, label) in enumerate(zip(weight.tolist(), classes.tolist(), strict=True)):
-        color, row = _COLORS[label % len(_COLORS)], top + _LINE * (slot + 1)
-        if share > 0:
-            pen.rectangle((left, top, left + max(share * width - 1, 0), top + _LINE - 3), fill=color)
-        if slot > 1 and share == 0:
-            continue
-        pen.rectangle((start, row + 3, start + 6, row + 9), fill=color)
-        pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
-        left += share * width
-
-
-def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.ndarray:
-    """Plot maps over their images, uint8 [b h w 3]: grey images, coloured where the map is high.
-
-    Args:
-        images: [b h w c], uint8, or floating in [0, 1]; c is 1 or 3.
-        maps: [b n m], one for each image, coarser or as fine; each is scaled from its lowest to its highest value.
-
-    Raises:
-        ValueError: images that aren't [b h w 1] or [b h w 3], another number of maps, or maps without a pixel.
-
-    >>> overlay(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 4, 4))).shape
-    (2, 8, 8, 3)
-    """
-    images, maps = _pixels(images, "images"), np.asarray(maps, np.float32)
-    size, height, width, _ = images.shape
-    if maps.ndim != 3 or maps.shape[0] != size or 0 in maps.shape:
-        raise ValueError(f"maps have shape {maps.shape}; wanted one map for each of {size} images, [{size} n m]")
-    rows, columns = (
-        np.arange(side) * count // side for side, count in zip((height, width), maps.shape[1:], strict=True)
-    )
-    maps = np.where(np.isfinite(maps), maps, 0)[:, rows][:, :, columns]
-    low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)
-    level = (maps - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
-    glow = np.stack([np.interp(level, np.linspace(0, 1, len(_GLOW)), channel) for channel in _GLOW.T], -1)
-    grey = images.mean(-1, keepdims=True)
-    return np.rint(0.4 * grey + 0.6 * glow).astype(np.uint8)
+        if slot < 2 or share > 0:
+            row = top + _LINE * (slot + 1)
+            pen.rectangle((start, row + 3, start + 6, row + 9), fill=color_of(label))
+            pen.text((start + 10, row), f"{names[label] if names else label}: {share:.2f}", _INK, font)
 
 
 def _rows(
@@ -176,16 +142,6 @@ def _heaviest(
     kept = np.concatenate([np.zeros((len(weight), 1), int), others], 1)
     row = np.arange(len(weight))[:, None]
     return source[row, kept], weight[row, kept], mask[row, kept]
-
-
-def _pixels(images: np.ndarray | jax.Array, name: str) -> np.ndarray:
-    """Convert images to uint8 on the host."""
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ValueError(f"{name} have shape {images.shape}; wanted [b h w 1] or [b h w 3]")
-    if images.dtype == np.uint8:
-        return images
-    return np.rint(np.clip(images.astype(np.float32), 0, 1) * 255).astype(np.uint8)
 
 
 def _classes(labels: np.ndarray | jax.Array) -> np.ndarray:
