@@ -59,7 +59,7 @@ def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> A
         return count(name, value)
     if annotation is bool and not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} is {_brief(value)}; wanted True or False")
-    if annotation is float and not isinstance(value, float | int | np.number) and getattr(value, "shape", None) != ():
+    if annotation is float and (isinstance(value, list | tuple | dict | str) or np.shape(numeric(name, value)) != ()):
         raise ValueError(f"{name} is {_brief(value)}; wanted one number")
     if hasattr(annotation, "dim_str"):
         return _array(name, value, annotation, sizes)
@@ -94,7 +94,7 @@ def _array(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> Arr
         if letter.isdigit():
             fits &= size == int(letter)
         elif letter.isalpha():
-            fits &= size == sizes.setdefault(letter, size)
+            fits &= size == sizes.setdefault(letter, size) and size > 0
         elif letter[0] == "#":
             fits &= size in (1, sizes.get(letter[1:], size))
     if not fits:

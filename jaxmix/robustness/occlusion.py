@@ -65,9 +65,12 @@ def border(images: arguments.Batch, size: ArrayLike) -> jax.Array:
 
 def square(sides: tuple[ArrayLike, ArrayLike], height: int, width: int) -> Bool[Array, "h w"]:
     """True at the pixels nearer to the center than half of these sides, of rows and of columns."""
+    if not isinstance(sides, tuple | list) or len(sides) != 2:
+        raise ValueError(f"sides came as {type(sides).__name__}; wanted two numbers, (rows, columns)")
+    lengths = arguments.count("height", height), arguments.count("width", width)
     near = [
-        np.abs(np.arange(length) - (length - 1) / 2).astype(np.float32) < jnp.asarray(side, jnp.float32) / 2
-        for side, length in zip(sides, (height, width), strict=True)
+        np.abs(np.arange(length) - (length - 1) / 2).astype(np.float32) < arguments.number("sides", side) / 2
+        for side, length in zip(sides, lengths, strict=True)
     ]
     return near[0][:, None] & near[1][None, :]
 

@@ -62,14 +62,18 @@ def contact_sheet(
     from PIL import Image, ImageDraw, ImageFont
 
     images, mixed = to_levels(images, "images"), to_levels(mixed, "mixed")
+    if not isinstance(mix, Mix):
+        raise ValueError(
+            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
+        )
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
-    count = min(count, len(images))
+    count, tile = min(arguments.count("count", count), len(images)), arguments.count("tile", tile, high=4096)
     source, weight, mask = _heaviest(*(np.asarray(field)[:count] for field in mix[:3]), limit=4)
     rows = _rows(images, mixed, None if maps is None else overlay(images, maps), source, weight, mask)
-    slots, classes = weight.shape[1], _classes(labels)
-    if names is not None and len(names) <= classes.max():
-        raise ValueError(f"there are {len(names)} names, but class {classes.max()} among the labels")
+    slots, classes = weight.shape[1], _classes(labels, len(images))
+    if names is not None and len(arguments.some("names", names, str)) <= classes.max():
+        raise ValueError(f"there are {len(names)} names, but class {classes.max()}; wanted one for each class")
 
     height, width = (max(1, round(tile * side / max(images.shape[1:3]))) for side in images.shape[1:3])
     bar = _LINE * (1 + slots) + _GAP
@@ -144,6 +148,8 @@ def _heaviest(
     return source[row, kept], weight[row, kept], mask[row, kept]
 
 
-def _classes(labels: np.ndarray | jax.Array) -> np.ndarray:
-    labels = np.asarray(labels)
-    return labels if labels.ndim == 1 else np.asarray(arguments.one_hot(labels, None)).argmax(1)
+def _classes(labels: np.ndarray | jax.Array, size: int) -> np.ndarray:
+    labels = np.asarray(arguments.numeric("labels", labels))
+    if labels.ndim == 2:
+        labels = np.asarray(arguments.one_hot(labels, None)).argmax(1)
+    return np.asarray(arguments.class_ids(labels, (size,)))

@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 
+from jaxmix import arguments
+
 __all__ = ["overlay", "to_levels"]
 
 # From black through violet and orange to light yellow, lighter all the way.
@@ -22,7 +24,7 @@ def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.
     >>> overlay(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 4, 4))).shape
     (2, 8, 8, 3)
     """
-    images, maps = to_levels(images, "images"), np.asarray(maps, np.float32)
+    images, maps = to_levels(images, "images"), np.asarray(arguments.numeric("maps", maps)).astype(np.float32)
     size, height, width, _ = images.shape
     if maps.ndim != 3 or maps.shape[0] != size or 0 in maps.shape:
         raise ValueError(f"maps have shape {maps.shape}; wanted one map for each of {size} images, [{size} n m]")
@@ -39,7 +41,7 @@ def overlay(images: np.ndarray | jax.Array, maps: np.ndarray | jax.Array) -> np.
 
 def to_levels(images: np.ndarray | jax.Array, name: str) -> np.ndarray:
     """Convert images of 1 or 3 channels to uint8 on the host."""
-    images = np.asarray(images)
+    images = np.asarray(arguments.numeric(name, images))
     if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(f"{name} have shape {images.shape}; wanted [b h w 1] or [b h w 3]")
     if images.dtype == np.uint8:

@@ -379,7 +379,10 @@ def test_crops_of_photographs_stay_inside_them():
         ({"images": np.full((1, 8, 8, 3), 2.0, np.float32)}, r"images have values from 2 to 2; wanted 0..1"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, r"images have rank 3"),
         ({"name": "frost"}, r"frost needs photographs; wanted photographs=FOLDER"),
-        ({"name": "fog", "photographs": PHOTOS}, r"photographs given with 'fog'; only \"frost\" takes them"),
+        (
+            {"name": "fog", "photographs": PHOTOS},
+            r"photographs given with 'fog'; wanted none: only \"frost\" takes them",
+        ),
         ({"name": "frost", "photographs": []}, r"photographs is \[\]; wanted a sequence of one or more"),
         ({"name": "frost", "photographs": PHOTOS, "images": np.zeros((1, 60, 60, 3), np.uint8)}, r"as CIFAR-C takes"),
         ({"name": "frost", "photographs": [np.zeros((300, 300))]}, r"photographs are .*; wanted uint8 \[h w 3\] each"),

@@ -61,7 +61,7 @@ def test_images_of_a_wrong_shape_say_so():
     with pytest.raises(ValueError, match=r"images have shape \(4, 16, 16, 2\); wanted \[b h w 1\] or \[b h w 3\]"):
         contact_sheet(X[..., :2], mixed, mix, LABELS)
     for names in (["cat", "dog"], ["cat", "dog", "owl"]):  # too few by two, and by one
-        with pytest.raises(ValueError, match=f"there are {len(names)} names, but class 3 among the labels"):
+        with pytest.raises(ValueError, match=f"there are {len(names)} names, but class 3; wanted one for each class"):
             contact_sheet(X, mixed, mix, LABELS, names=names)
     with pytest.raises(ValueError, match="wanted the same shape"):
         contact_sheet(X, mixed[:, :8], mix, LABELS)

@@ -71,7 +71,7 @@ def corrupt(
     if name == "frost":
         photos = frost.stacked(photographs, x.shape[1:3], every=5 if constants == "cifar" else 1)
     elif photographs is not None:
-        raise ValueError(f'photographs given with {name!r}; only "frost" takes them: leave them out')
+        raise ValueError(f'photographs given with {name!r}; wanted none: only "frost" takes them')
     traced, static = CORRUPTIONS[name].split(constant(name, severity, constants), SIDE[constants], x)
     return arguments.nan_outside(x, _corrupted(key, x, photos, traced, name, static))
 

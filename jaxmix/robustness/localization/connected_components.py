@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxmix import arguments
+
 __all__ = ["all_regions", "largest_region"]
 
 _TOUCHING = np.ones((3, 3), bool)
@@ -56,7 +58,7 @@ def largest_region(mask: np.ndarray) -> np.ndarray:
 
 
 def _boxes(mask: np.ndarray, find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    mask = np.asarray(mask)
+    mask = np.asarray(arguments.numeric("mask", mask))
     if mask.ndim != 2 or mask.dtype != bool:
         raise ValueError(f"mask has shape {mask.shape} and dtype {mask.dtype}; wanted bool [h w]: call map > threshold")
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
