@@ -109,9 +109,10 @@ def sigmoid_bce(logits: Float[Array, "b k"], labels: ArrayLike, mix: Mix | None 
     else:
         wanted = (size, classes) if array.ndim == 2 else (size,)
         known = arguments.concrete(array)
-        outside = known is not None and known.size and not (known.min() >= 0 and known.max() <= 1)
-        if array.shape != wanted or outside:
-            values = f" and values from {known.min()} to {known.max()}" if outside else ""
+        values = ""
+        if known is not None and known.size and not (known.min() >= 0 and known.max() <= 1):
+            values = f" and values from {known.min()} to {known.max()}"
+        if array.shape != wanted or values:
             raise ValueError(
                 f"labels have shape {array.shape}{values}, for logits {logits.shape}; wanted multi-hot labels in 0..1, "
                 f"[{size} {classes}]" + (f", or answers 0 and 1, [{size}]" if classes == 1 else "")

@@ -95,6 +95,8 @@ def _array(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> Arr
             fits &= size == int(letter)
         elif letter.isalpha():
             fits &= size == sizes.setdefault(letter, size) and size > 0
+        elif letter[0] == "*":
+            fits &= array.size > 0
         elif letter[0] == "#":
             fits &= size in (1, sizes.get(letter[1:], size))
     if not fits:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from jaxmix import arguments
 from jaxmix.mix import Mix
 from jaxmix.visualize import pillow
 from jaxmix.visualize.label_bars import color_of, plot_bar
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     mix: Mix
 
 
+@arguments.annotated
 def method_sheet(
     images: np.ndarray | jax.Array,
     rows: Sequence[Row],
@@ -70,6 +72,8 @@ def method_sheet(
     pillow.require()
     from PIL import Image, ImageDraw, ImageFont
 
+    tile, rows = arguments.count("tile", tile, high=4096), arguments.some("rows", rows, Row)
+    names = arguments.some("names", names, str)
     before, after = to_levels(images, "images"), [to_levels(row.images, row.title) for row in rows]
     _check(before, rows, after, names)
     height, width = (max(1, round(tile * side / max(before.shape[1:3]))) for side in before.shape[1:3])

@@ -116,7 +116,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 def _probabilities(probabilities: Values, labels: Values) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(probabilities, jax.core.Tracer):  # one-hot rows of integers or booleans, as of a hard decision
-        array = np.asarray(probabilities)
+        array = np.asarray(arguments.numeric("probabilities", probabilities))
         probabilities = array.astype(np.float64) if array.dtype.kind in "biu" else array
     shares, ids = metric_inputs.rows("probabilities", probabilities, labels)
     # Stored probabilities are often rounded, to two digits even.
