@@ -72,8 +72,9 @@ def method_sheet(
     pillow.require()
     from PIL import Image, ImageDraw, ImageFont
 
-    tile, rows = arguments.count("tile", tile, high=4096), arguments.some("rows", rows, Row)
-    names = arguments.some("names", names, str)
+    tile, names = arguments.count("tile", tile, high=4096), arguments.some("names", names, str)
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Row) for row in rows):
+        raise ValueError(f"rows came as {type(rows).__name__}; wanted a sequence of visualize.Row, one for each method")
     before, after = to_levels(images, "images"), [to_levels(row.images, row.title) for row in rows]
     _check(before, rows, after, names)
     height, width = (max(1, round(tile * side / max(before.shape[1:3]))) for side in before.shape[1:3])
