@@ -73,12 +73,12 @@ def entries(block: str) -> tuple[tuple[str, str], ...]:
 
 
 def parse(text: str) -> Docstring:
-    r"""Take a docstring apart.
+    r"""Take a docstring apart, as `inspect.getdoc` returns it.
 
     >>> parse("Add one.\n\n    y = x + 1").body
     ('    y = x + 1',)
     """
-    blocks = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    blocks = re.split(r"\n\s*\n", text.strip())
     body, notes, found = (
         [],
         [],

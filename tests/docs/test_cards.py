@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import doctest
 import inspect
 import re
 import sys
@@ -62,6 +63,10 @@ def test_the_example_of_a_card_imports_what_it_names(name):
     bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     assert used - bound <= set(dir(builtins))
+
+
+def test_docstrings_are_taken_apart_as_their_examples_show():
+    assert doctest.testmod(docstrings) == (0, 1)
 
 
 def test_every_public_name_is_on_one_page_of_the_reference():
