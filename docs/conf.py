@@ -3,6 +3,7 @@
 # ruff: noqa: E402
 
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -14,7 +15,7 @@ import jaxmix
 _project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 
 project = "jaxmix"
-author = "The jaxmix authors"
+author = re.search(r"^  - name: (.*)$", (HERE.parent / "CITATION.cff").read_text(), re.MULTILINE)[1]
 copyright = author
 release = version = jaxmix.__version__
 
