@@ -90,7 +90,9 @@ def shapes(app: Sphinx, domain: str, kind: str, content: addnodes.desc_content) 
     """Write the shapes in signatures as the text does, `Float[b h w]`: without quotes."""
     for signature_node in content.parent.findall(addnodes.desc_signature):
         for literal in signature_node.findall(addnodes.desc_sig_literal_string):
-            literal.children = [nodes.Text(literal.astext().strip("'"))]
+            text = literal.astext().strip("'")
+            literal.clear()
+            literal += nodes.Text(text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
