@@ -47,6 +47,7 @@ html_theme = "sphinx_book_theme"
 html_title = "jaxmix"
 html_static_path = ["_static"]
 html_css_files = ["jaxmix.css"]
+html_js_files = [("search_text.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
@@ -55,6 +56,7 @@ html_theme_options = {
     "repository_branch": "main",
     "path_to_docs": "docs",
     "navbar_persistent": [],
+    "footer_content_items": ["copyright.html"],
     "use_repository_button": True,
     "use_download_button": False,
     "use_fullscreen_button": False,

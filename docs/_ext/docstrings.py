@@ -17,7 +17,7 @@ __all__ = ["Docstring", "Parameter", "parameters", "parse", "signature", "to_res
 SECTION = re.compile(r"^(Args|Returns|Raises):$")
 DIFFERS = re.compile(r"^Differs from (?P<whom>[^:]+): (?P<text>.*)$", re.DOTALL)
 REFERENCE = re.compile(r"^Reference: (?P<text>.*)$", re.DOTALL)
-ENTRY = re.compile(r"^(?P<name>\*{0,2}\w+): (?P<text>.*)$")
+ENTRY = re.compile(r"^(?P<name>\*{0,2}\w+): +(?P<text>.*)$")
 
 
 class Docstring(NamedTuple):
@@ -61,6 +61,11 @@ def equation(block: str) -> str:
     return "\n".join(lines)
 
 
+def is_fields(block: str) -> bool:
+    """Whether a block lists the fields of a named tuple, each on lines of its own."""
+    return bool(FIELD.match(block)) and all(FIELD.match(line) or line[:4].isspace() for line in block.splitlines())
+
+
 def entries(block: str) -> tuple[tuple[str, str], ...]:
     """Names and texts of the lines of `Args:` or `Raises:`."""
     found: list[list[str]] = []
@@ -98,10 +103,7 @@ def parse(text: str) -> Docstring:
         elif found["Args"] and not block.startswith(" "):
             notes.append(joined(block))
         else:
-            # Fields of a named tuple are aligned, and stay so.
-            fields = FIELD.match(block) and all(FIELD.match(line) or line[:4].isspace() for line in block.splitlines())
-            block = textwrap.indent(block, "    ") if fields else block
-            body.append(block if block.startswith(" ") else joined(block))
+            body.append(block if block.startswith(" ") or is_fields(block) else joined(block))
     return Docstring(
         joined(blocks[0]),
         tuple(body),
@@ -203,7 +205,12 @@ def to_rest(doc: Docstring, known: Callable[[str], str | None]) -> list[str]:
 
     add(linked(doc.summary, known))
     for block in doc.body:
-        code("text", equation(block), "equation") if block.startswith(" ") else add(linked(block, known))
+        if block.startswith(" "):
+            code("text", equation(block), "equation")
+        elif is_fields(block):
+            add("\n".join(f"- **{name}**: {linked(text, known)}" for name, text in entries(block)))
+        else:
+            add(linked(block, known))
     fields = [f":param {name}: {linked(text, known)}" for name, text in doc.arguments]
     fields += [f":returns: {linked(doc.returns, known)}"] if doc.returns else []
     fields += [f":raises {name}: {linked(text, known)}" for name, text in doc.raises]
