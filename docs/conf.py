@@ -27,7 +27,7 @@ extensions = [
     "sphinx_design",
     "jaxmix_pages",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints", "figures/LICENSES.md"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 
 # Pages are written in Markdown. Their code runs in the tests, so the build runs none.
