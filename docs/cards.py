@@ -167,8 +167,8 @@ def card(name: str) -> str:
     blocks += ["More of it, and how it was measured: [benchmarks](../benchmarks.md)."]
     blocks += ["## When not to use it", "\n".join(f"- {line}" for line in said.get("avoid", ["To be added."]))]
     blocks += ["## Differences from the authors' code"]
-    from_whom = "" if doc.differs_from == "the authors' code" else f"From {doc.differs_from}: "
-    blocks += [prose(from_whom + doc.differs) if doc.differs else "None that is known to us."]
+    differs = f"Differs from {doc.differs_from}: {doc.differs}" if doc.differs else "The docstring describes none."
+    blocks += [prose(differs)]
     blocks += ["## Reference", prose(doc.reference)]
     file = pathlib.Path(inspect.getsourcefile(inspect.unwrap(function)) or "").resolve().relative_to(ROOT)
     blocks += [f"Source: `{file}`. Signature and shapes: [API](../api/methods.md)."]
