@@ -10,6 +10,7 @@ and a comment anywhere else in a page concerns all of it: `<!-- slow: REASON -->
 `<!-- devices: 8 -->` with eight devices.
 """
 
+import contextlib
 import importlib.util
 import pathlib
 import re
@@ -78,16 +79,25 @@ def missing(block):
     return [name for name in block.needs if importlib.util.find_spec(name) is None]
 
 
-def run(page, folder, monkeypatch):
+def run(page, folder, monkeypatch, *, fresh_keys=False):
     """Run the Python of a page in an empty folder, with JAX's own settings; return its names and the lines skipped.
 
-    Warnings that point at the page are errors; those within other packages aren't.
+    Warnings that point at the page are errors; those within other packages aren't. With `fresh_keys` a key that is used
+    twice is an error too; a page that shows what the same key gives can't have that.
     """
     module = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)  # so that what a block defines can be pickled and inspected
     monkeypatch.chdir(folder)
     skipped = []
-    with warnings.catch_warnings(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    settings = contextlib.ExitStack()
+    for setting in (
+        warnings.catch_warnings(),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.debug_key_reuse(fresh_keys),
+    ):
+        settings.enter_context(setting)
+    with settings:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", module=r"page$")
         for block in blocks(page):

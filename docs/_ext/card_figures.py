@@ -102,7 +102,8 @@ def caption(name: str) -> str:
     if name == "dropblock":
         said = [f"Four images taken for features, with `{options}`: each of their channels has squares of its own."]
     if arguments(name):
-        said.append("The maps are fine-grained saliency of the pixels, smoothed; a network's would be sharper.")
+        whose = "Its maps, not in the figure," if name == "comixup" else "The maps"
+        said.append(f"{whose} are fine-grained saliency of the pixels, smoothed; a network's would be sharper.")
     return " ".join(said)
 
 
