@@ -64,7 +64,7 @@ jax.monitoring.register_event_duration_secs_listener(
 # A process has its number of devices for life. The tests that shard have eight, in a worker of their own beside the -n
 # workers; all others have one, as most users have (without workers, those that are run together with tests that shard
 # have eight too).
-SHARDS = re.compile(r"test_(train_)?sharding\.py")
+SHARDS = re.compile(r"test_([a-z]+_)?sharding\.py")
 DEVICES = 8
 
 

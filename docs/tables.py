@@ -1,0 +1,233 @@
+"""The page of benchmarks, docs/benchmarks.md: tables of the committed results, benchmarks/results/*.json.
+
+python docs/tables.py            # write it
+python docs/tables.py --check    # exit with 1 if it isn't as this script would write it
+"""
+
+# ruff: noqa: E402
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+from typing import Any
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent
+sys.path[:0] = [str(HERE / "_ext"), str(ROOT / "benchmarks")]
+
+from markdown_tables import table
+
+import cifar_table
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = HERE / "benchmarks.md"
+MAIN = (
+    "gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog brightness "
+    "contrast elastic_transform pixelate jpeg_compression"
+).split()
+
+
+def read(name: str) -> dict[str, Any]:
+    """The results of a benchmark on CPU."""
+    return json.loads((RESULTS / f"{name}-cpu.json").read_text())
+
+
+def blend() -> str:
+    """Methods without maps against the bare expression and Keras."""
+    found = read("blend")
+    rows = [
+        [name, *(f"{sizes[name]['ms']:.3f} ({sizes[name]['ratio']:.2f})" for sizes in found["results"].values())]
+        for name in next(iter(found["results"].values()))
+    ]
+    return f"""## Methods without maps
+
+Milliseconds per jitted call that uses images and label weights, and in brackets times the bare expression `a *
+x + (1 - a) * x[partner]` with the same random values (for CutMix with those of CutMix, for all others with
+those of mixup): medians of {found["rounds"]} interleaved rounds in one process, {found["dtype"]},
+{found["device"]}, jax {found["jax"]}, keras {found["keras"]} (its layers jitted on JAX). From
+`benchmarks/blend.py`.
+
+{table(["", *found["results"]], rows)}"""
+
+
+def guided() -> str:
+    """Guided methods and the searches of SAGE."""
+    found = read("guided")
+    rows = [
+        [name, f"{row['ms']:.2f}", f"{row['cutmix takes 1, this']['ratio']:.1f}", f"{row['compile s']:.1f}"]
+        for name, row in found["methods"].items()
+    ]
+    searches = [
+        [
+            name,
+            *(
+                f"{sizes[name]['ms']:.1f} ({sizes[name]['rolled takes times']['ratio']:.1f})"
+                for sizes in found["searches"].values()
+            ),
+        ]
+        for name in next(iter(found["searches"].values()))
+    ]
+    return f"""## Guided methods
+
+Their maps given, on 100 images of 32x32x3; medians of {found["rounds"]} interleaved rounds, {found["device"]},
+jax {found["jax"]}. From `benchmarks/guided.py`. PuzzleMix is measured with transport; "drawn" is one of 2, 4, 8
+and 16 blocks a batch, the default.
+
+{table(["", "ms", "times CutMix", "compile, s"], rows)}
+
+SAGE's search for the best shift of smoothed maps, ms, and in brackets how many times as long `rolled` takes,
+which scores all of them. `sampled` tries 1 % of the shifts, as the authors do. At 224 pixels `fourier` starts
+at half the size; maps with much detail in single pixels are searched at full size, which takes about three
+times as long.
+
+{table(["", *found["searches"]], searches)}"""
+
+
+def policies() -> str:
+    """Methods that keep the label against timm and torchvision."""
+    found = read("policies")
+    rows = []
+    for size, measured in found["images_per_second"].items():
+        for name, by in measured.items():
+            peers = [
+                f"{by[p]['images_per_second']:,.0f} ({by[p]['ratio']:.1f})" if p in by else ""
+                for p in ("timm", "timm, half", "torchvision")
+            ]
+            own, compile_seconds = by["jaxmix"], f"{by['jaxmix']['compile_seconds']:.1f}"
+            rows.append([f"{name}, {size}", f"{own['images_per_second']:,.0f}", *peers, compile_seconds])
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    together = [f"{forms['together'] / forms['one_by_one']:.0f}" for forms in found["forms_ms"].values()]
+    return f"""## AugMix and the policies
+
+Images per second, 8 bits in and out, and in brackets how many times as fast as each library's on Pillow;
+medians of interleaved rounds in one process, {found["device"]}, jax {found["jax"]}, {versions}. timm has no
+TrivialAugment, so its RandAugment with one operation stands there. By default its RandAugment skips half of the
+operations (timm, half). From `benchmarks/policies.py`.
+
+{table(["", "jaxmix", "timm", "timm, half", "torchvision", "compile, s"], rows)}
+
+On CPUs this is a loop over the images that computes only the sampled operations. On GPUs and TPUs all images go
+through one tone curve and one warp a step, with the same results; on two CPU cores this form takes
+{" and ".join(together)} times as long at the two sizes."""
+
+
+def corruptions() -> str:
+    """The corruptions against imagecorruptions."""
+    found, sweep = read("corruptions"), read("corruptions_sweep")
+    sides = found["results"]
+    rows, medians = [], []
+    for name in next(iter(sides.values())):
+        cells = [name]
+        for side in sides:
+            other = sides[side][name].get("imagecorruptions")
+            cells += [f"{sides[side][name]['jaxmix']['ms']:.3f}", f"{other['ratio']:.1f}" if other else ""]
+        rows.append(cells)
+    for side in sides:
+        medians.append(statistics.median(sides[side][name]["imagecorruptions"]["ratio"] for name in MAIN))
+    head = ["", *(cell for side in sides for cell in (f"{side} px, ms", "times"))]
+    return f"""## Corruptions
+
+Milliseconds an image at severity {found["severity"]} with ImageNet-C's constants, and how many times as long
+imagecorruptions 1.1.2 takes; medians of {found["rounds"]} interleaved rounds, {found["device"]}, jax
+{found["jax"]}. The median over the first 15 is
+{" and ".join(f"{m:.0f} times at {s} px" for m, s in zip(medians, sides, strict=True))}. All
+{len(sweep["seconds"])} at five severities for {sweep["images"]:,} images of 32 px, the size of CIFAR-10-C, take
+{sweep["total"]:.0f} s. Spatter's severity 3 is our substitute for water; frost uses photographs of noise. From
+`benchmarks/corruptions.py`.
+
+{table(head, rows)}"""
+
+
+def steps() -> str:
+    """Whole training steps."""
+    rows, devices = [], set()
+    for found in (json.loads(file.read_text()) for file in sorted(RESULTS.glob("step-*cpu.json"))):
+        devices.add(f"{found['device']}, jax {found['jax']}")
+        for name, row in found["results"].items():
+            rows.append([found["model"], name, f"{row['ms']:.0f}", f"{row['ratio']:.2f}"])
+    return f"""## Training steps
+
+A whole step on 128 images of 32x32: maps, both passes and update, times plain training; medians of interleaved
+rounds, {"; ".join(sorted(devices))}. AugMix trains on three views of each image. From
+`benchmarks/train_step.py`.
+
+{table(["network", "method", "ms", "times plain training"], rows)}"""
+
+
+def first_trainings() -> str:
+    """Two epochs on CIFAR-10."""
+    files = ["cifar10-resnet-8-2-epochs", "cifar10-resnet-8-2-epochs-guided", "cifar10-resnet-8-2-epochs-augmix"]
+    found = [json.loads((RESULTS / f"{name}.json").read_text()) for name in files]
+    return f"""## Two epochs on CIFAR-10
+
+A first look, not a paper's table: two epochs of resnet-8 on "{found[0]["data"]}", a copy of CIFAR-10 compressed
+as JPEG of quality 75, with all its 50,000 + 10,000 images; batch 128, SGD with Nesterov momentum 0.9, learning
+rate 0.1 along a cosine, weight decay 5e-4, methods with their papers' CIFAR settings; n runs with seeds 0, 1,
+2, mean ± standard deviation. So short a training doesn't overfit, so mixing can only slow it down: the table
+shows that each method trains. Trainings in which mixing matters are to be compared with more epochs and seeds.
+From `benchmarks/cifar_table.py`.
+
+{cifar_table.table([run for part in found for run in part["runs"]])}
+
+PuzzleMix, SAGE and Co-Mixup use the loss of their papers' code, binary cross-entropy of the softmax, which is a
+fraction of the others and trains slowly at first; AugMix's training loss includes 12 times that of its views'
+consistency. The guided methods (seeds 0 and 1) and AugMix were trained with 4 pixels of padding before the
+crop."""
+
+
+def evaluations() -> str:
+    """What an evaluation of two short runs found."""
+    found = read("evaluation")
+    runs = [run for run in found["runs"] if run["run"]["dataset"] == "cifar10"]
+    summaries = [
+        {key: value for suite in run["suites"].values() for key, value in suite["summary"].items()} for run in runs
+    ]
+    keys = dict.fromkeys(key for summary in summaries for key in summary)
+    rows = [[key, *(f"{s[key]:.2f}" if isinstance(s.get(key), float) else "" for s in summaries)] for key in keys]
+    head = ["", *(f"{run['run']['method']}, epochs: {run['run']['epochs']}" for run in runs)]
+    boxed = next(run for run in found["runs"] if "localization" in run["suites"])
+    located = boxed["suites"]["localization"]["measurements"]["metrics"]
+    gap = boxed["suites"]["backgrounds"]["summary"]["BG-Gap, points"]
+    return f"""## An evaluation
+
+What `train/evaluate.py` writes, not a result to quote: two short runs of resnet-8 (n = {found["n"]} each) on
+{found["data"].split(";")[0]}; {found["device"]}, jax {found["jax"]}.
+
+{table(head, rows)}
+
+Localization and backgrounds need boxes: for {boxed["run"]["epochs"]} epochs of {boxed["run"]["method"]} on
+{found["data"].split("; ")[1]}, MaxBoxAccV2 is {100 * located["MaxBoxAccV2"]:.1f} % (of the center baseline
+{100 * located["center baseline, MaxBoxAccV2"]:.1f} %), and BG-Gap {gap:.1f} points."""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [blend(), guided(), policies(), corruptions(), steps(), first_trainings(), evaluations()]
+    head = """<!-- Written by docs/tables.py from benchmarks/results. -->
+
+# Benchmarks
+
+Every table is written from committed results by a script, `docs/tables.py`, and every result by a script in
+`benchmarks/`, on the device that the text names. Contenders run interleaved in one process, in random order,
+round after round, so that the drift of a busy machine cancels in the ratios: compare ratios, not milliseconds
+of different tables."""
+    return "\n\n".join([head, *parts]) + "\n"
+
+
+def main() -> None:
+    """Write the page, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
+    check, text = parser.parse_args().check, page()
+    if PAGE.exists() and PAGE.read_text() == text:
+        return
+    if check:
+        sys.exit("docs/benchmarks.md is out of date: run `python docs/tables.py`")
+    PAGE.write_text(text)
+    print("wrote docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
