@@ -1,5 +1,7 @@
 """Arrays as they arrive: their dtypes, and which values are known at trace time."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-__all__ = ["concrete", "numeric"]
+__all__ = ["concrete", "numeric", "pure_calls"]
 
 
 def concrete(value: ArrayLike) -> np.ndarray | None:
@@ -29,3 +31,20 @@ def numeric(name: str, values: Any) -> Array | np.ndarray:
     return (
         array if isinstance(array, jax.Array) or array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     )
+
+
+@contextlib.contextmanager
+def pure_calls(advice: str) -> Iterator[None]:
+    """Add advice to the error of Flax NNX where a function that is differentiated changes a model outside of it.
+
+    The error is known by its name: Flax isn't needed here.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ == "TraceContextError":
+            error.add_note(
+                "jaxmix: the function to differentiate changes a model outside of it (the averages of BatchNorm, the "
+                f"counter of Dropout); {advice}"
+            )
+        raise
