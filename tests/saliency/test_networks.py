@@ -82,7 +82,8 @@ def test_a_view_for_inference_gives_maps_and_changes_nothing(network):
 def test_the_error_of_a_model_that_is_changed_from_inside_says_what_to_call(network):
     with pytest.raises(errors.TraceContextError) as failure:
         saliency.input_gradient(lambda images: loss(network, images), IMAGES)
-    assert "wanted nnx.grad(loss, argnums=1)(model, images), or a view for inference" in " ".join(failure.value.__notes__)
+    notes = " ".join(failure.value.__notes__)
+    assert "wanted nnx.grad(loss, argnums=1)(model, images), or a view for inference" in notes
     with pytest.raises(errors.TraceContextError) as failure:
         saliency.grad_cam(network.conv(IMAGES), network.logits, LABELS)
     assert "wanted a view for inference" in " ".join(failure.value.__notes__)
