@@ -6,7 +6,7 @@ from jaxmix.arguments.calls import key, method
 from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
 from jaxmix.arguments.pixel_values import nan_outside, shares, unit
 from jaxmix.arguments.scalars import count, interval, number, numbers, some
-from jaxmix.arguments.tracing import concrete, numeric
+from jaxmix.arguments.tracing import concrete, numeric, pure_calls
 
 __all__ = [
     "Batch",
@@ -30,6 +30,7 @@ __all__ = [
     "one_hot",
     "partners",
     "pixels",
+    "pure_calls",
     "ranked",
     "shares",
     "some",

@@ -1,5 +1,7 @@
 """Arrays as they arrive: their dtypes, and which values are known at trace time."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-__all__ = ["concrete", "numeric"]
+__all__ = ["concrete", "numeric", "pure_calls"]
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -30,8 +32,26 @@ def numeric(name: str, values: Any) -> Array | np.ndarray:
         raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
     if isinstance(array, jax.Array):
         return array
-    if array.dtype == np.float64 and not jax.config.read("jax_enable_x64") and np.abs(array).max(initial=0) > _LARGEST:
+    narrowed = array.dtype == np.float64 and not jax.config.read("jax_enable_x64")
+    if narrowed and not np.abs(array).max(initial=0) <= _LARGEST:
         finite = np.abs(array[np.isfinite(array)]).max(initial=0)
         if finite > _LARGEST:
             raise ValueError(f"{name} have values up to {finite:g}; wanted values of at most {_LARGEST:g} (float32)")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+@contextlib.contextmanager
+def pure_calls(advice: str) -> Iterator[None]:
+    """Add advice to the error of Flax NNX where a function that is differentiated changes a model outside of it.
+
+    The error is known by its name: Flax isn't needed here.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ == "TraceContextError":
+            error.add_note(
+                "jaxmix: the function to differentiate changes a model outside of it (the averages of BatchNorm, the "
+                f"counter of Dropout); {advice}"
+            )
+        raise

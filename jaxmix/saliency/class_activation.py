@@ -107,7 +107,9 @@ def grad_cam(
         return jnp.where(chosen, found, 0).sum()
 
     wide = _features(features)
-    importance = jax.grad(score)(jax.lax.stop_gradient(jnp.asarray(features))).astype(jnp.float32).mean((1, 2))
+    with arguments.pure_calls("wanted a view for inference, nnx.view(model, use_running_average=True)"):
+        gradient = jax.grad(score)(jax.lax.stop_gradient(jnp.asarray(features)))
+    importance = gradient.astype(jnp.float32).mean((1, 2))
     return jax.lax.stop_gradient(jnp.maximum(_weighted(wide, importance), 0))
 
 

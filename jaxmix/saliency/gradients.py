@@ -18,9 +18,12 @@ def input_gradient(loss: Callable[[Array], Array], images: arguments.Batch) -> F
         out[b] = d loss[b] / d images[b]
 
     The sum of the losses is differentiated, since the scale of a sample's gradient doesn't matter for saliency. Batch
-    statistics tie samples together: PuzzleMix uses running averages, SAGE the statistics of the batch. Where a training
-    step needs gradients of the parameters too, `jax.value_and_grad(..., argnums=(0, 1))` gives both in one pass; then
-    only `mean_abs` or `root_mean_square` is needed.
+    statistics tie samples together: PuzzleMix uses running averages, SAGE the statistics of the batch.
+
+    Where a training step needs gradients of the parameters too, `jax.grad(loss, argnums=(0, 1))(params, images)` gives
+    both in one backward pass; then only `mean_abs` or `root_mean_square` is needed. With Flax NNX that is
+    `nnx.grad(loss, argnums=(0, 1))(model, images)`, and a model whose state a call changes (BatchNorm, Dropout) has to
+    be an argument of it, or a view for inference: `nnx.view(model, use_running_average=True)`.
 
     Args:
         loss: from images to losses [b], or to their sum or mean.
@@ -44,7 +47,11 @@ def input_gradient(loss: Callable[[Array], Array], images: arguments.Batch) -> F
             raise ValueError(f"loss gave shape {losses.shape} for images of shape {x.shape}; wanted [b] or a scalar")
         return losses.sum()
 
-    return jax.lax.stop_gradient(jax.grad(total)(x).astype(jnp.float32))
+    with arguments.pure_calls(
+        "wanted nnx.grad(loss, argnums=1)(model, images), or a view for inference, "
+        "nnx.view(model, use_running_average=True)"
+    ):
+        return jax.lax.stop_gradient(jax.grad(total)(x).astype(jnp.float32))
 
 
 def mean_abs(gradient: Array) -> Float[Array, "b h w"]:
