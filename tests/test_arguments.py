@@ -192,3 +192,33 @@ def test_masks_of_bool_in_a_choice_have_the_form_of_the_others():
 
     mixed, mix = jax.jit(jaxmix.one_of([half, jaxmix.cutmix], [1, 1]))(key(), X)
     assert mix.mask.dtype == jnp.float32 and mixed.shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: jaxmix.masks.window(None, np.zeros(2, int), 4),
+            "start have dtype object .* wanted integers or floats",
+        ),
+        (lambda: jaxmix.masks.window(np.zeros(2), np.zeros(2, int), 4), r"start has shape .* wanted integers \[d\]"),
+        (lambda: jaxmix.masks.window(np.zeros(2, int), np.zeros(3, int), 4), r"end has .* integers \[d\] with d = 2"),
+        (lambda: jaxmix.masks.window(np.zeros(2, int), np.full(2, 2**40), 4), "end has values .* integers of 32 bits"),
+        (lambda: jaxmix.masks.bump(np.zeros(0), np.zeros(0), 4), r"middle has shape \(0,\) .* wanted floats \[d\]"),
+        (lambda: jaxmix.masks.row_band(np.ones(1), np.ones(1), 4, 4), "center came as an array .* a tuple of 2 arrays"),
+        (lambda: jaxmix.masks.uniform_center(3, 1, 4, 4), "uniform_center got 3 for a key; wanted a PRNG key"),
+        (lambda: jaxmix.masks.uniform_center(key(), 0, 4, 4), "draws is 0; wanted 1 or more"),
+        (lambda: jaxmix.sampling.dirichlet(key(), 1.0, 2, 2.5), "n is 2.5; wanted a Python int"),
+        (lambda: jaxmix.partners.following("4"), "size is '4'; wanted a Python int"),
+        (lambda: jaxmix.cutmix(key(), X, box=3), "box came as int; wanted a function, such as even_box"),
+        (
+            lambda: jaxmix.mixup(key(), np.full((2, 4, 4, 1), 1e39)),
+            "values up to 1e[+]39; wanted values of at most 3.40282e",
+        ),
+        (lambda: jaxmix.pair(np.array([1, 0]), np.ones((2, 2, 2)), covered=np.ones(3)), "covered has shape .3,."),
+        (lambda: jaxmix.pair(np.array([1, 0]), np.ones((2, 2, 2)), warp="no"), "warp came as str; wanted a Warp"),
+    ],
+)
+def test_building_blocks_say_what_their_annotations_ask_for(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
