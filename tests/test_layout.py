@@ -20,8 +20,8 @@ def str_of(file):
 # What the trees import, from the lowest up: a module imports only what stands before it, and within a package nothing
 # goes round.
 LIBRARY = (
-    "dtypes numerics sharding warps blending masks partners arguments sampling mix mix_structures pixels saliency "
-    "shifts blocks losses visualize combinators robustness methods"
+    "dtypes numerics threefry sharding warps blending masks partners arguments sampling mix mix_structures pixels "
+    "saliency shifts blocks losses visualize combinators robustness methods"
 ).split()
 PROGRAMS = (
     "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "

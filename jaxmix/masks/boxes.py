@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxmix.numerics import barrier
 
@@ -32,9 +33,19 @@ def window(start: Int[Array, "d"], end: Int[Array, "d"], side: int) -> Float[Arr
 
 def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
     """Sample a pixel (y, x) uniformly from the image."""
-    y_key, x_key = jax.random.split(key)
-    y, x = (jax.random.randint(k, (draws,), 0, side, jnp.int32) for k, side in ((y_key, height), (x_key, width)))
-    return y, x
+    words = jax.random.bits(key, (2, draws), jnp.uint32)
+    return _pixel(words[0], height), _pixel(words[1], width)
+
+
+def _pixel(word: UInt32[Array, "d"], side: int) -> Int[Array, "d"]:
+    """floor(word * side / 2^32): no pixel is likelier than another by more than side / 2^32.
+
+    One word each and no division, where `jax.random.randint` takes two and a key of its own.
+    """
+    (high, low), (side_high, side_low) = ((n >> 16, n & 0xFFFF) for n in (word, side))
+    middle = high * np.uint32(side_low) + (low * np.uint32(side_low) >> 16)
+    rest = low * np.uint32(side_high) + (middle & 0xFFFF)
+    return (high * np.uint32(side_high) + (middle >> 16) + (rest >> 16)).astype(jnp.int32)
 
 
 def gaussian_center(

@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks
-from jaxmix.mix import Mix, apply
+from jaxmix.mix import Mix, copy
 from jaxmix.mix_structures import identity
 
 __all__ = ["cutout"]
@@ -55,7 +55,7 @@ def cutout(
     center = masks.uniform_center(key, draws, height, width)
     kept = (1 - _square(half, center, height, width)).reshape(-1, 1, holes, height, width).min(2)
     mix = identity(samples)._replace(mask=jnp.broadcast_to(kept, (samples, 1, height, width)))
-    return apply(mix, x), mix
+    return copy(mix, x), mix
 
 
 def _square(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import arguments, masks, sampling
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.mix import Mix, copy, pair
 
 __all__ = ["gridmix"]
 
@@ -60,4 +60,4 @@ def gridmix(
     share = sampling.beta(share_key, alpha, draws)
     chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
     mix = pair(partner, *masks.cells(chosen, height, width))
-    return apply(mix, x), mix
+    return copy(mix, x), mix

@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks, sampling, warps
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.mix import Mix, copy, pair
 
 __all__ = ["paste", "resizemix"]
 
@@ -59,7 +59,7 @@ def resizemix(
         )
     center = masks.uniform_center(center_key, samples, height, width)
     mix = paste(ratio, center, partner, height, width)
-    return apply(mix, x), mix
+    return copy(mix, x), mix
 
 
 def paste(
