@@ -25,7 +25,13 @@ def blend(source: Int[Array, "b s"], mask: Float[Array, "b s h w"], warps: Warps
 
 @sharded_like("x", axes=None)
 def copy_shown(source: Int[Array, "b s"], mask: Float[Array, "b s h w"], warps: Warps, x: Array) -> Array:
-    """Copy each pixel of x [b h w ...] from the slot whose mask is 1 there; 0 where the only slot's mask is 0."""
+    """`blend` under masks of 0 and 1, which cover each pixel once where there are two slots or more.
+
+    Levels of 8 bits are copied as they are, without a way through float32, and so is what a warp moves. Floats that
+    stay in place are blended, which costs less than to choose.
+    """
+    if x.dtype != jnp.uint8 and not any(warp is not None for warp in warps):
+        return blend(source, mask, warps, x)
     out = x if len(warps) > 1 else jnp.zeros_like(x)
     for slot, warp in enumerate(warps):
         if slot > 0 or len(warps) == 1:

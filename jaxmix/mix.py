@@ -13,12 +13,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments
-from jaxmix.blending import blend, copy_nearest, copy_shown
+from jaxmix.blending import blend, copy_nearest
 from jaxmix.numerics import barrier
 from jaxmix.sharding import sharded_like
 from jaxmix.warps import Warp
 
-__all__ = ["Mix", "apply", "copy", "evenly", "majority", "mirrored", "pair", "targets"]
+__all__ = ["Mix", "apply", "evenly", "majority", "mirrored", "pair", "targets"]
 
 
 class Mix(NamedTuple):
@@ -128,20 +128,6 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
         )
     moved = jnp.moveaxis(x, axes, (1, 2))
     return jnp.moveaxis(place(mix.source, mix.mask, mix.warps, moved), (1, 2), axes)
-
-
-def copy(mix: Mix, x: Array) -> Array:
-    """Apply a mix whose mask is 0 or 1 to images [b h w c]: the same as `apply`, but for values that aren't finite.
-
-    Levels of 8 bits are copied as they are, without a way through float32, and so is what a warp moves. Floats that
-    stay in place are blended, which costs less than to choose.
-
-    >>> mix = pair(jnp.array([1, 0]), jnp.array([[[0.0, 1.0]]]))
-    >>> copy(mix, jnp.array([[[1, 2]], [[3, 4]]], jnp.uint8)[..., None]).ravel().tolist()
-    [1, 4, 3, 2]
-    """
-    chosen = x.dtype == jnp.uint8 or any(warp is not None for warp in mix.warps)
-    return (copy_shown if chosen else blend)(mix.source, mix.mask, mix.warps, x)
 
 
 def _require_whole(mix: Mix) -> None:

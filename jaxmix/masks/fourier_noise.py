@@ -14,7 +14,7 @@ from jaxmix.threefry import words
 __all__ = ["authors_anisotropic", "brightest", "brightest_soft", "isotropic", "spectrum_noise"]
 
 
-# Compiled as one program wherever it is called, as JAX's own samplers are: a sum of products may be rounded once or twice.
+# One program wherever it is called, as JAX's own samplers are, so that sums of products are rounded alike.
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def spectrum_noise(key: Array, draws: int, height: int, width: int) -> Float[Array, "d h k 2"]:
     """Sample standard normals, real and imaginary, for the half spectrum of a real image: k is width // 2 + 1.
@@ -50,7 +50,7 @@ def isotropic(noise: Float[Array, "d h k 2"], height: int, width: int, decay: Ar
 
 
 def authors_anisotropic(
-    noise: Float[Array, "d h k 2"], height: int, width: int, decay: ArrayLike
+    noise: Float[Array, "d n k 2"], height: int, width: int, decay: ArrayLike
 ) -> Float[Array, "d h w"]:
     """Low-frequency images as the FMix code makes them: only frequencies 0 and 1 along the width.
 

@@ -14,7 +14,6 @@ def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> tuple[Float[
 
     Cells differ by one pixel where the grid doesn't divide the sides.
     """
-
     rows, columns = (np.arange(side) * n // side for n, side in zip(chosen.shape[1:], (height, width), strict=True))
     sizes = np.bincount(rows)[:, None] * np.bincount(columns)
     covered = jnp.where(chosen, sizes.astype(np.int32)[None], 0).sum((1, 2), dtype=jnp.int32).astype(jnp.float32)

@@ -8,7 +8,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import arguments, masks, sampling
-from jaxmix.mix import Mix, apply, copy, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, apply, pair
 
 __all__ = ["fmix"]
 
@@ -66,7 +67,9 @@ def fmix(
     noise = masks.spectrum_noise(noise_key, draws, rows, columns)
     image = spectrum(noise, height, width, arguments.number("decay", decay, low=0.0))
     mix = pair(partner, 1 - _threshold(round_key, image, own, max_soft))
-    return (copy if arguments.concrete(max_soft) == 0 else apply)(mix, x), mix
+    if arguments.concrete(max_soft) == 0:
+        return copy_shown(mix.source, mix.mask, mix.warps, x), mix
+    return apply(mix, x), mix
 
 
 def _threshold(

@@ -13,6 +13,7 @@ from jaxmix.threefry import cipher
 
 __all__ = ["bits", "integer", "normal", "uniform", "unit"]
 
+
 def bits(key: Array, size: int, *shape: int) -> UInt32[Array, "b ..."]:
     """32 random bits for each element."""
     keys = jax.random.split(key, size)
