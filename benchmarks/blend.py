@@ -128,17 +128,17 @@ def memory_of(program):
 
 def variants_of(shape):
     """Of each method and variant the ratio to the bare blend in its dtype, and the program's memory, by its output."""
-    rows = {}
+    rows: dict = {name: {} for name in ("bare", *METHODS)}
     for variant, (dtype, options) in VARIANTS.items():
         key, x = jax.random.key(0), images_of(shape, dtype)
-        functions = {name: functools.partial(getattr(jaxmix, name), **options) for name in METHODS}
-        functions = {"bare": bare_in} | {name: only_images_and_weights(f) for name, f in functions.items()}
+        methods = {name: functools.partial(getattr(jaxmix, name), **options) for name in METHODS}
+        functions = {"bare": bare_in} | {name: only_images_and_weights(method) for name, method in methods.items()}
         programs = {name: jax.jit(function).lower(key, x).compile() for name, function in functions.items()}
         calls = {name: functools.partial(program, key, x) for name, program in programs.items()}
         times = measure.interleaved(calls, ROUNDS, SECONDS)
         for name, program in programs.items():
             row = {"ms": measure.milliseconds(times[name]), "memory": memory_of(program) / x.nbytes}
-            rows.setdefault(name, {})[variant] = row | measure.ratios(times[name], times["bare"])
+            rows[name][variant] = row | measure.ratios(times[name], times["bare"])
     return rows
 
 
@@ -156,7 +156,9 @@ def growth_of(shapes):
     batches = {shape: images_of(shape, jnp.float32) for shape in shapes}
     key = jax.random.key(0)
     calls = {
-        (name, shape): functools.partial(functions[name], key, batches[shape]) for name in GROWING for shape in shapes
+        f"{name} {shape}": functools.partial(functions[name], key, batches[shape])
+        for name in GROWING
+        for shape in shapes
     }
     times = measure.interleaved(calls, max(3, ROUNDS // 3), SECONDS)
     rows = {}

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Int, UInt32
 
 from jaxmix.numerics import barrier
+from jaxmix.sharding import varying
 from jaxmix.threefry import words
 
 __all__ = ["authors_anisotropic", "brightest", "brightest_soft", "isotropic", "spectrum_noise"]
@@ -99,7 +100,8 @@ def brightest(image: Float[Array, "d h w"], count: Int[Array, "d"]) -> Float[Arr
 
     everyone = np.packbits(np.arange(32 * groups).reshape(32, groups).T < pixels, bitorder="little").view("<u4")
     start = jnp.broadcast_to(jnp.asarray(everyone), (draws, groups))
-    candidates, kept, _ = jax.lax.fori_loop(0, 31, divide, (start, jnp.zeros_like(start), count))
+    state = varying(planes, (start, jnp.zeros_like(start), count))
+    candidates, kept, _ = jax.lax.fori_loop(0, 31, divide, state)
     chosen = jnp.where(count[:, None] > 0, kept | candidates, np.uint32(0))
     lane = jnp.arange(32, dtype=jnp.uint32)[None, :, None]
     mask = (chosen[:, None] >> lane & np.uint32(1)).reshape(draws, 32 * groups)[:, :pixels]
