@@ -6,9 +6,9 @@ from jaxtyping import Array, Float, Int
 
 from jaxmix.dtypes import narrow, widen
 from jaxmix.sharding import sharded_like
-from jaxmix.warps import Warp
+from jaxmix.warps import Nearest, Warp
 
-__all__ = ["blend", "copy_nearest"]
+__all__ = ["blend", "copy_nearest", "copy_shown"]
 
 Warps = tuple[Warp | None, ...]
 
@@ -18,11 +18,34 @@ def blend(source: Int[Array, "b s"], mask: Float[Array, "b s h w"], warps: Warps
     """Sum the slots of x [b h w ...], each moved and weighted by its share of the pixels."""
     parts = []
     for slot, warp in enumerate(warps):
-        # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
-        moved = x if slot == 0 else x[source[:, slot]]
-        moved = widen(moved if warp is None else warp(moved))
+        moved = widen(_moved(x, source, slot, warp))
         parts.append(_fit(mask[:, slot], x.shape).astype(moved.dtype) * moved)
     return narrow(sum(parts[1:], start=parts[0]), x.dtype)
+
+
+@sharded_like("x", axes=None)
+def copy_shown(source: Int[Array, "b s"], mask: Float[Array, "b s h w"], warps: Warps, x: Array) -> Array:
+    """`blend` under masks of 0 and 1, which cover each pixel once where there are two slots or more.
+
+    Levels of 8 bits are copied as they are, without a way through float32, and so is what a warp moves. Floats that
+    stay in place are blended, which costs less than to choose.
+    """
+    if x.dtype != jnp.uint8 and not any(warp is not None for warp in warps):
+        return blend(source, mask, warps, x)
+    out = x if len(warps) > 1 else jnp.zeros_like(x)
+    for slot, warp in enumerate(warps):
+        if slot > 0 or len(warps) == 1:
+            out = jnp.where(_fit(mask[:, slot], x.shape) > 0, _moved(x, source, slot, warp), out)
+    return out
+
+
+def _moved(x: Array, source: Int[Array, "b s"], slot: int, warp: Warp | None) -> Array:
+    """What a slot holds: its samples of x, moved."""
+    if isinstance(warp, Nearest) and slot > 0:  # one gather instead of two, which would cost more than the blend
+        return warp.gather(x, source[:, slot])
+    # Slot 0 is the sample itself: gathering it would cost as much as the whole blend.
+    own = x if slot == 0 else x[source[:, slot]]
+    return own if warp is None else warp(own)
 
 
 @sharded_like("x", axes=None)

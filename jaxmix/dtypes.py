@@ -13,7 +13,10 @@ def widen(x: Array) -> Float[Array, "..."]:
 
 def narrow(x: Float[Array, "..."], dtype: jnp.dtype) -> Array:
     """Convert back to a dtype; uint8 is rounded to nearest and clipped to 0..255, never wrapped."""
-    return (jnp.clip(jnp.round(x), 0, 255) if dtype == jnp.uint8 else x).astype(dtype)
+    if dtype != jnp.uint8:
+        return x.astype(dtype)
+    # Clipped as integers, which costs less than as floats; what no integer holds saturates at their ends.
+    return jnp.clip(jnp.round(x).astype(jnp.int32), 0, 255).astype(jnp.uint8)
 
 
 def to_unit(images: Array) -> Float[Array, "..."]:

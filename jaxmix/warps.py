@@ -3,6 +3,7 @@
 A warp is a pytree of arrays with leading axis b, so it crosses jit, vmap and shard_map like the rest of a mix.
 """
 
+import math
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxmix.arguments import annotated
+from jaxmix.numerics import barrier
 
-__all__ = ["Blocks", "Chain", "Interpolate", "Resample", "Warp", "resize_into"]
+__all__ = ["Blocks", "Chain", "Interpolate", "Nearest", "Resample", "Warp", "resize_into"]
 
 
 @runtime_checkable
@@ -63,6 +65,33 @@ def _copy(x: Array, rows: Int[Array, "h"], columns: Int[Array, "w"]) -> Array:
     inside = (rows_inside[:, None] & columns_inside[None, :]).reshape(rows.size, columns.size, *[1] * (x.ndim - 2))
     copied = x[jnp.where(rows_inside, rows, 0)][:, jnp.where(columns_inside, columns, 0)]
     return jnp.where(inside, copied, jnp.zeros((), x.dtype))
+
+
+class Nearest(NamedTuple):
+    """`Resample` where every index lies inside the image, as in nearest-neighbour resizing: nothing is filled.
+
+    An index outside is clipped to the image.
+    """
+
+    rows: Int[Array, "b h"]
+    columns: Int[Array, "b w"]
+
+    def __call__(self, x: Array) -> Array:
+        return self.gather(x, jnp.arange(x.shape[0], dtype=jnp.int32))
+
+    def gather(self, x: Array, source: Int[Array, "b"]) -> Array:
+        """Move the samples x[source], none of which is put into memory."""
+        _fits(x, self.rows.shape[1], self.columns.shape[1])
+        size, height, width, *channels = x.shape
+        count = math.prod(channels)
+        # Lines of single values, whose loop a compiler makes better use of than one of pixels.
+        place = self.columns[:, :, None] * count + jnp.arange(count, dtype=self.columns.dtype)[None, None, :]
+        line = source.astype(self.rows.dtype)[:, None] * height + self.rows
+        place, lines = place.reshape(size, 1, width * count), x.reshape(size * height, width * count)
+        return lines.at[line[:, :, None], place].get(mode="promise_in_bounds").reshape(x.shape)
+
+    def still(self) -> "Nearest":
+        return Nearest(*(_pixels(index) for index in self))
 
 
 class Interpolate(NamedTuple):
@@ -145,7 +174,7 @@ class Chain(NamedTuple):
 @annotated
 def resize_into(
     ratio: Float[Array, "b"], top: Int[Array, "b"], left: Int[Array, "b"], height: int, width: int
-) -> Resample:
+) -> Nearest:
     """Shrink the whole image by `ratio`, its corner at (top, left); only the pixels of that box are meaningful.
 
     Nearest neighbour with source index floor(i / ratio), the rule of an interpolation that is given a scale factor
@@ -154,6 +183,8 @@ def resize_into(
 
     def source(side: int, start: Int[Array, "b"]) -> Int[Array, "b side"]:
         offset = jnp.arange(side, dtype=jnp.int32)[None, :] - start[:, None]
-        return jnp.clip(jnp.floor(offset.astype(jnp.float32) / ratio[:, None]).astype(jnp.int32), 0, side - 1)
+        # A division, which a compiler would make a product with a reciprocal, that is another pixel at times.
+        place = offset.astype(jnp.float32) / barrier(jnp.broadcast_to(ratio[:, None], offset.shape))
+        return jnp.clip(jnp.floor(place).astype(jnp.int32), 0, side - 1)
 
-    return Resample(source(height, top), source(width, left))
+    return Nearest(source(height, top), source(width, left))

@@ -20,8 +20,8 @@ def str_of(file):
 # What the trees import, from the lowest up: a module imports only what stands before it, and within a package nothing
 # goes round.
 LIBRARY = (
-    "_versions dtypes platforms numerics sharding arguments warps blending masks partners sampling mix mix_structures "
-    "pixels saliency shifts blocks losses combinators robustness methods visualize __main__"
+    "_versions dtypes platforms numerics threefry sharding arguments warps blending masks partners sampling mix "
+    "mix_structures pixels saliency shifts blocks losses combinators robustness methods visualize __main__"
 ).split()
 PROGRAMS = (
     "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, Num, UInt32
 
-from jaxmix.arguments import annotated
+from jaxmix import arguments
 from jaxmix.numerics import barrier
 
 __all__ = [
@@ -20,28 +21,38 @@ Profiles = tuple[Float[Array, "d h"], Float[Array, "d w"]]
 Center = Callable[[Array, int, int, int], tuple[Array, Array]]
 
 
-@annotated
+@arguments.annotated
 def outer(rows: Float[Array, "d h"], columns: Float[Array, "d w"]) -> tuple[Float[Array, "d h w"], Float[Array, "d"]]:
     """The mask `rows x columns`, and its sum over the pixels without counting: exact for boxes of 0 and 1."""
     return rows[:, :, None] * columns[:, None, :], rows.sum(1) * columns.sum(1)
 
 
-@annotated
+@arguments.annotated
 def window(start: Int[Array, "d"], end: Int[Array, "d"], side: int) -> Float[Array, "d side"]:
     """1 at the pixels start <= i < end, 0 elsewhere."""
     pixel = jnp.arange(side, dtype=jnp.int32)[None, :]
     return ((pixel >= start[:, None]) & (pixel < end[:, None])).astype(jnp.float32)
 
 
-@annotated
+@arguments.annotated
 def uniform_center(key: Array, draws: int, height: int, width: int) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
     """Sample a pixel (y, x) uniformly from the image."""
-    y_key, x_key = jax.random.split(key)
-    y, x = (jax.random.randint(k, (draws,), 0, side, jnp.int32) for k, side in ((y_key, height), (x_key, width)))
-    return y, x
+    words = jax.random.bits(key, (2, draws), jnp.uint32)
+    return _pixel(words[0], height), _pixel(words[1], width)
 
 
-@annotated
+def _pixel(word: UInt32[Array, "d"], side: int) -> Int[Array, "d"]:
+    """floor(word * side / 2^32): no pixel is likelier than another by more than side / 2^32.
+
+    One word each and no division, where `jax.random.randint` takes two and a key of its own.
+    """
+    (high, low), (side_high, side_low) = ((n >> 16, n & 0xFFFF) for n in (word, side))
+    middle = high * np.uint32(side_low) + (low * np.uint32(side_low) >> 16)
+    rest = low * np.uint32(side_high) + (middle & 0xFFFF)
+    return (high * np.uint32(side_high) + (middle >> 16) + (rest >> 16)).astype(jnp.int32)
+
+
+@arguments.annotated
 def gaussian_center(
     key: Array, draws: int, height: int, width: int, *, std: ArrayLike = 0.25
 ) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
@@ -52,20 +63,20 @@ def gaussian_center(
     normal = jax.random.normal(key, (2, draws), jnp.float32)
 
     def pixel(z: Float[Array, "d"], side: int) -> Int[Array, "d"]:
-        offset = barrier(jnp.asarray(std, jnp.float32) * side * z)
+        offset = barrier(arguments.number("std", std) * side * z)
         return jnp.clip(jnp.round(side / 2 + offset), 0, side - 1).astype(jnp.int32)
 
     return pixel(normal[0], height), pixel(normal[1], width)
 
 
-@annotated
+@arguments.annotated
 def real_center(key: Array, draws: int, height: int, width: int) -> tuple[Float[Array, "d"], Float[Array, "d"]]:
     """Sample a point (y, x) uniformly from the image, in pixels, for `real_box`."""
     uniform = jax.random.uniform(key, (2, draws), jnp.float32)
     return barrier(uniform[0] * height), barrier(uniform[1] * width)
 
 
-@annotated
+@arguments.annotated
 def even_box(
     share: Float[Array, "d"], center: tuple[Int[Array, "d"], Int[Array, "d"]], height: int, width: int
 ) -> Profiles:
@@ -86,7 +97,7 @@ def even_box(
     return profile(center[0], height), profile(center[1], width)
 
 
-@annotated
+@arguments.annotated
 def real_box(
     share: Float[Array, "d"],
     center: tuple[Float[Array, "d"], Float[Array, "d"]],
@@ -104,7 +115,7 @@ def real_box(
     return _cut(side, center[0], height, edge), _cut(side, center[1], width, edge)
 
 
-@annotated
+@arguments.annotated
 def row_band(
     share: Float[Array, "d"], center: tuple[Num[Array, "d"], Num[Array, "d"]], height: int, width: int
 ) -> Profiles:
@@ -119,7 +130,7 @@ def row_band(
     return _cut(share, center[0], height, jnp.round), jnp.ones((share.shape[0], width), jnp.float32)
 
 
-@annotated
+@arguments.annotated
 def column_band(
     share: Float[Array, "d"], center: tuple[Num[Array, "d"], Num[Array, "d"]], height: int, width: int
 ) -> Profiles:
@@ -134,7 +145,7 @@ def _cut(length: Float[Array, "d"], middle: Array, side: int, edge: Callable[[Ar
     return window(start, end, side)
 
 
-@annotated
+@arguments.annotated
 def inner_corner(
     sides: tuple[Int[Array, "#d"], Int[Array, "#d"]],
     center: tuple[Num[Array, "d"], Num[Array, "d"]],

@@ -16,14 +16,19 @@ def cells(chosen: Bool[Array, "d n m"], height: int, width: int) -> tuple[Float[
 
     Cells differ by one pixel where the grid doesn't divide the sides.
     """
-
-    def membership(number: int, side: int) -> np.ndarray:
-        return (np.arange(side) * number // side == np.arange(number)[:, None]).astype(np.float32)
-
-    rows, columns = membership(chosen.shape[1], height), membership(chosen.shape[2], width)
-    grid = chosen.astype(jnp.float32)
-    mask = jnp.einsum("nh,dnm,mw->dhw", rows, grid, columns)
-    return mask, jnp.einsum("n,dnm,m->d", rows.sum(1), grid, columns.sum(1), precision="highest")
+    rows, columns = (np.arange(side) * n // side for n, side in zip(chosen.shape[1:], (height, width), strict=True))
+    sizes = np.bincount(rows)[:, None] * np.bincount(columns)
+    covered = jnp.where(chosen, sizes.astype(np.int32)[None], 0).sum((1, 2), dtype=jnp.int32).astype(jnp.float32)
+    mask = jnp.zeros((chosen.shape[0], height, width), bool)
+    # The cells of a row are the bits of a word (or of several, 32 each), and a pixel reads its own.
+    for first in range(0, chosen.shape[2], 32):
+        part = chosen[:, :, first : first + 32].astype(jnp.uint32)
+        place = np.arange(part.shape[2], dtype=np.uint32)
+        word = (part << place[None, None]).sum(2, dtype=jnp.uint32)[:, rows]
+        here = (columns >= first) & (columns < first + 32)
+        bit = np.where(here, columns - first, 0).astype(np.uint32)
+        mask |= here[None, None] & ((word[:, :, None] >> bit[None, None]) & np.uint32(1) == 1)
+    return mask.astype(jnp.float32), covered
 
 
 @annotated

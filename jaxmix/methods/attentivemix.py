@@ -6,7 +6,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxmix import arguments, masks
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, pair
 from jaxmix.numerics import barrier, hide_constant
 from jaxmix.saliency import flat_unless_finite
 from jaxmix.sharding import sharded_like
@@ -67,7 +68,7 @@ def attentivemix(
     grid = maps.shape[1] * maps.shape[2]
     count = _given(cells, grid) if alpha is None else _sampled(key, alpha, grid, draws)
     mix = pair(partner, *masks.cells(_top(maps, partner, count), height, width))
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix
 
 
 def _coarse(attention: jax.Array, x: jax.Array) -> Float[Array, "b n m"]:

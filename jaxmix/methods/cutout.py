@@ -6,7 +6,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks
-from jaxmix.mix import Mix, apply
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix
 from jaxmix.mix_structures import identity
 
 __all__ = ["cutout"]
@@ -55,7 +56,7 @@ def cutout(
     center = masks.uniform_center(key, draws, height, width)
     kept = (1 - _square(half, center, height, width)).reshape(-1, 1, holes, height, width).min(2)
     mix = identity(samples)._replace(mask=jnp.broadcast_to(kept, (samples, 1, height, width)))
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix
 
 
 def _square(

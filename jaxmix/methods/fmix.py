@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxmix import arguments, masks, sampling
+from jaxmix.blending import copy_shown
 from jaxmix.mix import Mix, apply, pair
 
 __all__ = ["fmix"]
@@ -61,9 +62,13 @@ def fmix(
     x, partner, draws = arguments.inputs(batch, partner, per_batch)
     height, width = x.shape[1:3]
     own = 1 - sampling.beta(share_key, alpha, draws)
-    noise = masks.spectrum_noise(noise_key, draws, height, width)
+    # The authors' spectrum reads two rows of its noise, and of an odd width one column more.
+    rows, columns = (2, width + width % 2) if spectrum is masks.authors_anisotropic else (height, width)
+    noise = masks.spectrum_noise(noise_key, draws, rows, columns)
     image = spectrum(noise, height, width, arguments.number("decay", decay, low=0.0))
     mix = pair(partner, 1 - _threshold(round_key, image, own, max_soft))
+    if arguments.concrete(max_soft) == 0:
+        return copy_shown(mix.source, mix.mask, mix.warps, x), mix
     return apply(mix, x), mix
 
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxmix import arguments, masks, sampling
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, pair
 
 __all__ = ["gridmix"]
 
@@ -60,4 +61,4 @@ def gridmix(
     share = sampling.beta(share_key, alpha, draws)
     chosen = jax.random.uniform(cell_key, (draws, number, number), jnp.float32) < share[:, None, None]
     mix = pair(partner, *masks.cells(chosen, height, width))
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix

@@ -4,7 +4,8 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxmix import arguments, masks, sampling
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, pair
 
 __all__ = ["gridmixup"]
 
@@ -51,4 +52,4 @@ def gridmixup(
     number = arguments.count("holes", holes, high=width // 2)
     rows, columns = masks.holes(sampling.beta(key, alpha, draws), number, height, width)
     mix = pair(partner, *masks.outer(rows, columns))
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix

@@ -6,7 +6,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks, sampling, warps
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, pair
 
 __all__ = ["paste", "resizemix"]
 
@@ -59,7 +60,7 @@ def resizemix(
         )
     center = masks.uniform_center(center_key, samples, height, width)
     mix = paste(ratio, center, partner, height, width)
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix
 
 
 def paste(

@@ -5,7 +5,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxmix import arguments, masks, sampling
-from jaxmix.mix import Mix, apply, pair
+from jaxmix.blending import copy_shown
+from jaxmix.mix import Mix, pair
 from jaxmix.saliency import peak
 from jaxmix.sharding import sharded_like
 
@@ -64,7 +65,7 @@ def saliencymix(
     share = sampling.beta(key, alpha, draws)
     center = _center(maps, partner[:draws], height, width)
     mix = pair(partner, *masks.outer(*masks.even_box(share, center, height, width)))
-    return apply(mix, x), mix
+    return copy_shown(mix.source, mix.mask, mix.warps, x), mix
 
 
 @sharded_like("maps", axes=0)
