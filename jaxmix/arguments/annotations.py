@@ -69,8 +69,7 @@ def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> A
     if annotation is Array:
         return jnp.asarray(numeric(name, value))
     if annotation == ArrayLike:
-        numeric(name, value)
-        return value
+        return value if isinstance(value, float | int) else numeric(name, value)
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
         if not isinstance(value, tuple | list) or len(value) != len(parts):
