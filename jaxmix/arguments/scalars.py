@@ -52,9 +52,9 @@ def _numeric(value: object) -> bool:
 def numbers(name: str, values: ArrayLike | Sequence[ArrayLike], length: int, wanted: str) -> jax.Array:
     """Validate values of 0 or more, not all 0, as float32 [length]; any may be traced, below 0 they then count as 0."""
     parts: Any = (
-        numeric(name, values)
+        numeric(name, values, any_size=True)
         if isinstance(values, str) or not isinstance(values, Sequence)
-        else [numeric(f"{name}[{i}]", value) for i, value in enumerate(values)]
+        else [numeric(f"{name}[{i}]", value, any_size=True) for i, value in enumerate(values)]
     )
     if isinstance(parts, list) and any(np.shape(part) for part in parts):
         raise ValueError(f"{name} have elements of shapes {[np.shape(part) for part in parts]}; wanted {wanted}")

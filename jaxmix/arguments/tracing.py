@@ -20,8 +20,11 @@ def concrete(value: ArrayLike) -> np.ndarray | None:
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
 
 
-def numeric(name: str, values: Any) -> Array | np.ndarray:
-    """Validate an array of integers, floats or bools, or make one of a list, in the native byte order."""
+def numeric(name: str, values: Any, *, any_size: bool = False) -> Array | np.ndarray:
+    """Validate an array of integers, floats or bools, or make one of a list, in the native byte order.
+
+    Floats of NumPy that float32 hasn't are an error where JAX would make them infinite, unless `any_size`.
+    """
     if hasattr(values, "_fields"):
         raise ValueError(f"{name} came as {type(values).__name__}; wanted an array: a mix stands where `mix` is named")
     try:
@@ -32,7 +35,7 @@ def numeric(name: str, values: Any) -> Array | np.ndarray:
         raise ValueError(f"{name} have dtype {array.dtype} (of {type(values).__name__}); wanted integers or floats")
     if isinstance(array, jax.Array):
         return array
-    narrowed = array.dtype == np.float64 and not jax.config.read("jax_enable_x64")
+    narrowed = array.dtype == np.float64 and not (any_size or jax.config.read("jax_enable_x64"))
     if narrowed and not np.abs(array).max(initial=0) <= _LARGEST:
         finite = np.abs(array[np.isfinite(array)]).max(initial=0)
         if finite > _LARGEST:
