@@ -26,12 +26,15 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "jaxmix_pages",
+    "plain_math",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 
 # Pages are written in Markdown. Their code runs in the tests, so the build runs none.
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_dmath_allow_space = False
+html_math_renderer = "plain"
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 default_role = None
