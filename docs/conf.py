@@ -38,7 +38,6 @@ html_math_renderer = "plain"
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 default_role = None
-suppress_warnings = ["toc.empty_glob"]  # pages that a program writes when it has results
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes and ranges are in the docstrings, and the signatures are written from the source
