@@ -26,16 +26,18 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "jaxmix_pages",
+    "plain_math",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 
 # Pages are written in Markdown. Their code runs in the tests, so the build runs none.
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_dmath_allow_space = False
+html_math_renderer = "plain"
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 default_role = None
-suppress_warnings = ["toc.empty_glob"]  # pages that a program writes when it has results
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes and ranges are in the docstrings, and the signatures are written from the source

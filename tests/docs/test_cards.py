@@ -67,6 +67,7 @@ def test_the_example_of_a_card_imports_what_it_names(name):
 
 def test_docstrings_are_taken_apart_as_their_examples_show():
     assert doctest.testmod(docstrings) == (0, 1)
+    assert doctest.testmod(pytest.importorskip("plain_math")) == (0, 1)
 
 
 def test_every_public_name_is_on_one_page_of_the_reference():
