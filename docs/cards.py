@@ -89,7 +89,7 @@ def cost(name: str) -> list[list[str]]:
     """What was measured, the figure, how it compares, and where; a row each."""
     rows = []
     for found in results("blend"):
-        for size, measured in found["results"].items():
+        for size, measured in found["main"].items():
             for _, row in named(name, measured):
                 what = f"a call, {size}"
                 rows.append([what, f"{row['ms']:.3f} ms", f"{row['ratio']:.2f} times the bare blend", found["device"]])

@@ -38,8 +38,18 @@ def blend() -> str:
     """Methods without maps against the bare expression and Keras."""
     found = read("blend")
     rows = [
-        [name, *(f"{sizes[name]['ms']:.3f} ({sizes[name]['ratio']:.2f})" for sizes in found["results"].values())]
-        for name in next(iter(found["results"].values()))
+        [name, *(f"{sizes[name]['ms']:.3f} ({sizes[name]['ratio']:.2f})" for sizes in found["main"].values())]
+        for name in next(iter(found["main"].values()))
+    ]
+    kinds = list(next(iter(next(iter(found["variants"].values())).values())))
+    variants = [
+        [f"{name}, {size.rsplit('x', 1)[0]}", *(f"{one[kind]['ratio']:.2f}" if kind in one else "" for kind in kinds)]
+        for size, methods in found["variants"].items()
+        for name, one in methods.items()
+        if name != "bare"
+    ]
+    words = [
+        [name, *(f"{by[name]:,.0f}" for by in found["words"].values())] for name in next(iter(found["words"].values()))
     ]
     return f"""## Methods without maps
 
@@ -49,7 +59,16 @@ those of mixup): medians of {found["rounds"]} interleaved rounds in one process,
 {found["device"]}, jax {found["jax"]}, keras {found["keras"]} (its layers jitted on JAX). From
 `benchmarks/blend.py`.
 
-{table(["", *found["results"]], rows)}"""
+{table(["", *found["main"]], rows)}
+
+The same methods with one draw for the whole batch, and in other dtypes: times the bare expression in that dtype, for
+uint8 blended in float32 and rounded.
+
+{table(["", *kinds], variants)}
+
+Random words of 32 bits that a sample takes, from `benchmarks/random_words.py`. Random bits can cost more than mixing.
+
+{table(["", *found["words"]], words)}"""
 
 
 def guided() -> str:
