@@ -29,7 +29,8 @@ if __name__ == "__main__":
 import os
 import signal
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -130,7 +131,7 @@ def describe(options: Evidence) -> dict[str, Any]:
     train = evidence_grid.SETTINGS[options.setting].train
     config = cifar.Config(**{**train, "limit_test": None}, data_dir=options.data_dir)
     found = inputs.describe(cifar.load(config))
-    return {"name": options.data_name, **{name: found[name] for name in ("sizes", "mean", "std", "crc32")}}
+    return {"name": options.data_name, **{name: found[name] for name in ("sizes", "crc32")}}
 
 
 # ---- cells
@@ -145,39 +146,47 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         train: makes a cell, or raises exits.Stopped when it is interrupted.
         clock: the time in seconds.
     """
-    end, device, code = clock() + 60 * options.minutes, measure.where(), 0
+    end, device, code, left_over = clock() + 60 * options.minutes, measure.where(), 0, list[str]()
+    for wanted in missing(options, data):
+        known = evidence_cells.read_all(options.results)
+        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device)
+        needed = None if needed is None else max(needed - evidence_run.seconds_done(wanted), 0.0)
+        left, title = end - clock(), f"{wanted.method}, seed {wanted.seed}"
+        if left <= 0 or (needed is not None and needed > left):
+            left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
+            continue
+        print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
+        try:
+            with Alarm(left):
+                cell = train(wanted)
+            print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
+        except exits.Stopped:
+            if clock() < end:
+                raise
+            print(f"{title}: out of time; the same command goes on from here")
+            return code
+        except exits.StorageError:  # the next cell would fail in the same way
+            raise
+        except Exception as error:  # whatever it is, the other cells are made
+            print(f"error: {title}: {error}", file=sys.stderr)
+            if not isinstance(error, ValueError):
+                traceback.print_exception(error)
+            code = 1
+        jax.clear_caches()  # the next cell has other programs
+    if left_over:
+        print(f"left for another time: {'; '.join(left_over)}")
+    return code
+
+
+def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wanted]:
+    """The cells of the setting that are not complete, most wanted first."""
     setting = evidence_grid.SETTINGS[options.setting]
     for method, seed in evidence_grid.wanted():
         if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
             continue
         path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
-        if path.exists() and evidence_cells.is_complete(evidence_cells.read(options.results, path), setting):
-            continue
-        wanted = evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir)
-        known = evidence_cells.read_all(options.results)
-        needed, left = evidence_cells.expected_seconds(known, options.setting, method, device), end - clock()
-        needed = None if needed is None else max(needed - evidence_run.seconds_done(wanted), 0.0)
-        if left <= 0 or (needed is not None and needed > left):
-            took = "unknown" if needed is None else f"about {needed / 60:.1f}"
-            print(f"{method}, seed {seed}: left for another time ({took} minutes; {max(left, 0) / 60:.1f} are left)")
-            continue
-        print(f"\n{method}, seed {seed}, {left / 60:.1f} minutes left", flush=True)
-        try:
-            with Alarm(left):
-                cell = train(wanted)
-        except exits.Stopped:
-            if clock() < end:
-                raise
-            print(f"{method}, seed {seed}: out of time; the same command goes on from here")
-            return code
-        except ValueError as error:
-            print(f"error: {method}, seed {seed}: {error}", file=sys.stderr)
-            code = 1
-            continue
-        finally:
-            jax.clear_caches()  # the next cell has other programs
-        print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
-    return code
+        if not path.exists() or not evidence_cells.is_complete(evidence_cells.read(options.results, path), setting):
+            yield evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir)
 
 
 class Alarm:

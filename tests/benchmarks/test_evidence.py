@@ -112,7 +112,7 @@ def test_cells_are_made_in_order_until_the_minutes_are_over(tmp_path, capsys):
     assert evidence.fill(options(tmp_path, minutes=3.5), DATA, time.train, time) == 0
     assert time.made == [("none", 0), ("mixup", 0), ("cutmix", 0)]
     assert files(tmp_path) == [f"small/tiny-made-up/{name}-s0.json" for name in ("cutmix", "mixup", "none")]
-    assert "smoothmix_c, seed 0: left for another time (about 1.0 minutes; 0.5 are left)" in capsys.readouterr().out
+    assert "left for another time: smoothmix_c, seed 0 (1.0 minutes); augmix, seed 0 (3.2 m" in capsys.readouterr().out
     # The same command goes on.
     assert evidence.fill(options(tmp_path, minutes=1, seeds=(0,)), DATA, time.train, time) == 0
     assert time.made[3:] == [("smoothmix_c", 0)]
@@ -189,12 +189,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_text() == whole and list(path.parent.iterdir()) == [path]
 
 
-def test_a_cell_that_fails_is_said_and_the_next_ones_are_made(tmp_path, capsys):
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_a_cell_that_fails_is_said_and_the_next_ones_are_made(tmp_path, capsys, kind):
     time = Time()
 
     def train(wanted):
         if wanted.method == "none":
-            raise ValueError("no luck")
+            raise kind("no luck")
         return time.train(wanted)
 
     assert evidence.fill(options(tmp_path, minutes=1, methods=("none", "mixup")), DATA, train, time) == 1
