@@ -206,7 +206,7 @@ def test_a_cell_without_a_suite_of_the_grid_is_wanted_again_but_not_one_that_end
     time = Time()
     evidence_cells.write(tmp_path / "cells", cell("none", images={"clean": None}))
     evidence_cells.write(tmp_path / "cells", cell("mixup", images={}, summary={}, failed="not finite"))
-    evidence.fill(options(tmp_path, minutes=1, methods=("none", "mixup"), seeds=(0,)), DATA, time.train, time)
+    evidence.fill(options(tmp_path, minutes=5, methods=("none", "mixup"), seeds=(0,)), DATA, time.train, time)
     assert time.made == [("none", 0)]
 
 
