@@ -22,7 +22,7 @@ COSTS = {
 
 # The values that the table lists, of those that a cell keeps, by their titles.
 COLUMNS = {
-    "training accuracy, %": "training accuracy, last epoch, %",
+    "training accuracy, %": "training accuracy, %",
     "clean error, %": "clean error, %",
     "clean loss": "clean loss",
     "corruption error, %": "corruption error, mean of 15 with frost_like, %",

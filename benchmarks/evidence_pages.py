@@ -41,7 +41,7 @@ All methods of a setting train with the same options, though their papers differ
 crops): the rows differ in the augmentation alone, AugMix also in its consistency loss. How often and with what values a
 method mixes is its paper's, as `train/cifar.py --method` has it.
 
-- Training accuracy: on the augmented images of the last epoch; mixing lowers it by itself.
+- Training accuracy: on the training images as they are, without crops, flips and mixing, after the last step.
 - Clean error and loss, RMS calibration error: on all test images, which are used once, at the end. All other tests are
   on the first 2,000 of them.
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with

@@ -22,7 +22,7 @@ import exits
 import measure
 import run_dir
 from checkpoints import DamagedError
-from eval.load_run import Trained
+from eval.load_run import Trained, error
 from eval.results import Results
 from evidence_cells import Cell, slug
 
@@ -125,7 +125,7 @@ def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
     training = run_dir.read_json(folder / "config.json", dict)
     summary = {}
     if lines:
-        summary["training accuracy, last epoch, %"] = 100 * lines[-1]["train_accuracy"]
+        summary["augmented training accuracy, last epoch, %"] = 100 * lines[-1]["train_accuracy"]
         summary["training loss, last epoch"] = lines[-1]["train_loss"]
     return Cell(
         setting=wanted.setting,
@@ -158,7 +158,8 @@ def _commit() -> dict[str, Any] | None:
 
 
 def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
-    """Fill in the images, the summary and the measurements of a cell.
+    """Fill in the images, the summary and the measurements of a cell; the training accuracy is of the images as they
+    are, so that it compares between methods.
 
     All test images are tested here for the first time, at the end of the training. Raises ValueError for a suite that
     fails.
@@ -167,6 +168,9 @@ def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
     run = cifar.restore(folder, wanted.data_dir)
     dataset = cifar.load(dataclasses.replace(run.config, limit_test=None))
     model, step = nnx.merge(run.graph, *run.state.tested()), int(run.state.step)
+    whole = Trained(model, dataset, run.config, step, mesh=devices.local_mesh(), batch_size=BATCH)
+    wrong = error(whole.logits(dataset.train_images, "training images"), dataset.train_labels)
+    made.summary["training accuracy, %"] = 100 * (1 - wrong)
     for limit in dict.fromkeys(setting.suites.values()):
         suites = [suite for suite, count in setting.suites.items() if count == limit]
         mesh = devices.local_mesh()

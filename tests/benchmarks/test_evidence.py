@@ -7,6 +7,7 @@ import signal
 import sys
 import types
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def cell(method="none", seed=0, setting="small", **changes):
         data=DATA,
         training={**train, "dtype": train.get("dtype", "float32"), "seed": seed},
         images=suites,
-        summary={"clean error, %": 40.0 + 4 * seed, "training accuracy, last epoch, %": 98.0},
+        summary={"clean error, %": 40.0 + 4 * seed, "training accuracy, %": 98.0},
         measurements={"clean": {"error": 0.4}},
         seconds=SECONDS,
         device="a device",
@@ -221,12 +222,20 @@ class Runs:
         state = types.SimpleNamespace(step=7, tested=lambda: ())
         restored = types.SimpleNamespace(config=cifar.Config(limit_test=512), graph=None, state=state)
         monkeypatch.setattr(inputs, "describe", lambda dataset: {"crc32": {"train": 1, "test": 2}})
-        monkeypatch.setattr(cifar, "load", lambda config: config)
+        monkeypatch.setattr(cifar, "load", self.load)
         monkeypatch.setattr(cifar, "restore", lambda folder, data_dir: restored)
         monkeypatch.setattr(cifar, "run", self.run)
         monkeypatch.setattr(evidence_run.nnx, "merge", lambda graph, *states: None)
-        monkeypatch.setattr(evidence_run, "Trained", lambda model, dataset, *_, limit, **__: (dataset, limit))
+        monkeypatch.setattr(evidence_run, "Trained", self.network)
         monkeypatch.setattr(evaluate, "measure", self.measure)
+
+    def load(self, config):
+        return types.SimpleNamespace(limit_test=config.limit_test, train_images=4, train_labels=np.arange(4))
+
+    def network(self, model, dataset, *_, limit=None, **__):
+        """Is right on three images of four."""
+        logits = np.eye(4)[[0, 1, 2, 2]]
+        return types.SimpleNamespace(dataset=dataset, limit=limit, logits=lambda images, title: logits)
 
     def run(self, config):
         folder = config.runs_dir / "run"
@@ -238,8 +247,8 @@ class Runs:
         return self.code
 
     def measure(self, folder, trained, suites, options):
-        dataset, limit = trained
-        assert dataset.limit_test is None and options.limit == limit
+        limit = trained.limit
+        assert trained.dataset.limit_test is None and options.limit == limit
         self.tested.append((suites, limit))
         results = Results(folder / "evaluation" / "report.json")
         results.content["run"] = {"tested": {"images": limit}}
@@ -264,9 +273,11 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     )
     assert (made.method, made.seed, made.training["seed"], made.failed) == ("mixup", 1, 1, "")
     assert not {"data_dir", "runs_dir", "method"} & made.training.keys() and made.training["weight_decay"] == 5e-4
-    assert made.summary == {"training accuracy, last epoch, %": 98.0, "training loss, last epoch": 3.0} | {
-        f"{suite} error, %": 25.0 for suite in made.images
-    }
+    assert made.summary == {
+        "augmented training accuracy, last epoch, %": 98.0,
+        "training loss, last epoch": 3.0,
+        "training accuracy, %": 75.0,
+    } | {f"{suite} error, %": 25.0 for suite in made.images}
     assert made.measurements["corruptions"] == {"error": 0.25}  # without the names of its figures
     assert made.seconds["train"] == 6.0 and made.seconds["train cpu"] is not None
     path = evidence_cells.write(tmp_path / "cells", made)
