@@ -246,10 +246,10 @@ def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, 
     place = options.out / "runs" / f"{method}-s{seed}"
     for left in place.glob(".*.new"):  # by a kill before the run had begun; no other process is at work here
         shutil.rmtree(left)
-    folder = _run(place)
+    folder = run_folder(place)
     if folder is None:
         code = cifar.run(dataclasses.replace(config, seed=seed, runs_dir=place))
-        return code, _run(place) or place
+        return code, run_folder(place) or place
     saved = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, create=False)
@@ -261,7 +261,7 @@ def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, 
     return cifar.run(saved), folder
 
 
-def _run(place: Path) -> Path | None:
+def run_folder(place: Path) -> Path | None:
     """The folder of the run under `place`, which holds one at most."""
     folders = sorted(path.parent for path in place.glob("[!.]*/config.json"))
     return folders[-1] if folders else None
@@ -283,7 +283,7 @@ def write_table(options: Comparison) -> str:
     folders: dict[str, dict[int, Path]] = {}
     for method in cells(options):
         for seed in options.seeds:
-            folder = _run(options.out / "runs" / f"{method}-s{seed}")
+            folder = run_folder(options.out / "runs" / f"{method}-s{seed}")
             if folder is not None and _is_evaluated(folder):
                 folders.setdefault(method, {})[seed] = folder
     if not folders:

@@ -106,7 +106,6 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
 
     Raises ValueError for a folder that is no run, whose data are missing, or that can't be written to.
     """
-    started = time.perf_counter()
     trained = load_run.load(
         folder,
         data_dir=options.data_dir,
@@ -114,14 +113,22 @@ def evaluate(folder: Path, suites: list[str], options: Evaluation) -> int:
         batch_size=options.batch_size,
         checkpoint=options.checkpoint,
     )
+    return measure(folder, trained, suites, options)
+
+
+def measure(folder: Path, trained: Trained, suites: list[str], options: Evaluation) -> int:
+    """As `evaluate`, for the network and the test images of `trained`, which may be others than the run was tested on.
+
+    Raises ValueError for a folder that can't be written to.
+    """
     held = lock(folder / "evaluation")
     try:
-        return _evaluate(folder, trained, suites, options, started)
+        return _measure(folder, trained, suites, options, time.perf_counter())
     finally:
         held.release()
 
 
-def _evaluate(folder: Path, trained: Trained, suites: list[str], options: Evaluation, started: float) -> int:
+def _measure(folder: Path, trained: Trained, suites: list[str], options: Evaluation, started: float) -> int:
     results = Results(folder / "evaluation" / "report.json")
     before = results.content["run"].get("failed", {})
     failed = {name: reason for name, reason in before.items() if name not in suites}

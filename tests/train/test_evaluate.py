@@ -272,6 +272,15 @@ def test_errors_under_attack_grow_with_epsilon(run, monkeypatch):
         assert parts["none"] <= parts[f"{kind} 8/255"] < parts[f"{kind} 64/255"]
     assert parts["pgd 64/255"] >= parts["fgsm 64/255"]
     assert parts["pgd L2 2"] > parts["none"]
+    # Without PGD the table has no empty column, and nothing else changes.
+    assert len(attacks.tabulate(parts).header) == 3
+    alone = {name: value for name, value in parts.items() if not name.startswith("pgd")}
+    quick = Options(attacked=60, pgd=False)
+    section = Results(run / "evaluation" / "report.json").suite("attacks", attacks.settings(quick))
+    section.measurements |= {"fgsm 8/255": parts["fgsm 8/255"], "fgsm 64/255": parts["fgsm 64/255"]}
+    attacks.measure(trained(), section, quick)
+    table = attacks.tabulate(section.measurements)
+    assert section.measurements == alone and len(table.header) == 2 and list(table.summary) == ["FGSM 8/255, error, %"]
 
 
 def test_images_in_between_classes_and_out_of_distribution_ones(run):

@@ -27,7 +27,7 @@ L2_EPSILONS = (0.125, 0.25, 0.5, 1.0)  # of pixels in 0..1
 
 def settings(options: Options) -> dict[str, Any]:
     """The number of images and of steps."""
-    return {"attacked": options.attacked, "steps": STEPS}
+    return {"attacked": options.attacked} | ({"steps": STEPS} if options.pgd else {})
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
@@ -49,6 +49,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
         ("pgd", jax.jit(partial(pgd, norm="inf")), [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]),
         ("pgd L2", jax.jit(partial(pgd, norm="2")), [(f"{epsilon:g}", epsilon) for epsilon in L2_EPSILONS]),
     ]
+    cases = cases if options.pgd else cases[:1]
     section.once("none", lambda: error(trained.logits(images), labels))
     section.once("images", lambda: len(images))
     rows = np.arange(len(images), dtype=np.int32)
@@ -71,20 +72,23 @@ def _loss(trained: Trained, labels: Int[Array, "b"]) -> attacks.Loss:
 
 def tabulate(measurements: Measurements) -> Table:
     """A row per epsilon."""
-    rows = [("0", percent(measurements["none"]), percent(measurements["none"]))]
+    by_pgd = f"pgd {EPSILONS[0]}/255" in measurements
+    rows = [("0", *[percent(measurements["none"])] * (1 + by_pgd))]
     rows += [
-        (f"{e}/255", percent(measurements[f"fgsm {e}/255"]), percent(measurements[f"pgd {e}/255"])) for e in EPSILONS
+        (f"{e}/255", *(percent(measurements[f"{attack} {e}/255"]) for attack in ("fgsm", "pgd")[: 1 + by_pgd]))
+        for e in EPSILONS
     ]
-    rows += [(f"{epsilon:g} in L2", "", percent(measurements[f"pgd L2 {epsilon:g}"])) for epsilon in L2_EPSILONS]
-    summary: dict[str, float | None] = {
-        "FGSM 8/255, error, %": 100 * measurements["fgsm 8/255"],
-        "PGD 8/255, error, %": 100 * measurements["pgd 8/255"],
-    }
-    notes = (
-        f"{measurements['images']:,} images. PGD takes {STEPS} steps of a quarter of epsilon from a random start and "
-        "keeps the image with the highest loss. All in pixel space, within 0..1.",
-    )
-    return Table(summary, ("epsilon", "FGSM: error, %", "PGD: error, %"), rows, notes)
+    rows += [(f"{e:g} in L2", "", percent(measurements[f"pgd L2 {e:g}"])) for e in L2_EPSILONS if by_pgd]
+    summary: dict[str, float | None] = {"FGSM 8/255, error, %": 100 * measurements["fgsm 8/255"]}
+    notes = [f"{measurements['images']:,} images. All in pixel space, within 0..1."]
+    if by_pgd:
+        summary["PGD 8/255, error, %"] = 100 * measurements["pgd 8/255"]
+        notes.append(
+            f"PGD takes {STEPS} steps of a quarter of epsilon from a random start and keeps the image with the highest "
+            "loss."
+        )
+    header = ("epsilon", "FGSM: error, %", "PGD: error, %")[: 2 + by_pgd]
+    return Table(summary, header, rows, tuple(notes))
 
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:
@@ -95,6 +99,7 @@ def plot(measurements: Measurements, folder: Path) -> list[str]:
             [100 * measurements["none"], *(100 * measurements[f"{attack} {epsilon}/255"] for epsilon in EPSILONS)],
         )
         for attack in ("fgsm", "pgd")
+        if f"{attack} {EPSILONS[0]}/255" in measurements
     }
     figures.curves(folder / "attacks.png", curves, "epsilon in the maximum norm, of 255", "error, %")
     return ["attacks.png"]

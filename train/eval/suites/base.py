@@ -34,6 +34,8 @@ class Options:
     """Test on the first LIMIT test images only, and on LIMIT images of every other set, for a quick look."""
     attacked: int = 1000
     """The number of test images to attack: an attack takes tens of passes through the network."""
+    pgd: bool = True
+    """Attack by PGD as well as by FGSM; --no-pgd takes a twentieth of the time."""
     corrupted: Path | None = None
     """Folder of the published CIFAR-10-C or CIFAR-100-C (fog.npy, ..., labels.npy), or of tensorflow-datasets with
     cifar10_corrupted prepared. Without it the corruptions are computed."""

@@ -1,0 +1,225 @@
+"""Train and evaluate a grid of methods and seeds in fixed settings, cell by cell, the most wanted ones first.
+
+    python benchmarks/evidence.py --setting small --data-dir DIR --data-name "CIFAR-10" --minutes 60
+    python benchmarks/evidence.py --list
+    python benchmarks/evidence.py --table
+
+The first does the missing cells of the setting that end within the minutes; the same command goes on another time, or
+on another machine. benchmarks/evidence_grid.py has the settings. A cell is one training and its evaluation, kept as one
+small file under benchmarks/results/evidence. A training that is cut short goes on from its checkpoint, where its folder
+under --runs-dir is still there. The last writes the tables of all cells to docs/results.md.
+
+--data-name says what copy of the data DIR holds, as it stands beside every value: copies don't mix.
+
+Exit codes: 0 finished or out of time, 1 a cell failed, 2 a mistake in the command or a file, 130, 143 or 129
+interrupted by Ctrl-C, SIGTERM or SIGHUP.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "train"))
+
+import exits
+
+# isort: split
+if __name__ == "__main__":
+    exits.at_once()  # an interrupt while the rest is imported ends in one line
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import tyro
+
+import cifar
+import evidence_cells
+import evidence_grid
+import evidence_pages
+import evidence_run
+import inputs
+import measure
+import run_dir
+from evidence_cells import Cell
+from locks import lock
+
+RESULTS = pathlib.Path(__file__).parent / "results" / "evidence"
+PAGE = pathlib.Path(__file__).parents[1] / "docs" / "results.md"
+
+Train = Callable[[evidence_run.Wanted], Cell]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Train and evaluate a grid of methods and seeds."""
+
+    setting: str = "small"
+    """A setting of benchmarks/evidence_grid.py."""
+    data_dir: Path = Path("data")
+    """Folder of the data set, as for train/cifar.py."""
+    data_name: str = ""
+    """What copy of the data it is, such as CIFAR-10."""
+    minutes: float = 60.0
+    """What would take longer isn't started, and at the end of them a training is stopped at its next step."""
+    methods: tuple[str, ...] = ()
+    """These only. Default: all of the grid."""
+    seeds: tuple[int, ...] = ()
+    """These only. Default: all of the grid."""
+    runs_dir: Path = Path("runs/evidence")
+    """Where the folders of the runs are made."""
+    results: Path = RESULTS
+    """Where the cells are kept."""
+    page: Path = PAGE
+    """What --table writes."""
+    listed: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """Print which cells there are and which are missing, and stop."""
+    table: bool = False
+    """Write the tables of all cells, and stop; nothing is trained."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = tyro.cli(Evidence, args=arguments, description=__doc__)
+
+    def run() -> int:
+        check(options)
+        if options.listed:
+            print(evidence_pages.listing(evidence_cells.read_all(options.results)))
+            return 0
+        if options.table:
+            return write_page(options)
+        evidence_cells.read_all(options.results)  # a damaged file shows before anything is trained
+        data = describe(options)
+        held = lock(options.runs_dir / options.setting)
+        try:
+            return fill(options, data, evidence_run.train_and_evaluate)
+        finally:
+            held.release()
+
+    return exits.program(run, "finished cells are kept: the same command goes on")
+
+
+def check(options: Evidence) -> None:
+    """Raises ValueError for an invalid command."""
+    if options.setting not in evidence_grid.SETTINGS:
+        listed = ", ".join(evidence_grid.SETTINGS)
+        raise ValueError(f"there is no setting {options.setting!r}. There are: {listed}.")
+    grid: dict[str, tuple[str | int, ...]] = {"methods": evidence_grid.METHODS, "seeds": evidence_grid.SEEDS}
+    for name, known in grid.items():
+        unknown = [str(value) for value in getattr(options, name) if value not in known]
+        if unknown:
+            raise ValueError(
+                f"--{name}: {', '.join(unknown)} not in the grid. There are: {', '.join(map(str, known))}."
+            )
+    if not options.minutes > 0:
+        raise ValueError(f"--minutes is {options.minutes}; wanted more than 0.")
+    if not (options.listed or options.table or evidence_cells.slug(options.data_name)):
+        raise ValueError(
+            "--data-name is missing: say what copy of the data --data-dir holds, such as --data-name CIFAR-10 for the "
+            "official files. It stands beside every value, and copies don't mix."
+        )
+
+
+def describe(options: Evidence) -> dict[str, Any]:
+    """The data of a setting as its cells name them: the training images that are used, and all test images."""
+    train = evidence_grid.SETTINGS[options.setting].train
+    config = cifar.Config(**{**train, "limit_test": None}, data_dir=options.data_dir)
+    found = inputs.describe(cifar.load(config))
+    return {"name": options.data_name, **{name: found[name] for name in ("sizes", "crc32")}}
+
+
+# ---- cells
+
+
+def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[[], float] = time.monotonic) -> int:
+    """Make the missing cells that end in time, most wanted first; returns the exit code.
+
+    Args:
+        options: of the command line.
+        data: of the setting, see `describe`.
+        train: makes a cell, or raises exits.Stopped when it is interrupted.
+        clock: the time in seconds.
+    """
+    end, device, code, left_over = clock() + 60 * options.minutes, measure.where(), 0, list[str]()
+    for wanted in missing(options, data):
+        known = evidence_cells.read_all(options.results)
+        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device)
+        needed = None if needed is None else max(needed - evidence_run.seconds_done(wanted), 0.0)
+        left, title = end - clock(), f"{wanted.method}, seed {wanted.seed}"
+        if left <= 0 or (needed is not None and needed > left):
+            left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
+            continue
+        print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
+        try:
+            with Alarm(left):
+                cell = train(wanted)
+            print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
+        except exits.Stopped:
+            if clock() < end:
+                raise
+            print(f"{title}: out of time; the same command goes on from here")
+            return code
+        except exits.StorageError:  # the next cell would fail in the same way
+            raise
+        except Exception as error:  # whatever it is, the other cells are made
+            print(f"error: {title}: {error}", file=sys.stderr)
+            if not isinstance(error, ValueError):
+                traceback.print_exception(error)
+            code = 1
+        jax.clear_caches()  # the next cell has other programs
+    if left_over:
+        print(f"left for another time: {'; '.join(left_over)}")
+    return code
+
+
+def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wanted]:
+    """The cells of the setting that are not complete, most wanted first."""
+    setting = evidence_grid.SETTINGS[options.setting]
+    for method, seed in evidence_grid.wanted():
+        if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
+            continue
+        path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
+        if not path.exists() or not evidence_cells.is_complete(evidence_cells.read(options.results, path), setting):
+            yield evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir)
+
+
+class Alarm:
+    """Sends this process SIGTERM after some seconds, at which a training saves its state and ends."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGALRM, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+
+def write_page(options: Evidence) -> int:
+    """Write the page of the tables; returns the exit code."""
+    text = evidence_pages.page(evidence_cells.read_all(options.results), pilots(options.results))
+    options.page.parent.mkdir(parents=True, exist_ok=True)
+    part = options.page.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(options.page)
+    print(f"{text}\nwritten to {options.page}")
+    return 0
+
+
+def pilots(results: Path) -> dict[str, Any]:
+    """How each setting was chosen, by its name, where a file says so."""
+    paths = {name: results / f"{name}-pilot.json" for name in evidence_grid.SETTINGS}
+    return {name: run_dir.read_json(path, dict) for name, path in paths.items() if path.exists()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The cells of benchmarks/evidence.py: one training and its evaluation as one small JSON file each.
+
+A cell is at FOLDER/SETTING/DATA/METHOD-sSEED.json. It is written whole or not at all.
+"""
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import evidence_grid
+import run_dir
+from evidence_grid import Setting
+
+__all__ = ["Cell", "expected_seconds", "is_complete", "path_of", "read", "read_all", "slug", "write"]
+
+# The parts of a file, and of what type each is.
+PARTS = {
+    **{"setting": str, "method": str, "seed": int, "failed": str, "date": str, "device": str},
+    **{"data": dict, "training": dict, "images": dict, "summary": dict, "measurements": dict},
+    **{"seconds": dict, "versions": dict},
+}
+
+
+class Cell(NamedTuple):
+    """What is known of one training.
+
+    failed: why the training ended early; empty if it didn't
+    data: the name of the copy of the data, sizes and checksums
+    training: the options of train/cifar.py, every one with its value
+    images: by suite, the number of first test images that it took, None for all
+    summary: the values of the table, by name
+    measurements: by suite, all that it measured
+    seconds: "train" and "evaluate", and the processor's in "train cpu" and "evaluate cpu", None where it was in parts
+    device, versions, date: of its end
+    """
+
+    setting: str
+    method: str
+    seed: int
+    failed: str
+    data: dict[str, Any]
+    training: dict[str, Any]
+    images: dict[str, int | None]
+    summary: dict[str, float]
+    measurements: dict[str, dict[str, Any]]
+    seconds: dict[str, float | None]
+    device: str
+    versions: dict[str, Any]
+    date: str
+
+
+def slug(name: str) -> str:
+    """The name of a copy of the data as a folder has it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def path_of(folder: Path, setting: str, data: str, method: str, seed: int) -> Path:
+    return folder / setting / slug(data) / f"{method}-s{seed}.json"
+
+
+def write(folder: Path, cell: Cell) -> Path:
+    """Write the file of a cell, whole or not at all; returns its path."""
+    path = path_of(folder, cell.setting, cell.data["name"], cell.method, cell.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run_dir.write_json(path, cell._asdict())
+    return path
+
+
+def read(folder: Path, path: Path) -> Cell:
+    """The cell in a file.
+
+    Raises ValueError, naming the file, if it is damaged, in the place of another cell, or of a setting that isn't that
+    of the grid.
+    """
+    content = run_dir.read_json(path, dict)
+    advice = "Move it away, and the cell is trained again."
+    wrong = [name for name, kind in PARTS.items() if type(content.get(name)) is not kind]
+    if wrong or content.keys() - PARTS.keys():
+        listed = ", ".join([*wrong, *sorted(content.keys() - PARTS.keys())])
+        raise ValueError(f"{path} is no cell of this program: {listed} missing, unknown or of another type. {advice}")
+    cell = Cell(**content)
+    if path != path_of(folder, cell.setting, str(cell.data.get("name")), cell.method, cell.seed):
+        raise ValueError(
+            f"{path} holds the cell {cell.setting}, {cell.data.get('name')}, {cell.method}, seed {cell.seed}, which "
+            f"belongs elsewhere. {advice}"
+        )
+    _check_setting(path, cell)
+    return cell
+
+
+def _check_setting(path: Path, cell: Cell) -> None:
+    if cell.setting not in evidence_grid.SETTINGS:
+        raise ValueError(
+            f"{path}: there is no setting {cell.setting!r}. There are: {', '.join(evidence_grid.SETTINGS)}."
+        )
+    setting = evidence_grid.SETTINGS[cell.setting]
+    own = {name: value for name, value in setting.train.items() if name in cell.training}
+    differing = [name for name, value in own.items() if cell.training[name] != value]
+    images = [suite for suite, count in cell.images.items() if setting.suites.get(suite, count) != count]
+    if differing or images:
+        raise ValueError(
+            f"{path}: {', '.join([*differing, *images])} differ from the setting {cell.setting} in "
+            "benchmarks/evidence_grid.py. A setting that changes gets another name."
+        )
+
+
+def read_all(folder: Path) -> list[Cell]:
+    """All cells of a folder, by path.
+
+    Raises ValueError for a file that is no cell, or two that don't belong into one table though they have its name:
+    other data, or other options for the same method.
+    """
+    paths = sorted(folder.glob("*/*/*.json"))
+    cells = [read(folder, path) for path in paths]
+    first: dict[tuple[str, ...], tuple[Path, Any]] = {}
+    for path, cell in zip(paths, cells, strict=True):
+        place = (cell.setting, cell.data["name"])
+        training = {name: value for name, value in cell.training.items() if name != "seed"}
+        for key, value in (((*place, "data"), cell.data), ((*place, cell.method), training)):
+            known, other = first.setdefault(key, (path, value))
+            if other != value:
+                differing = sorted(name for name in value.keys() | other.keys() if value.get(name) != other.get(name))
+                raise ValueError(
+                    f"{path} and {known} differ in {', '.join(differing)}: they can't stand in one table. Move the "
+                    "one away that isn't as the grid has it."
+                )
+    return cells
+
+
+def is_complete(cell: Cell, setting: Setting) -> bool:
+    """Whether nothing is missing: all suites, or a training that ended early, which it would do again."""
+    return bool(cell.failed) or setting.suites.keys() <= cell.images.keys()
+
+
+def expected_seconds(cells: Iterable[Cell], setting: str, method: str, device: str) -> float | None:
+    """What a cell takes on a device by those that are known: the median of its method, otherwise of all by the costs
+    of their methods. None if there is none of that setting and device.
+    """
+    known: Mapping[str, list[float]] = {"own": [], "all": []}
+    for cell in cells:
+        train, evaluate = (cell.seconds.get(name) for name in ("train", "evaluate"))
+        if (cell.setting, cell.device) != (setting, device) or train is None or evaluate is None or cell.failed:
+            continue
+        known["all"].append(train / evidence_grid.cost(cell.method) * evidence_grid.cost(method) + evaluate)
+        if cell.method == method:
+            known["own"].append(train + evaluate)
+    found = known["own"] or known["all"]
+    return statistics.median(found) if found else None

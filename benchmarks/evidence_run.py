@@ -1,0 +1,188 @@
+"""One cell of benchmarks/evidence.py: the training, as train/compare.py does it, and its evaluation."""
+
+import dataclasses
+import datetime
+import pathlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+import cifar
+import compare
+import configuration
+import devices
+import evaluate
+import evidence_grid
+import exits
+import measure
+import run_dir
+from checkpoints import DamagedError
+from eval.load_run import Trained, error
+from eval.results import Results
+from evidence_cells import Cell, slug
+
+__all__ = ["Wanted", "seconds_done", "train_and_evaluate"]
+
+ROOT = pathlib.Path(__file__).parents[1]
+BATCH = 500  # images in each call of the network in an evaluation
+# Measurements that are too long for a small file, by suite.
+LEFT_OUT = {"calibration": ("reliability",), "corruptions": ("figures",)}
+
+
+class Wanted(NamedTuple):
+    """A cell to make.
+
+    data: the copy of the data, as cells name it
+    """
+
+    setting: str
+    method: str
+    seed: int
+    data: dict[str, Any]
+    data_dir: Path
+    runs_dir: Path
+
+
+class Timed:
+    """The seconds of a block of code: by the clock, and of the processor in this process."""
+
+    def __enter__(self) -> "Timed":
+        self._started = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        self.wall, self.cpu = time.perf_counter() - self._started[0], time.process_time() - self._started[1]
+
+
+def train_and_evaluate(wanted: Wanted) -> Cell:
+    """Train a cell, or go on with its training, and evaluate it.
+
+    Raises ValueError for data that aren't those that the folder of the runs began with and for a suite that fails;
+    exits.Stopped where it is interrupted.
+    """
+    options = _comparison(wanted)
+    options.out.mkdir(parents=True, exist_ok=True)
+    compare.open_folder(options, compare.describe_data(options))
+    in_one_go = _folder(wanted) is None
+    with Timed() as training:
+        code, folder = _trained(options, wanted)
+    lines = run_dir.read_lines(folder / "metrics.jsonl")
+    made = _cell(wanted, folder, lines)
+    made.seconds.update(_seconds("train", sum(line["seconds"] for line in lines), training.cpu, in_one_go))
+    if code:
+        at = f"in epoch {len(lines) + 1}"
+        return made._replace(failed=f"the loss or the state of the network was not finite, {at}")
+    in_one_go = not (folder / "evaluation" / "report.json").exists()
+    with Timed() as evaluation:
+        try:
+            _evaluate(wanted, folder, made)
+        except DamagedError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            _trained(options, wanted, whole=False)
+            _evaluate(wanted, folder, made)
+    made.seconds.update(_seconds("evaluate", evaluation.wall, evaluation.cpu, in_one_go))
+    return made
+
+
+def seconds_done(wanted: Wanted) -> float:
+    """How long the epochs took that a training has behind it."""
+    folder = _folder(wanted)
+    return 0.0 if folder is None else sum(line["seconds"] for line in run_dir.read_lines(folder / "metrics.jsonl"))
+
+
+def _comparison(wanted: Wanted) -> compare.Comparison:
+    train = cifar.Config(**evidence_grid.SETTINGS[wanted.setting].train, data_dir=wanted.data_dir)
+    out = wanted.runs_dir / wanted.setting / slug(wanted.data["name"])
+    return compare.Comparison(out, methods=(wanted.method,), seeds=(wanted.seed,), train=train)
+
+
+def _folder(wanted: Wanted) -> Path | None:
+    return compare.run_folder(_comparison(wanted).out / "runs" / f"{wanted.method}-s{wanted.seed}")
+
+
+def _trained(options: compare.Comparison, wanted: Wanted, *, whole: bool = True) -> tuple[int, Path]:
+    config = compare.cells(options)[wanted.method]
+    code, folder = compare.train(options, config, wanted.method, wanted.seed, whole=whole)
+    if code > 128:
+        raise exits.Stopped(code - 128)
+    return code, folder
+
+
+def _seconds(name: str, wall: float, cpu: float, in_one_go: bool) -> dict[str, float | None]:
+    """An evaluation in several calls has no time, and neither has the processor."""
+    known = in_one_go or name == "train"
+    return {name: round(wall, 1) if known else None, f"{name} cpu": round(cpu, 1) if in_one_go else None}
+
+
+def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
+    """A cell without its evaluation."""
+    left_out = (*configuration.FREE_ON_RESUME, "program", "method")
+    training = run_dir.read_json(folder / "config.json", dict)
+    summary = {}
+    if lines:
+        summary["augmented training accuracy, last epoch, %"] = 100 * lines[-1]["train_accuracy"]
+        summary["training loss, last epoch"] = lines[-1]["train_loss"]
+    return Cell(
+        setting=wanted.setting,
+        method=wanted.method,
+        seed=wanted.seed,
+        failed="",
+        data=wanted.data,
+        training={name: value for name, value in training.items() if name not in left_out},
+        images={},
+        summary=summary,
+        measurements={},
+        seconds={},
+        device=measure.where(),
+        versions=run_dir.versions() | {"git": _commit()},
+        date=datetime.date.today().isoformat(),
+    )
+
+
+def _commit() -> dict[str, Any] | None:
+    """The commit, and whether code has changed since: new cells and pages don't count."""
+    code = ("jaxmix", "train", "benchmarks", ":!benchmarks/results")
+    try:
+        commit, changes = (
+            subprocess.run(["git", "-C", str(ROOT), *call], capture_output=True, text=True, check=True).stdout.strip()
+            for call in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", *code))
+        )
+    except (OSError, subprocess.CalledProcessError):  # no git, or not a checkout
+        return None
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
+    """Fill in the images, the summary and the measurements of a cell; the training accuracy is of the images as they
+    are, so that it compares between methods.
+
+    All test images are tested here for the first time, at the end of the training. Raises ValueError for a suite that
+    fails.
+    """
+    setting = evidence_grid.SETTINGS[wanted.setting]
+    run = cifar.restore(folder, wanted.data_dir)
+    dataset = cifar.load(dataclasses.replace(run.config, limit_test=None))
+    model, step = nnx.merge(run.graph, *run.state.tested()), int(run.state.step)
+    whole = Trained(model, dataset, run.config, step, mesh=devices.local_mesh(), batch_size=BATCH)
+    wrong = error(whole.logits(dataset.train_images, "training images"), dataset.train_labels)
+    made.summary["training accuracy, %"] = 100 * (1 - wrong)
+    for limit in dict.fromkeys(setting.suites.values()):
+        suites = [suite for suite, count in setting.suites.items() if count == limit]
+        mesh = devices.local_mesh()
+        trained = Trained(model, dataset, run.config, step, mesh=mesh, limit=limit, batch_size=BATCH)
+        options = evaluate.Evaluation(runs=(folder,), limit=limit, batch_size=BATCH, **setting.test)
+        code = evaluate.measure(folder, trained, suites, options)
+        complete = Results(folder / "evaluation" / "report.json").complete()
+        if code or not complete.keys() >= set(suites):
+            raise ValueError(f"the evaluation of {folder} failed; the same command goes on with it.")
+        for suite in suites:
+            section = complete[suite]
+            made.images[suite] = limit
+            made.summary.update({name: value for name, value in section["summary"].items() if value is not None})
+            kept = section["measurements"].items()
+            made.measurements[suite] = {name: value for name, value in kept if name not in LEFT_OUT.get(suite, ())}

@@ -1,0 +1,450 @@
+"""The grid of evidence is filled in order and in time, and its tables hold what the files of the cells hold."""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import types
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import cifar
+import compare
+import evaluate
+import evidence
+import evidence_cells
+import evidence_grid
+import evidence_pages
+import evidence_run
+import exits
+import inputs
+import run_dir
+from eval.results import Results
+from eval.suites import SUITES
+from evidence_cells import Cell
+
+DATA = {"name": "Tiny (made up)", "sizes": {"train": [4, 8, 8, 3]}, "crc32": {"train": 1, "test": 2}}
+VERSIONS = {"jax": "0.0", "flax": "0.0", "devices": {"platform": "cpu"}, "git": {"commit": "c", "dirty": False}}
+SECONDS = {"train": 50.0, "train cpu": 80.0, "evaluate": 10.0, "evaluate cpu": 15.0}
+
+
+def cell(method="none", seed=0, setting="small", **changes):
+    """A cell whose clean error is 40, 44, 48 by its seed."""
+    train = evidence_grid.SETTINGS[setting].train
+    suites = dict(evidence_grid.SETTINGS[setting].suites)
+    made = Cell(
+        setting=setting,
+        method=method,
+        seed=seed,
+        failed="",
+        data=DATA,
+        training={**train, "dtype": train.get("dtype", "float32"), "seed": seed},
+        images=suites,
+        summary={"clean error, %": 40.0 + 4 * seed, "training accuracy, %": 98.0},
+        measurements={"clean": {"error": 0.4}},
+        seconds=SECONDS,
+        device="a device",
+        versions=VERSIONS,
+        date="2026-01-31",
+    )
+    return made._replace(**changes)
+
+
+class Time:
+    """A clock that trainings move on: minutes by method, one by default. made: what was trained."""
+
+    def __init__(self, **minutes):
+        self.now, self.minutes, self.made = 0.0, minutes, []
+
+    def __call__(self):
+        return self.now
+
+    def train(self, wanted):
+        self.made.append((wanted.method, wanted.seed))
+        seconds = 60 * self.minutes.get(wanted.method, 1.0)
+        self.now += seconds
+        return cell(wanted.method, wanted.seed, seconds={"train": seconds, "evaluate": 0.0}, device="here")
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.setattr(evidence.measure, "where", lambda: "here")
+
+
+def options(folder, **changes):
+    return evidence.Evidence(results=folder / "cells", runs_dir=folder / "runs", data_name=DATA["name"], **changes)
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder / "cells")) for path in folder.glob("cells/**/*") if path.is_file())
+
+
+# ---- the grid
+
+
+def test_the_most_wanted_cells_come_first_and_every_one_once():
+    order = list(evidence_grid.wanted())
+    assert order[:5] == [(method, 0) for method in ("none", "mixup", "cutmix", "smoothmix_c", "augmix")]
+    assert len(order) == len(set(order)) == 45 and {seed for _, seed in order[:15]} == {0}
+    assert [seed for _, seed in order] == sorted(seed for _, seed in order)
+
+
+@pytest.mark.parametrize("setting", evidence_grid.SETTINGS)
+def test_the_trainings_and_tests_of_the_grid_exist(setting):
+    made = evidence_grid.SETTINGS[setting]
+    wanted = evidence_run.Wanted(setting, "none", 0, DATA, pathlib.Path("data"), pathlib.Path("runs"))
+    comparison = evidence_run._comparison(wanted)
+    compare.check(types.SimpleNamespace(**vars(comparison) | {"methods": evidence_grid.METHODS}))
+    assert made.suites.keys() <= SUITES.keys()
+    assert evaluate.suite_names(evaluate.Evaluation(runs=(pathlib.Path("run"),), **made.test))
+    assert "test" not in made.train and "seed" not in made.train
+
+
+# ---- filling it
+
+
+def test_cells_are_made_in_order_until_the_minutes_are_over(tmp_path, capsys):
+    time = Time()
+    assert evidence.fill(options(tmp_path, minutes=3.5), DATA, time.train, time) == 0
+    assert time.made == [("none", 0), ("mixup", 0), ("cutmix", 0)]
+    assert files(tmp_path) == [f"small/tiny-made-up/{name}-s0.json" for name in ("cutmix", "mixup", "none")]
+    assert "left for another time: smoothmix_c, seed 0 (1.0 minutes); augmix, seed 0 (3.2 m" in capsys.readouterr().out
+    # The same command goes on.
+    assert evidence.fill(options(tmp_path, minutes=1, seeds=(0,)), DATA, time.train, time) == 0
+    assert time.made[3:] == [("smoothmix_c", 0)]
+
+
+def test_what_cannot_end_is_left_and_a_shorter_one_is_made(tmp_path):
+    time = Time()
+    for method in ("none", "mixup", "cutmix", "smoothmix_c"):
+        evidence_cells.write(tmp_path / "cells", time.train(types.SimpleNamespace(method=method, seed=0)))
+    time.made.clear()
+    # AugMix costs 3.2 times the others.
+    assert evidence.fill(options(tmp_path, minutes=2), DATA, time.train, time) == 0
+    assert time.made == [("cutout", 0), ("smoothmix_s", 0)]
+
+
+def test_seconds_are_expected_from_cells_of_the_same_setting_and_device():
+    known = [cell(), cell("augmix", seconds={"train": 200.0, "evaluate": 10.0}), cell(seed=1, device="other")]
+    known.append(cell("mixup", seconds={"train": 9.0, "evaluate": None}))
+    assert evidence_cells.expected_seconds(known, "small", "none", "a device") == 60
+    assert evidence_cells.expected_seconds(known, "small", "augmix", "a device") == 210
+    assert evidence_cells.expected_seconds(known[:1], "small", "augmix", "a device") == pytest.approx(50 * 3.2 + 10)
+    assert evidence_cells.expected_seconds(known, "full", "none", "a device") is None
+    assert evidence_cells.expected_seconds(known, "small", "none", "elsewhere") is None
+
+
+def test_a_training_that_has_begun_counts_with_what_is_left(tmp_path):
+    time, begun = Time(), []
+    evidence_cells.write(tmp_path / "cells", time.train(types.SimpleNamespace(method="none", seed=0)))
+    run = tmp_path / "runs" / "small" / "tiny-made-up" / "runs" / "mixup-s0" / "run"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}")
+    (run / "metrics.jsonl").write_text(json.dumps(dict.fromkeys(run_dir.FIELDS, 45)) + "\n")
+    evidence.fill(options(tmp_path, minutes=0.5), DATA, lambda wanted: begun.append(wanted) or time.train(wanted), time)
+    assert [wanted.method for wanted in begun] == ["mixup"]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_interrupted_cell_leaves_no_file(tmp_path, capsys, late):
+    time = Time()
+
+    def interrupted(wanted):
+        time.now += 60 * late
+        raise exits.Stopped(signal.SIGTERM)
+
+    # At the end of the minutes that is how the program ends; otherwise it is the user's.
+    if late:
+        assert evidence.fill(options(tmp_path, minutes=1), DATA, interrupted, time) == 0
+        assert "none, seed 0: out of time; the same command goes on from here" in capsys.readouterr().out
+    else:
+        with pytest.raises(exits.Stopped):
+            evidence.fill(options(tmp_path, minutes=1), DATA, interrupted, time)
+    assert not files(tmp_path)
+
+
+def test_a_training_is_stopped_by_the_signal_that_ends_programs_at_the_end_of_the_minutes():
+    before = signal.getsignal(signal.SIGALRM)
+    with exits.Interrupt() as interrupt, evidence.Alarm(1e-3):
+        while not interrupt.number:
+            pass
+        assert interrupt.number == signal.SIGTERM
+    assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = evidence_cells.write(tmp_path, cell())
+    whole = path.read_text()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        evidence_cells.write(tmp_path, cell(summary={}))
+    assert path.read_text() == whole and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_a_cell_that_fails_is_said_and_the_next_ones_are_made(tmp_path, capsys, kind):
+    time = Time()
+
+    def train(wanted):
+        if wanted.method == "none":
+            raise kind("no luck")
+        return time.train(wanted)
+
+    assert evidence.fill(options(tmp_path, minutes=1, methods=("none", "mixup")), DATA, train, time) == 1
+    assert "error: none, seed 0: no luck" in capsys.readouterr().err and len(files(tmp_path)) == 1
+
+
+def test_a_cell_without_a_suite_of_the_grid_is_wanted_again_but_not_one_that_ended_early(tmp_path):
+    time = Time()
+    evidence_cells.write(tmp_path / "cells", cell("none", images={"clean": None}))
+    evidence_cells.write(tmp_path / "cells", cell("mixup", images={}, summary={}, failed="not finite"))
+    evidence.fill(options(tmp_path, minutes=5, methods=("none", "mixup"), seeds=(0,)), DATA, time.train, time)
+    assert time.made == [("none", 0)]
+
+
+# ---- one cell
+
+
+class Runs:
+    """A training and an evaluation that take no time. code: of the training; tested: suites, first images, options."""
+
+    def __init__(self, monkeypatch):
+        self.code, self.tested, self.damaged = 0, [], False
+        state = types.SimpleNamespace(step=7, tested=lambda: ())
+        restored = types.SimpleNamespace(config=cifar.Config(limit_test=512), graph=None, state=state)
+        monkeypatch.setattr(inputs, "describe", lambda dataset: {"crc32": {"train": 1, "test": 2}})
+        monkeypatch.setattr(cifar, "load", self.load)
+        monkeypatch.setattr(cifar, "restore", lambda folder, data_dir: restored)
+        monkeypatch.setattr(cifar, "run", self.run)
+        monkeypatch.setattr(evidence_run.nnx, "merge", lambda graph, *states: None)
+        monkeypatch.setattr(evidence_run, "Trained", self.network)
+        monkeypatch.setattr(evaluate, "measure", self.measure)
+
+    def load(self, config):
+        return types.SimpleNamespace(limit_test=config.limit_test, train_images=4, train_labels=np.arange(4))
+
+    def network(self, model, dataset, *_, limit=None, **__):
+        """Is right on three images of four."""
+        logits = np.eye(4)[[0, 1, 2, 2]]
+        return types.SimpleNamespace(dataset=dataset, limit=limit, logits=lambda images, title: logits)
+
+    def run(self, config):
+        folder = config.runs_dir / "run"
+        folder.mkdir(parents=True)
+        content = {name: value for name, value in vars(config).items() if not isinstance(value, pathlib.Path)}
+        (folder / "config.json").write_text(json.dumps({"program": "cifar"} | content))
+        line = dict.fromkeys(run_dir.FIELDS, 3.0) | {"train_accuracy": 0.98}
+        (folder / "metrics.jsonl").write_text(2 * (json.dumps(line) + "\n"))
+        return self.code
+
+    def measure(self, folder, trained, suites, options):
+        limit = trained.limit
+        assert trained.dataset.limit_test is None and options.limit == limit
+        self.tested.append((suites, limit))
+        results = Results(folder / "evaluation" / "report.json")
+        results.content["run"] = {"tested": {"images": limit}}
+        for suite in suites:
+            section = results.suite(suite, {"images": limit, "attacked": options.attacked})
+            section.measurements["figures"] = ["a.png"]
+            section.once("error", lambda: 0.25)
+            section.finish({f"{suite} error, %": 25.0, "unknown": None})
+        return 0
+
+
+WANTED = evidence_run.Wanted("small", "mixup", 1, DATA, pathlib.Path("data"), pathlib.Path("runs"))
+
+
+def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch)
+    made = evidence_run.train_and_evaluate(WANTED)
+    assert runs.tested == [(["clean", "calibration"], None), (["corruptions", "attacks", "occlusion"], 2000)]
+    assert made.images == evidence_grid.SETTINGS["small"].suites and evidence_cells.is_complete(
+        made, evidence_grid.SETTINGS["small"]
+    )
+    assert (made.method, made.seed, made.training["seed"], made.failed) == ("mixup", 1, 1, "")
+    assert not {"data_dir", "runs_dir", "method"} & made.training.keys() and made.training["weight_decay"] == 5e-4
+    assert made.summary == {
+        "augmented training accuracy, last epoch, %": 98.0,
+        "training loss, last epoch": 3.0,
+        "training accuracy, %": 75.0,
+    } | {f"{suite} error, %": 25.0 for suite in made.images}
+    assert made.measurements["corruptions"] == {"error": 0.25}  # without the names of its figures
+    assert made.seconds["train"] == 6.0 and made.seconds["train cpu"] is not None
+    path = evidence_cells.write(tmp_path / "cells", made)
+    assert evidence_cells.read_all(tmp_path / "cells") == [made]
+    assert str(tmp_path) not in path.read_text()
+
+
+def test_a_training_whose_loss_is_not_finite_is_a_cell_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch)
+    runs.code = 1
+    made = evidence_run.train_and_evaluate(WANTED)
+    assert made.failed == "the loss or the state of the network was not finite, in epoch 3" and not runs.tested
+    assert "mixup, seed 1: the loss or the state" in evidence_pages.table([cell(), made._replace(training={})])
+
+
+def test_an_interrupt_of_the_training_makes_no_cell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Runs(monkeypatch).code = 143
+    monkeypatch.setattr(cifar, "run", lambda config: 143)
+    with pytest.raises(exits.Stopped):
+        evidence_run.train_and_evaluate(WANTED)
+
+
+@pytest.mark.slow
+def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train = {"dataset": "digits", "model": "resnet-8", "limit_train": 128, "limit_test": 16, "batch_size": 32}
+    suites = {"clean": None, "calibration": None, "attacks": 200}
+    setting = evidence_grid.Setting("digits", train | {"epochs": 2}, suites, {"attacked": 200, "pgd": False})
+    monkeypatch.setitem(evidence_grid.SETTINGS, "small", setting)
+    whole = evidence.describe(evidence.Evidence(data_name="digits"))
+    wanted = WANTED._replace(data=whole)
+    advance, calls = cifar.loop.train, []
+
+    def interrupted(state, functions, plan, *rest):
+        calls.append(plan.epochs)
+        short = plan._replace(epochs=1)
+        state, code = advance(state, functions, short if len(calls) == 1 else plan, *rest)
+        return state, 143 if len(calls) == 1 else code
+
+    monkeypatch.setattr(cifar.loop, "train", interrupted)
+    with pytest.raises(exits.Stopped):
+        evidence_run.train_and_evaluate(wanted)
+    assert evidence_run.seconds_done(wanted) > 0
+    made = evidence_run.train_and_evaluate(wanted)
+    assert calls == [2, 2] and made.images == suites and made.seconds["train cpu"] is None
+    assert made.seconds["train"] > 0 and made.seconds["evaluate cpu"] > 0
+    assert made.measurements["clean"]["clean"]["images"] == whole["sizes"]["test"][0] > 16
+    assert made.measurements["attacks"]["images"] == 200 and "FGSM 8/255, error, %" in made.summary
+    path = evidence_cells.write(tmp_path / "cells", made)
+    assert evidence_cells.read(tmp_path / "cells", path) == made
+    assert "| mixup | 1 |" in evidence_pages.table([made])
+
+
+# ---- files
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text: text[:-9], "is not JSON"),
+        (lambda text: "[]", "holds a list; wanted a dict"),
+        (lambda text: text.replace('"summary"', '"results"'), "summary, results missing, unknown or of another type"),
+        (lambda text: text.replace('"seed": 0,\n  "failed"', '"seed": true,\n  "failed"'), "seed missing"),
+        (lambda text: text.replace('"method": "none"', '"method": "mixup"'), "mixup, seed 0, which belongs elsewhere"),
+        (lambda text: text.replace('"epochs": ', '"epochs": 1'), "epochs differ from the setting small"),
+        (lambda text: text.replace('"occlusion": 2000', '"occlusion": 200'), "occlusion differ from the setting small"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, spoil, message, capsys):
+    path = evidence_cells.write(tmp_path / "cells", cell())
+    assert evidence_cells.read_all(tmp_path / "cells") == [cell()]
+    spoilt = spoil(path.read_text())
+    assert spoilt != path.read_text()
+    path.write_text(spoilt)
+    assert evidence.main(["--table", "--results", str(tmp_path / "cells"), "--page", str(tmp_path / "page.md")]) == 2
+    error = capsys.readouterr().err
+    assert str(path) in error and message in error and not (tmp_path / "page.md").exists()
+
+
+def test_cells_of_one_name_but_other_data_or_options_are_found(tmp_path):
+    evidence_cells.write(tmp_path, cell())
+    evidence_cells.write(tmp_path, cell("mixup", training=cell().training | {"warmup_epochs": 5}))
+    assert len(evidence_cells.read_all(tmp_path)) == 2  # of another method
+    evidence_cells.write(tmp_path, cell(seed=1, training=cell().training | {"warmup_epochs": 5}))
+    with pytest.raises(ValueError, match=r"none-s1.json and .*none-s0.json differ in warmup_epochs"):
+        evidence_cells.read_all(tmp_path)
+    evidence_cells.write(tmp_path, cell(seed=1, data=DATA | {"crc32": {"train": 9, "test": 2}}))
+    with pytest.raises(ValueError, match=r"differ in crc32"):
+        evidence_cells.read_all(tmp_path)
+
+
+# ---- tables
+
+
+def test_a_table_has_mean_deviation_and_n_of_each_method():
+    cells = [cell("mixup", summary={"clean error, %": 41.5}), *(cell(seed=seed) for seed in (0, 1, 2))]
+    cells[1] = cells[1]._replace(summary=cells[1].summary | {"RMS calibration error, %": 7.0})
+    cells.append(cell("fmix", failed="not finite"))
+    text = evidence_pages.table(cells)
+    head, _, none, mixup, *_ = text.splitlines()
+    assert head.startswith("| method | n | training accuracy, % | clean error, % | clean loss |")
+    assert none.startswith("| none | 3 | 98.00 ± 0.00 | 44.00 ± 4.00 |  |") and "| 7.000 (n = 1) |" in none
+    assert mixup.startswith("| mixup | 1 |  | 41.50 |  |") and mixup.endswith("| 80.00 |")
+    assert "fmix, seed 0: not finite" in text and "| fmix" not in text
+    assert "Tiny (made up), CRC-32 of test 00000002, train 00000001" in text
+    assert "a device, jax 0.0, flax 0.0 (5 of 5)" in text
+    missing = " ".join(text.partition("Not trained yet, by seed: ")[2].split())
+    assert missing.startswith("mixup 1, 2; cutmix 0, 1, 2;") and "none" not in missing and "fmix 1, 2;" in missing
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"setting": "full"}, "several settings: full, small"),
+        ({"data": DATA | {"name": "Other"}}, "several copies of the data: Other, Tiny"),
+        ({"data": DATA | {"crc32": {}}}, "several data"),
+        ({"training": {"dtype": "bfloat16"}}, "several dtypes: bfloat16, float32"),
+    ],
+)
+def test_a_table_never_mixes_settings_data_or_dtypes(other, message):
+    with pytest.raises(ValueError, match=message):
+        evidence_pages.table([cell(), cell(seed=1, **other)])
+
+
+def test_the_page_has_a_table_for_each_setting_and_copy(tmp_path, capsys):
+    for made in (cell(), cell("mixup", data=DATA | {"name": "Other copy"}), cell("cutmix", 2, setting="full")):
+        evidence_cells.write(tmp_path / "cells", made)
+    pilot = {"question": "the least that overfits.", "runs": [{"network": "wrn-10-2", "training accuracy, %": 98.5}]}
+    (tmp_path / "cells" / "small-pilot.json").write_text(json.dumps(pilot))
+    command = ["--results", str(tmp_path / "cells"), "--page", str(tmp_path / "docs" / "page.md")]
+    assert evidence.main([*command, "--table"]) == 0
+    text = (tmp_path / "docs" / "page.md").read_text()
+    head, *parts = text.split("\n##")
+    titles = [part.splitlines()[0].strip("# ") for part in parts]
+    assert [title.partition(":")[0] for title in titles] == [
+        *("What the values are", "Setting `small`", "Other copy", "Tiny (made up)", "Setting `full`", "Tiny (made up)")
+    ]
+    assert [part.count("| none |") for part in parts] == [0, 0, 0, 1, 0, 0]
+    assert [part.count("| mixup |") for part in parts] == [0, 0, 1, 0, 0, 0]
+    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 1]
+    assert "| wrn-10-2 | 98.5 |" in parts[1] and "\n\n\n" not in text and "With n = 1 there is no" in head
+    capsys.readouterr()
+    assert evidence.main([*command, "--list"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("1 of 45 cells") == 3 and "  none            done      -         -         1.0" in shown
+
+
+def test_the_page_in_the_documentation_is_that_of_the_cells():
+    cells = evidence_cells.read_all(evidence.RESULTS)
+    assert evidence.PAGE.read_text() == evidence_pages.page(cells, evidence.pilots(evidence.RESULTS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--setting", "large"), "there is no setting 'large'. There are: small, full"),
+        (("--methods", "cutmax"), "--methods: cutmax not in the grid. There are: none, mixup"),
+        (("--seeds", "3"), "--seeds: 3 not in the grid"),
+        (("--minutes", "0"), "--minutes is 0.0; wanted more than 0"),
+        ((), "--data-name is missing"),
+        (("--data-name", "..."), "--data-name is missing"),
+        (("--data-name", "CIFAR-10", "--data-dir", "nowhere"), "No cifar10 under --data-dir"),
+    ],
+)
+def test_a_mistake_is_one_message(tmp_path, monkeypatch, arguments, message, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert evidence.main(["--results", "cells", *arguments]) == 2
+    assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
