@@ -96,6 +96,6 @@ def some(name: str, values: Sequence[Any], kind: type = object) -> Sequence[Any]
     """Validate a sequence to choose from, which mustn't be empty, of elements of a kind."""
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise ValueError(f"{name} is {values!r}; wanted a sequence of one or more")
-    if strange := [value for value in values if not isinstance(value, kind)]:
-        raise ValueError(f"{name} has the element {strange[0]!r}; wanted each to be a {kind.__name__}")
+    if others := [value for value in values if not isinstance(value, kind)]:
+        raise ValueError(f"{name} has the element {others[0]!r}; wanted each to be a {kind.__name__}")
     return values
