@@ -67,11 +67,9 @@ def pair(
     [[0.75, 0.25], [0.75, 0.25]]
     """
     mask = arguments.shares("mask", mask)
-    if mask.ndim != 3 or np.ndim(partner) != 1 or mask.shape[0] not in (1, np.shape(partner)[0]):
-        raise ValueError(
-            f"the mask has shape {mask.shape} and partner {np.shape(partner)}; wanted [b h w] (or [1 h w]) and [b]"
-        )
-    size = np.shape(partner)[0]
+    size = len(partner)
+    if mask.ndim != 3 or mask.shape[0] not in (1, size):
+        raise ValueError(f"the mask has shape {mask.shape} and partner ({size},); wanted [b h w] (or [1 h w]) and [b]")
     partner = arguments.partners(partner, size)
     if warp is not None and not callable(warp):
         raise ValueError(f"warp came as {type(warp).__name__}; wanted a Warp, as jaxmix.warps has them")

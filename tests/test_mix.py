@@ -187,7 +187,10 @@ MISTAKES = {
         r"mask has shape \(4, 4\) and partner \(4,\)",
     ),
     "other mask": (lambda m: jaxmix.pair(jnp.arange(4), jnp.ones((3, 2, 2))), r"shape \(3, 2, 2\) and partner \(4,\)"),
-    "a scalar": (lambda m: jaxmix.pair(jnp.array(1), jnp.ones((1, 2, 2))), r"shape \(1, 2, 2\) and partner \(\)"),
+    "a scalar": (
+        lambda m: jaxmix.pair(jnp.array(1), jnp.ones((1, 2, 2))),
+        r"partner has shape \(\) and .* integers \[b\]",
+    ),
     "bad partner": (lambda m: jaxmix.pair(np.arange(1, 5), jnp.ones((4, 2, 2))), "indices from 1 to 4; wanted indices"),
     "another batch": (
         lambda m: jaxmix.apply(m, jnp.zeros((3, 5, 6, 1))),

@@ -8,7 +8,6 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxmix.arguments.calls import key as validate_key
@@ -68,8 +67,6 @@ def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> A
         return _array(name, value, arrays[0], sizes)
     if annotation is Array:
         return jnp.asarray(numeric(name, value))
-    if annotation == ArrayLike:
-        return value if isinstance(value, float | int) else numeric(name, value)
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
         if not isinstance(value, tuple | list) or len(value) != len(parts):

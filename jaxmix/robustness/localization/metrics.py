@@ -16,14 +16,8 @@ from jaxmix.robustness.localization.heatmaps import to_levels
 from jaxmix.robustness.metric_inputs import Values
 
 __all__ = [
-    "Boxes",
-    "Regions",
-    "best_overlap",
-    "max_box_accuracy",
-    "pixel_average_precision",
-    "region_boxes",
-    "top_1_accuracy",
-]
+    "Boxes", "Regions", "best_overlap", "max_box_accuracy", "pixel_average_precision", "region_boxes", "top_1_accuracy",
+]  # fmt: skip
 
 Boxes = Values
 Regions = Callable[[np.ndarray], np.ndarray]
