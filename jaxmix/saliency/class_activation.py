@@ -68,7 +68,6 @@ def _cam(
     return jnp.where(inside[:, None, None], maps, 0)
 
 
-@arguments.annotated
 def grad_cam(
     features: Float[Array, "b h w d"],
     logits: Callable[[Array], Array],
@@ -97,6 +96,11 @@ def grad_cam(
     >>> grad_cam(jnp.array([[[[1.0], [3.0]]]]), lambda f: f.sum((1, 2)), jnp.array([0])).tolist()
     [[[1.0, 3.0]]]
     """
+    if not callable(logits):
+        raise ValueError(f"logits came as {type(logits).__name__}; wanted a function of the features")
+    wide = _features(features)
+    if not jnp.issubdtype(jnp.asarray(features).dtype, jnp.floating):
+        features = wide
 
     def score(features: Array) -> Array:
         found = logits(features)
@@ -106,7 +110,6 @@ def grad_cam(
         chosen = (jnp.arange(found.shape[1], dtype=jnp.int32)[None, :] == ids[:, None]) & inside[:, None]
         return jnp.where(chosen, found, 0).sum()
 
-    wide = _features(features)
     with arguments.pure_calls("wanted a view for inference, nnx.view(model, use_running_average=True)"):
         gradient = jax.grad(score)(jax.lax.stop_gradient(jnp.asarray(features)))
     importance = gradient.astype(jnp.float32).mean((1, 2))
