@@ -85,8 +85,9 @@ class Nearest(NamedTuple):
         size, height, width, *channels = x.shape
         count = math.prod(channels)
         # Lines of single values, whose loop a compiler makes better use of than one of pixels.
-        place = self.columns[:, :, None] * count + jnp.arange(count, dtype=self.columns.dtype)[None, None, :]
-        line = source.astype(self.rows.dtype)[:, None] * height + self.rows
+        rows, columns = jnp.clip(self.rows, 0, height - 1), jnp.clip(self.columns, 0, width - 1)
+        place = columns[:, :, None] * count + jnp.arange(count, dtype=columns.dtype)[None, None, :]
+        line = source.astype(rows.dtype)[:, None] * height + rows
         place, lines = place.reshape(size, 1, width * count), x.reshape(size * height, width * count)
         return lines.at[line[:, :, None], place].get(mode="promise_in_bounds").reshape(x.shape)
 

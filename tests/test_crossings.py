@@ -26,7 +26,8 @@ def mix_of_every_warp():
     moved = warps.Resample(rows, rows)
     between = warps.Interpolate(points, points)
     blocks = warps.Blocks(jnp.asarray(rng.integers(-1, 4, (SIZE, 2, 2)), jnp.int32))
-    kinds = (None, moved, between, blocks, warps.Chain((blocks, moved)))
+    nearest = warps.Nearest(jnp.maximum(rows, 0), jnp.maximum(rows, 0))
+    kinds = (None, moved, nearest, between, blocks, warps.Chain((blocks, moved)))
     source = jnp.asarray(np.arange(SIZE)[:, None] + np.arange(len(kinds))[None], jnp.int32) % SIZE
     mask = jnp.asarray(rng.dirichlet(np.ones(len(kinds)), (SIZE, SIDE, SIDE)), jnp.float32).transpose(0, 3, 1, 2)
     return jaxmix.Mix(source, mask.mean((2, 3)), mask, kinds)

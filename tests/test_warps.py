@@ -130,3 +130,9 @@ def test_warps_cross_vmap():
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), warp)
     moved = jax.jit(jax.vmap(move))(stacked, jnp.stack([x, x]))
     np.testing.assert_array_equal(moved, np.stack([move(warp, x)] * 2))
+
+
+def test_nearest_clips_indices_outside_of_the_image_to_its_own_sample():
+    x = jnp.arange(8.0).reshape(2, 2, 2, 1)
+    outside = warps.Nearest(jnp.array([[-3, 5], [-1, 2]]), jnp.array([[-1, 7], [0, 1]]))
+    np.testing.assert_array_equal(outside(x), x)

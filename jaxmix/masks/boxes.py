@@ -141,14 +141,16 @@ def column_band(
 def _cut(length: Float[Array, "d"], middle: Array, side: int, edge: Callable[[Array], Array]) -> Float[Array, "d side"]:
     """The window of a length, as a share of the side, around the middle: cut at the border and then rounded."""
     half = barrier(side * length / 2)
-    start, end = (edge(jnp.clip(middle + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1))
+    start, end = (
+        edge(jnp.clip(middle.astype(jnp.float32) + sign * half, 0, side)).astype(jnp.int32) for sign in (-1, 1)
+    )
     return window(start, end, side)
 
 
 @arguments.annotated
 def inner_corner(
     sides: tuple[Int[Array, "#d"], Int[Array, "#d"]],
-    center: tuple[Num[Array, "d"], Num[Array, "d"]],
+    center: tuple[Int[Array, "d"], Int[Array, "d"]],
     height: int,
     width: int,
 ) -> tuple[Int[Array, "d"], Int[Array, "d"]]:
