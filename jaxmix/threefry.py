@@ -5,6 +5,8 @@ JAX's own generator writes every round of the cipher to memory on CPU, and turns
 Reference: John Salmon, Mark Moraes, Ron Dror, David Shaw. Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +29,7 @@ def words(key: Array, *shape: int) -> tuple[UInt32[Array, "..."], UInt32[Array, 
     return _ciphered(seed, shape)
 
 
-@jax.jit(static_argnums=1)
+@functools.partial(jax.jit, static_argnums=1)
 def _ciphered(seed: UInt32[Array, "2"], shape: tuple[int, ...]) -> tuple[Array, Array]:
     """A function of its own, so that the words which a program takes can be counted in its jaxpr."""
     counter, stride = jnp.zeros(shape, jnp.uint32), 1
