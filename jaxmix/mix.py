@@ -18,7 +18,7 @@ from jaxmix.numerics import barrier
 from jaxmix.sharding import sharded_like
 from jaxmix.warps import Warp
 
-__all__ = ["Mix", "apply", "evenly", "majority", "mirrored", "pair", "targets"]
+__all__ = ["Mix", "apply", "evenly", "majority", "mirrored", "pair", "require_mix", "targets"]
 
 
 class Mix(NamedTuple):
@@ -136,7 +136,7 @@ def apply(mix: Mix, x: Array, *, axes: tuple[int, int] | None = None, nearest: b
 
 def _require_whole(mix: Mix) -> None:
     """Refuse what is no mix, and a part of one: its sources lie outside of the part."""
-    _require_mix(mix)
+    require_mix(mix)
     source, size = arguments.concrete(mix.source), mix.source.shape[0]
     if source is not None and source.size and not (source.min() >= 0 and source.max() < size):
         raise ValueError(
@@ -195,7 +195,8 @@ def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
     return sum((weight[:, slot, None] * part for slot, part in enumerate(parts)), start=jnp.zeros_like(dense))
 
 
-def _require_mix(mix: Mix) -> None:
+def require_mix(mix: Mix) -> None:
+    """Refuse what is no Mix."""
     if not isinstance(mix, Mix):
         raise ValueError(
             f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
@@ -210,7 +211,7 @@ def majority(mix: Mix) -> Mix:
     >>> majority(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.75))).weight.tolist()
     [[0.0, 1.0], [0.0, 1.0]]
     """
-    _require_mix(mix)
+    require_mix(mix)
     largest = jnp.argmax(mix.weight, 1)
     return mix._replace(weight=jax.nn.one_hot(largest, mix.weight.shape[1], dtype=mix.weight.dtype))
 
@@ -224,7 +225,7 @@ def mirrored(mix: Mix) -> Mix:
     >>> mirrored(mix).weight[:, 1].tolist()
     [0.25, 0.5, 0.25]
     """
-    _require_mix(mix)
+    require_mix(mix)
     size, source = len(mix.source), arguments.concrete(mix.source)
     if mix.source.shape[1] != 2 or (source is not None and (source[:, 1] != np.arange(size)[::-1]).any()):
         raise ValueError(
@@ -245,5 +246,5 @@ def evenly(mix: Mix) -> Mix:
     >>> evenly(pair(jnp.array([1, 0]), jnp.full((2, 1, 1), 0.25))).weight.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    _require_mix(mix)
+    require_mix(mix)
     return mix._replace(weight=jnp.full_like(mix.weight, 1 / mix.weight.shape[1]))

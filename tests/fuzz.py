@@ -28,17 +28,8 @@ import numpy as np
 from specimens import LEAVES_OUT_PIXELS, METHODS, SHARES_WITH_MANY, assert_weight_is_share
 
 import jaxmix
-from jaxmix.robustness import (
-    attacks,
-    backgrounds,
-    calibration,
-    corruptions,
-    detection,
-    in_between,
-    localization,
-    mce,
-    occlusion,
-)
+from jaxmix import robustness
+from jaxmix.robustness import mce
 
 SHAPES = ((4, 8, 8, 3), (5, 12, 8, 1), (2, 9, 16, 3), (1, 8, 8, 3), (3, 1, 8, 2), (4, 2, 2, 3))
 DTYPES = (np.float32, jnp.bfloat16, np.float16, np.uint8)
@@ -56,9 +47,7 @@ def loss(x):
 
 PACKAGES = (
     jaxmix, jaxmix.blocks, jaxmix.masks, jaxmix.partners, jaxmix.pixels, jaxmix.saliency, jaxmix.sampling,
-    jaxmix.shifts,
-    jaxmix.visualize, jaxmix.warps, attacks, backgrounds, calibration, corruptions, detection, in_between, localization,
-    mce, occlusion,
+    jaxmix.shifts, jaxmix.visualize, jaxmix.warps, *(getattr(robustness, name) for name in robustness.__all__),
 )  # fmt: skip
 # Called here as what they make, and what is no function of arrays.
 MAKERS = {

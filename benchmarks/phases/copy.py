@@ -117,7 +117,7 @@ def size(shape: list[int], dtype: str) -> int:
 
 
 def share_of_copy(moved: float, shape: list[int], dtype: str, times: list[float], copying: list[float]) -> float:
-    """The bandwidth of something that moves so many bytes, as a share of the copy's, measured in the same rounds."""
+    """The bandwidth of something that moves n bytes, as a share of the copy's, measured in the same rounds."""
     return moved / (2 * size(shape, dtype)) / measure.ratios(times, copying)["ratio"]
 
 

@@ -1,7 +1,18 @@
 """Parse and validate the arguments of the methods; each error says what came and what was wanted."""
 
 from jaxmix.arguments.annotations import annotated
-from jaxmix.arguments.batches import Batch, blocks, color_scale, images, inputs, maps, partners, pixels, ranked
+from jaxmix.arguments.batches import (
+    Batch,
+    blocks,
+    color_scale,
+    following,
+    images,
+    inputs,
+    maps,
+    partners,
+    pixels,
+    ranked,
+)
 from jaxmix.arguments.calls import key, method
 from jaxmix.arguments.labels import class_ids, logits, one_hot, to_int32
 from jaxmix.arguments.pixel_values import nan_outside, shares, unit
@@ -16,6 +27,7 @@ __all__ = [
     "color_scale",
     "concrete",
     "count",
+    "following",
     "images",
     "inputs",
     "interval",

@@ -16,7 +16,7 @@ from jaxmix.arguments.tracing import numeric
 
 __all__ = ["annotated"]
 
-_MOST = np.iinfo(np.int32).max
+_RANGE = np.iinfo(np.int32)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -81,7 +81,8 @@ def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> A
 
 def _array(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> Array:
     given = numeric(name, value)
-    if isinstance(given, np.ndarray) and given.dtype.kind in "iu" and np.abs(given).max(initial=0) > _MOST:
+    whole = isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.size
+    if whole and not (_RANGE.min <= given.min() and given.max() <= _RANGE.max):
         raise ValueError(f"{name} has values from {given.min()} to {given.max()}; wanted integers of 32 bits")
     array = jnp.asarray(given)
     letters = annotation.dim_str.split()

@@ -13,7 +13,7 @@ from jaxmix.arguments.labels import to_int32
 from jaxmix.arguments.scalars import count, number, numbers
 from jaxmix.arguments.tracing import concrete, numeric
 
-__all__ = ["Batch", "blocks", "color_scale", "images", "inputs", "maps", "partners", "pixels", "ranked"]
+__all__ = ["Batch", "blocks", "color_scale", "following", "images", "inputs", "maps", "partners", "pixels", "ranked"]
 
 # Images [b h w c], or a mapping that holds them under "image".
 Batch = jax.Array | np.ndarray | Mapping[str, Any]
@@ -115,6 +115,11 @@ def inputs(batch: Batch, partner: ArrayLike | None, per_batch: bool) -> tuple[ja
     return x, partners(partner, size), 1 if per_batch else size
 
 
+def following(size: int) -> jax.Array:
+    """The next sample of each; the first for the last."""
+    return jnp.roll(jnp.arange(size, dtype=jnp.int32), -1)
+
+
 def partners(partner: ArrayLike | None, size: int) -> jax.Array:
     """Validate the partner of each sample, Int[b]; by default the next sample."""
     if partner is None:
@@ -123,7 +128,7 @@ def partners(partner: ArrayLike | None, size: int) -> jax.Array:
                 "the batch has one sample, and mixing needs a partner: pass two or more samples, "
                 "or partner=jnp.zeros(1, int) to mix the sample with itself"
             )
-        return jnp.roll(jnp.arange(size, dtype=jnp.int32), -1)
+        return following(size)
     partner = numeric("partner", partner)
     if partner.shape != (size,) or not jnp.issubdtype(partner.dtype, jnp.integer):
         raise ValueError(

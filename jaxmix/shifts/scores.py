@@ -144,7 +144,7 @@ def sampled(key: Array, own: ArrayLike, other: ArrayLike, *, share: float = 0.01
     (1, 2)
     """
     own, other = validated_pair(own, other)
-    known = arguments.concrete(share if isinstance(share, jax.core.Tracer) else arguments.numeric("share", share))
+    known = arguments.concrete(share)
     if known is None or known.shape != () or not 0 < known <= 1:
         what = "is traced" if known is None else f"is {share!r}"
         raise ValueError(f"share {what}; wanted a static number above 0, at most 1: it sets the number of shifts")

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxmix import arguments
-from jaxmix.mix import Mix
+from jaxmix.mix import Mix, require_mix
 from jaxmix.visualize import pillow
 from jaxmix.visualize.label_bars import color_of, plot_bar
 from jaxmix.visualize.overlays import overlay, to_levels
@@ -62,10 +62,7 @@ def contact_sheet(
     from PIL import Image, ImageDraw, ImageFont
 
     images, mixed = to_levels(images, "images"), to_levels(mixed, "mixed")
-    if not isinstance(mix, Mix):
-        raise ValueError(
-            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
-        )
+    require_mix(mix)
     if images.shape != mixed.shape:
         raise ValueError(f"images have shape {images.shape} and mixed {mixed.shape}; wanted the same shape")
     count, tile = min(arguments.count("count", count), len(images)), arguments.count("tile", tile, high=4096)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxmix import arguments
 from jaxmix.dtypes import narrow, widen
-from jaxmix.mix import Mix, apply
+from jaxmix.mix import Mix, apply, require_mix
 
 __all__ = ["adversarial"]
 
@@ -66,10 +66,7 @@ def adversarial(
     arguments.key(key, "adversarial", images)
     start_key, choice_key, size_key = jax.random.split(key, 3)
     x = arguments.images(images)
-    if not isinstance(mix, Mix):
-        raise ValueError(
-            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
-        )
+    require_mix(mix)
     limit = arguments.number("epsilon", epsilon)
     if start is None:
         start = limit * jax.random.uniform(start_key, x.shape, jnp.float32, -1, 1)
