@@ -26,18 +26,14 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import tyro
 
 import configuration
 import devices
 import inputs
-import loop
 import models
 import optimizer
-import preview
-import run_dir
+import programs
 import training
-from best import Best
 from inputs import validation
 from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess, normalized_by
@@ -56,12 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def parsed() -> int:
-        config = tyro.cli(Config, args=arguments, description=__doc__)
-        if config.resume is not None:
-            saved = read(config.resume, option="--resume ")
-            requested = tyro.cli(Config, args=arguments, default=Config(**vars(saved)))
-            config = configuration.resume(saved, requested, Config(), AUTOMATIC, config.resume)
-        return run(config)
+        return run(programs.command_line(arguments, Config, read, automatic=AUTOMATIC, description=__doc__))
 
     return exits.program(parsed, "no step was done")
 
@@ -84,25 +75,8 @@ def run(options: Config) -> int:
     # ---- network, recipe and step
     made = build(config, dataset)
 
-    # ---- run folder
-    folder = config.resume or training.begin(made, "cifar", config)
-    if config.resume is not None:
-        training.extend(folder, config, made.source.steps_per_epoch)
-    checkpoints, metrics, state = training.resume(made, folder, config)
-
-    # ---- loop
-    plan = training.plan(made, "cifar", config, folder)
-    print(training.describe(made, plan, f"{config.model}, {config.method}, {config.loss}"))
-    print(f"run folder {folder}" + (f", going on from step {int(state.step)}" if int(state.step) else ""), flush=True)
-    functions = made.functions._replace(best=Best(folder, int(state.step)) if made.functions.validate else None)
-    state, code = loop.train(state, functions, plan, folder, checkpoints, metrics)
-
-    # ---- result
-    if code == 0:
-        if made.setup.recipe.saliency_pass is not None:  # once more, with maps of the trained network
-            preview.plot(made.setup, made.source, made.key, state, folder / "mixed.png", config.method)
-        print(run_dir.summary(config, metrics.lines, folder, time.perf_counter() - started))
-    return code
+    # ---- run folder, loop and result
+    return programs.carry_out(made, "cifar", config, f"{config.model}, {config.method}, {config.loss}", started)
 
 
 def restore(folder: Path, data_dir: Path | None = None, *, best: bool = False) -> Finished:

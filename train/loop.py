@@ -6,7 +6,7 @@ It knows no network and no data set: it calls functions of a state.
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +19,18 @@ from best import Best
 from checkpoints import Checkpoints, DamagedError
 from exits import Interrupt, StorageError, describe
 from inputs.source import Advance
-from run_dir import Metrics
+from run_dir import Metrics, other_measures
 
 __all__ = ["Evaluation", "Functions", "Plan", "evaluate", "train"]
 
 
 class Evaluation(NamedTuple):
-    """Means over the test images, and their number."""
+    """Means over the test images, and their number; `others` are of the measures besides the accuracy, by name."""
 
     loss: float
     accuracy: float
     images: int
+    others: Mapping[str, float] = {}
 
 
 class Functions(NamedTuple):
@@ -163,13 +164,16 @@ def _measure_missing(state: Any, functions: Functions, plan: Plan, checkpoints: 
         )
 
 
-def evaluate(measure: Callable[..., Array], batches: Iterable[tuple[Any, Array]], zeros: Array) -> Evaluation:
-    """The means over batches of `measure(batch, weight, sums) -> sums` of loss, accuracy and weight."""
+def evaluate(
+    measure: Callable[..., Array], batches: Iterable[tuple[Any, Array]], zeros: Array, names: tuple[str, ...] = ()
+) -> Evaluation:
+    """The means over batches of `measure(batch, weight, sums) -> sums` of loss, accuracy, weight and what is named."""
     sums = zeros
     for batch, weight in batches:
         sums = measure(batch, weight, sums)
-    loss, correct, counted = np.asarray(sums, np.float64)
-    return Evaluation(float(loss / counted), float(correct / counted), int(counted))
+    loss, correct, counted, *others = np.asarray(sums, np.float64)
+    means = {name: float(value / counted) for name, value in zip(names, others, strict=True)}
+    return Evaluation(float(loss / counted), float(correct / counted), int(counted), means)
 
 
 def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: Interrupt) -> tuple[Any, int]:
@@ -236,17 +240,20 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
         "test_loss": test.loss,
         "test_accuracy": test.accuracy,
         "test_images": test.images,
+        **{f"test_{name}": value for name, value in test.others.items()},
         "learning_rate": float(functions.learning_rate(step - 1)),
     } | validated
 
 
 def _in_words(line: dict[str, Any]) -> str:
     validated = ""
+    others = "".join(f" {name[5:].replace('_', ' ')} {line[name]:.4f}" for name in other_measures(line))
     if "val_loss" in line:
         validated = f"validation loss {line['val_loss']:.4f} accuracy {line['val_accuracy']:.4f}   "
     return (
         f"train loss {line['train_loss']:.4f} accuracy {line['train_accuracy']:.4f}   {validated}test loss "
-        f"{line['test_loss']:.4f} accuracy {line['test_accuracy']:.4f}   {line['images_per_second']:,.0f} images/s"
+        f"{line['test_loss']:.4f} accuracy {line['test_accuracy']:.4f}{others}   {line['images_per_second']:,.0f} "
+        "images/s"
     )
 
 

@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-__all__ = ["DEFAULTS", "OptimizerOptions", "check", "create", "learning_rate", "milestones", "sgd"]
+__all__ = ["DEFAULTS", "Mask", "OptimizerOptions", "check", "create", "kernels", "learning_rate", "milestones", "sgd"]
+
+# Of parameters, a tree of the same structure that says which of them are chosen.
+Mask = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,53 @@ def check(options: OptimizerOptions) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is 0; wanted more, or leave it out.")
 
 
-def create(options: OptimizerOptions, rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
-    """The optimizer that the options describe; `rate` is of the step, of which an update takes `options.accumulate`."""
+def create(
+    options: OptimizerOptions,
+    rate: optax.Schedule,
+    weight_decay: float,
+    *,
+    nesterov: bool = True,
+    decayed: Mask | None = None,
+    faster: tuple[float, Mask] | None = None,
+) -> optax.GradientTransformation:
+    """The optimizer that the options describe; `rate` is of the step, of which an update takes `options.accumulate`.
+
+    Args:
+        nesterov: the form of the momentum of SGD.
+        decayed: which parameters SGD decays; None for all of them.
+        faster: a factor, and which parameters have the rate times that factor.
+    """
     each = options.accumulate
     of_update = rate if each == 1 else lambda count: rate(count * each)
     makers: dict[str, Callable[[], optax.GradientTransformation]] = {
-        "sgd": lambda: sgd(of_update, momentum=options.momentum, weight_decay=weight_decay),
-        "adamw": lambda: optax.adamw(of_update, weight_decay=weight_decay, mask=_kernels),
-        "lamb": lambda: optax.lamb(of_update, weight_decay=weight_decay, mask=_kernels),
+        "sgd": lambda: sgd(
+            of_update, momentum=options.momentum, weight_decay=weight_decay, nesterov=nesterov, decayed=decayed
+        ),
+        "adamw": lambda: optax.adamw(of_update, weight_decay=weight_decay, mask=kernels),
+        "lamb": lambda: optax.lamb(of_update, weight_decay=weight_decay, mask=kernels),
     }
     made = makers[options.optimizer]()
+    if faster is not None:  # an update is proportional to its rate, in the decay of the weights too
+        made = optax.chain(made, optax.masked(optax.scale(faster[0]), faster[1]))
     if options.clip_norm is not None:  # before the decay, as the norm is that of the loss's gradient
         made = optax.chain(optax.clip_by_global_norm(options.clip_norm), made)
     return made if each == 1 else optax.MultiSteps(made, each).gradient_transformation()
 
 
-def sgd(rate: optax.Schedule, *, momentum: float, weight_decay: float) -> optax.GradientTransformation:
-    """SGD with Nesterov's momentum and an L2 penalty on all parameters."""
-    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(rate, momentum=momentum, nesterov=True))
+def sgd(
+    rate: optax.Schedule,
+    *,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool = True,
+    decayed: Mask | None = None,
+) -> optax.GradientTransformation:
+    """SGD with momentum, in Nesterov's form or the plain one, and an L2 penalty on all parameters or some."""
+    decay = optax.add_decayed_weights(weight_decay, decayed)
+    return optax.chain(decay, optax.sgd(rate, momentum=momentum, nesterov=nesterov))
 
 
-def _kernels(params: Any) -> Any:
+def kernels(params: Any) -> Any:
     """Which parameters are kernels: those with more than one axis."""
     return jax.tree.map(lambda x: x.ndim > 1, params)
 
@@ -107,8 +136,13 @@ def learning_rate(
     epochs: int,
     steps_per_epoch: int,
     extend: tuple[int, ...] = (),
+    *,
+    start: float = 0.0,
+    end: float = 0.0,
 ) -> optax.Schedule:
     """The learning rate as a function of the step, for the resolved options and milestones.
+
+    The warm-up rises from `start` and the cosine falls to `end`, as shares of the highest rate.
 
     The epochs of each extension have half a cosine of their own, from a tenth of the highest rate to 0; steps stay at
     the last rate.
@@ -116,11 +150,11 @@ def learning_rate(
     highest = DEFAULTS[options.optimizer][0] if options.lr is None else options.lr
     warmup = options.warmup_epochs * steps_per_epoch
     if options.schedule == "cosine":
-        falling = optax.cosine_decay_schedule(highest, max(epochs * steps_per_epoch - warmup, 1))
+        falling = optax.cosine_decay_schedule(highest, max(epochs * steps_per_epoch - warmup, 1), alpha=end)
     else:
         drops = {epoch * steps_per_epoch - warmup: 0.1 ** milestones.count(epoch) for epoch in milestones}
         falling = optax.piecewise_constant_schedule(highest, drops)
-    rising = optax.linear_schedule(0.0, highest, warmup)
+    rising = optax.linear_schedule(start * highest, highest, warmup)
     schedule = optax.join_schedules([rising, falling], [warmup]) if warmup else falling
     if extend and options.schedule == "cosine":
         again = [optax.cosine_decay_schedule(highest / 10, more * steps_per_epoch) for more in extend]

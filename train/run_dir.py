@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +32,7 @@ __all__ = [
     "best_line",
     "check_fingerprint",
     "create",
+    "other_measures",
     "read_json",
     "read_lines",
     "require_same_data",
@@ -279,30 +280,39 @@ def _copy_aside(path: Path) -> Path:
     return copy
 
 
+def other_measures(line: dict[str, Any]) -> list[str]:
+    """The names in a line of metrics of what is measured on the test images besides what every line has."""
+    return [name for name in line if name.startswith("test_") and name not in FIELDS]
+
+
 def best_line(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The line of metrics with the highest accuracy on the validation images; None where nothing validates."""
     validated = [line for line in lines if "val_accuracy" in line]
     return max(validated, key=lambda line: (line["val_accuracy"], -line["step"]), default=None)
 
 
-def summary(config: Any, lines: list[dict[str, Any]], folder: Path, seconds: float) -> str:
-    """The result of a run as a table in plain text."""
+def summary(
+    config: Any, lines: list[dict[str, Any]], folder: Path, seconds: float, rows: Sequence[tuple[str, str]] = ()
+) -> str:
+    """The result of a run as a table in plain text; `rows`, name and value, come after the test loss."""
     if not lines:
         return f"\nno results to show: {folder / 'metrics.jsonl'} has no lines"
     last, preview = lines[-1], folder / "mixed.png"
-    rows = [
+    table = [
         ("data set", f"{config.dataset}, {last['test_images']:,} test images"),
         ("model, method", f"{config.model}, {config.method}"),
         ("test accuracy", f"{100 * last['test_accuracy']:.2f} %"),
+        *((name.replace("_", " "), f"{100 * last[name]:.2f} %") for name in other_measures(last)),
         ("test loss", f"{last['test_loss']:.4f}"),
         # On the test images no epoch is chosen: the best of them is no estimate for other images.
         *_validated(lines),
+        *rows,
         ("time", f"{seconds:.0f} s for this call, {sum(line['seconds'] for line in lines):.0f} s in epochs"),
         ("run folder", str(folder)),
         ("a mixed batch", str(preview) if preview.exists() else "none"),
     ]
-    width = max(len(name) for name, _ in rows)
-    body = [f"  {name:<{width}}  {value}" for name, value in rows]
+    width = max(len(name) for name, _ in table)
+    body = [f"  {name:<{width}}  {value}" for name, value in table]
     rule = "-" * max(map(len, body))
     return "\n".join(["", rule, *body, rule])
 

@@ -4,6 +4,7 @@
 from its key.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int
 
 import averages
-from inputs.preprocess import Preprocess
+from inputs.preprocess import Preparation
 from inputs.source import Batch
 from jaxmix import accuracy, jsd
 from recipes import views
@@ -24,7 +25,26 @@ from recipes.core import Loss, Mixing, Recipe
 from recipes.saliency_passes import CleanBatch, Saliency
 from state import State
 
-__all__ = ["Keys", "Setup", "make_views", "prepare", "saliency", "test_step", "train_step"]
+__all__ = [
+    "Keys",
+    "Measure",
+    "Setup",
+    "make_views",
+    "one_head",
+    "prepare",
+    "saliency",
+    "test_step",
+    "train_step",
+]
+
+
+# measure(logits [b k] of each head, labels [b]) -> [b]
+Measure = Callable[[tuple[Array, ...], Array], Array]
+
+
+def one_head(network: Any, images: Float[Array, "b h w c"], **options: Any) -> tuple[Array, ...]:
+    """The logits of a network that has one head."""
+    return (network(images, **options),)
 
 
 @dataclass(frozen=True)
@@ -41,12 +61,16 @@ class Setup:
     rows: how the rows of a batch lie on the devices
     accumulate: the number of steps to an update of the optimizer
     ema: the factor by which weights fall in the average that the state keeps of the network; None keeps none
+    erase: (key, images) -> images, the last that happens to them before they are mixed; None for nothing
+    heads: (network, images, **options) -> the logits [b k] of each head. The first one predicts; the losses of all,
+        with the same mixed labels, are added
+    measures: of the test images besides the accuracy: name and (logits of each head, labels [b]) -> [b]
     """
 
     graph: Any
     points: int
     recipe: Recipe
-    preprocess: Preprocess
+    preprocess: Preparation
     loss: Loss
     label_smoothing: float
     optimizer: optax.GradientTransformation
@@ -55,6 +79,9 @@ class Setup:
     rows: Sharding
     accumulate: int = 1
     ema: float | None = None
+    erase: Callable[[Array, Array], Array] | None = None
+    heads: Callable[..., tuple[Array, ...]] = one_head
+    measures: tuple[tuple[str, Measure], ...] = ()
 
 
 class Keys(NamedTuple):
@@ -78,8 +105,11 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
         model = nnx.merge(setup.graph, params, found.statistics, copy=True)
         mixing = Mixing(setup.recipe, keys.mix, progress, setup.points, found.maps, count)
-        logits = views.unfold(model(inputs, train=True, hidden=mixing, key=keys.dropout), count)
+        heads = setup.heads(model, inputs, train=True, hidden=mixing, key=keys.dropout)
+        logits, *others = (views.unfold(head, count) for head in heads)
         loss = setup.loss(logits[0], batch.labels, mixing.mix, label_smoothing=setup.label_smoothing).mean()
+        for other in others:
+            loss += setup.loss(other[0], batch.labels, mixing.mix, label_smoothing=setup.label_smoothing).mean()
         if setup.recipe.consistency > 0:
             loss += setup.recipe.consistency * jsd(logits).mean()
         correct = accuracy(logits[0], batch.labels, mixing.mix).mean()
@@ -100,13 +130,14 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
 
 
 def test_step(
-    setup: Setup, params: Any, statistics: Any, batch: Batch, weight: Float[Array, "b"], sums: Float[Array, "3"]
-) -> Float[Array, "3"]:
-    """Add the loss, the accuracy and the weights of a batch to `sums`."""
+    setup: Setup, params: Any, statistics: Any, batch: Batch, weight: Float[Array, "b"], sums: Float[Array, "m"]
+) -> Float[Array, "m"]:
+    """Add the loss, the accuracy, the weights and the other measures of a batch to `sums`."""
     model = nnx.merge(setup.graph, params, statistics, copy=True)
-    logits = model(setup.preprocess.test(batch.images), train=False)
-    loss, correct = setup.loss(logits, batch.labels), accuracy(logits, batch.labels)
-    return sums + jnp.stack([(loss * weight).sum(), (correct * weight).sum(), weight.sum()])
+    heads = setup.heads(model, setup.preprocess.test(batch.images), train=False)
+    loss, correct = setup.loss(heads[0], batch.labels), accuracy(heads[0], batch.labels)
+    others = [(measure(heads, batch.labels) * weight).sum() for _, measure in setup.measures]
+    return sums + jnp.stack([(loss * weight).sum(), (correct * weight).sum(), weight.sum(), *others])
 
 
 def prepare(setup: Setup, batch: Batch, key: jax.Array) -> tuple[Keys, Float[Array, "b h w c"]]:
@@ -131,7 +162,9 @@ def make_views(setup: Setup, images: Float[Array, "b h w c"], key: jax.Array) ->
     """The network's input before mixing: the views of the images, next to each other, and their number v."""
     first = setup.recipe.first
     if setup.recipe.views is None:
-        return images if first is None else first(key, images, 0.0)[0], 1
-    made = setup.recipe.views(key, setup.preprocess.pixels(images))
-    inputs = setup.preprocess.standardize(views.fold(made))
-    return jax.lax.with_sharding_constraint(inputs, setup.rows), made.shape[0]
+        inputs, count = images if first is None else first(key, images, 0.0)[0], 1
+    else:
+        made = setup.recipe.views(key, setup.preprocess.pixels(images))
+        inputs, count = setup.preprocess.standardize(views.fold(made)), made.shape[0]
+        inputs = jax.lax.with_sharding_constraint(inputs, setup.rows)
+    return inputs if setup.erase is None else setup.erase(jax.random.fold_in(key, 1), inputs), count

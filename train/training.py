@@ -32,8 +32,9 @@ class Training(NamedTuple):
 
     source, setup: of the steps
     key: of the steps
-    start: makes the state before the first step
+    start: makes the state of a network that is initialized at random
     functions: what the loop calls
+    pretrained: puts the weights to begin with into that state; None to begin with those at random
     """
 
     source: OnDevice
@@ -41,6 +42,11 @@ class Training(NamedTuple):
     key: jax.Array
     start: Callable[[], State]
     functions: loop.Functions
+    pretrained: Callable[[State], State] | None = None
+
+    def first(self) -> State:
+        """The state before the first step."""
+        return self.start() if self.pretrained is None else self.pretrained(self.start())
 
 
 class Finished(NamedTuple):
@@ -61,6 +67,7 @@ def compile_training(
     start_key: jax.Array,
     step_key: jax.Array,
     mix_until: int | None = None,
+    pretrained: Callable[[State], State] | None = None,
 ) -> Training:
     """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed."""
 
@@ -71,8 +78,9 @@ def compile_training(
     finite = jax.jit(all_finite, out_shardings=source.replicated)
 
     def evaluate(batches: Callable[[], Any], state: State) -> loop.Evaluation:
-        zeros = jax.device_put(np.zeros(3, np.float32), source.replicated)
-        return loop.evaluate(partial(test, *state.tested()), batches(), zeros)
+        names = tuple(name for name, _ in setup.measures)
+        zeros = jax.device_put(np.zeros(3 + len(names), np.float32), source.replicated)
+        return loop.evaluate(partial(test, *state.tested()), batches(), zeros, names)
 
     each = setup.accumulate  # all steps to an update have the rate of the first
     functions = loop.Functions(
@@ -83,7 +91,7 @@ def compile_training(
         None if source.validation is None else partial(evaluate, source.validation_batches),
     )
     begin = partial(jax.jit(first, out_shardings=source.replicated), start_key)
-    return Training(source, setup, step_key, begin, functions)
+    return Training(source, setup, step_key, begin, functions, pretrained)
 
 
 def _advance(source: OnDevice, setup: Setup, key: jax.Array, mix_until: int | None) -> Advance:
@@ -102,7 +110,7 @@ def begin(training: Training, program: str, config: Any) -> Path:
     def write(folder: Path) -> None:
         run_dir.begin(folder, configuration.encode(program, config), training.source.fingerprint())
         path = folder / "mixed.png"
-        preview.plot(training.setup, training.source, training.key, training.start(), path, config.method)
+        preview.plot(training.setup, training.source, training.key, training.first(), path, config.method)
 
     return run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}", write=write)
 
@@ -145,10 +153,10 @@ def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, 
     Raises ValueError for other data, a damaged file, or a run that another process has locked.
     """
     run_dir.check_fingerprint(folder, training.source.fingerprint(), config.data_dir)
-    checkpoints, state = Checkpoints(folder), training.start()
+    checkpoints = Checkpoints(folder)
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        state = state if checkpoints.latest() is None else checkpoints.recover(state)
+        state = training.first() if checkpoints.latest() is None else checkpoints.recover(training.start())
         metrics = run_dir.Metrics(folder, step=int(state.step), tensorboard=config.tensorboard)
         changed = run_dir.add_versions(folder, int(state.step))
     except BaseException:

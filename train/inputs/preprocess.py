@@ -1,7 +1,7 @@
 """Preprocessing of a batch before mixing: normalize, crop, mirror. Pure functions, static shapes."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from inputs.dataset import Dataset
 
 __all__ = [
+    "Preparation",
     "Preprocess",
     "PreprocessOptions",
     "crop",
@@ -43,6 +44,27 @@ class PreprocessOptions:
     normalization: Literal["data", "half", "cifar10"] = "data"
     """Mean and standard deviation that images are normalized by: those of the data, 1/2 and 1/2, or those of CIFAR-10
     on any data set."""
+
+
+class Preparation(Protocol):
+    """How uint8 images become the input of a network; see `Preprocess` for the methods."""
+
+    def train(
+        self, crop_key: jax.Array, mirror_key: jax.Array, images: UInt8[Array, "b h w c"]
+    ) -> Float[Array, "b h w c"]:
+        """Training images."""
+
+    def test(self, images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Test images."""
+
+    def pixels(self, images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Normalized images as pixels in [0, 1]."""
+
+    def standardize(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """The inverse of `pixels`."""
+
+    def restore(self, images: Float[Array, "b h w c"]) -> UInt8[Array, "b h w c"]:
+        """Normalized images as uint8."""
 
 
 class Preprocess(NamedTuple):
