@@ -40,7 +40,6 @@ from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
-from state import COUNTED
 from step import Setup
 from training import Finished, Training
 
@@ -49,12 +48,7 @@ __all__ = ["Config", "Resolved", "build", "main", "read", "resolve", "restore", 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. A mistake of the user ends in one message, not in a traceback."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-
-    def parsed() -> int:
-        return run(programs.command_line(arguments, Config, read, automatic=AUTOMATIC, description=__doc__))
-
-    return exits.program(parsed, "no step was done")
+    return programs.main(arguments, run, Config, read, automatic=AUTOMATIC, description=__doc__)
 
 
 def run(options: Config) -> int:
@@ -79,16 +73,18 @@ def run(options: Config) -> int:
     return programs.carry_out(made, "cifar", config, f"{config.model}, {config.method}, {config.loss}", started)
 
 
-def restore(folder: Path, data_dir: Path | None = None, *, best: bool = False) -> Finished:
+def restore(folder: Path, data_dir: Path | None = None, *, best: bool = False, limit: int | None = None) -> Finished:
     """A run with a checkpoint: its configuration, data, network graph and newest state, or that of its best epoch. Its
-    data may have moved.
+    data may have moved, and of the test images only the first `limit` may be wanted.
 
     Raises ValueError: no run there, no checkpoint, data that are missing or not those of the training.
     """
     config = read(folder, data_dir)
     dataset = load(config)
     made = build(config, dataset)
-    return Finished(config, dataset, made.setup.graph, training.newest_state(made, folder, config.data_dir, best=best))
+    state = training.newest_state(made, folder, config.data_dir, best=best)
+    steps = made.source.steps_per_epoch * (config.epochs + sum(config.extend))
+    return Finished(config, dataset.first(None, limit), made.setup.graph, state, steps)
 
 
 # ---- configuration
@@ -124,21 +120,8 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
     lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
     weight_decay = recipe.weight_decay if weight_decay is None else weight_decay
-    if config.mix_until is not None and (recipe.augmentation is None or config.mix_until > epochs):
-        wanted = f"at most the {epochs} epochs" if recipe.augmentation else f"none, as {config.method} mixes nothing"
-        raise ValueError(f"--mix-until is {config.mix_until}; wanted {wanted}.")
-    if config.warmup_epochs > epochs:
-        raise ValueError(f"--warmup-epochs is {config.warmup_epochs}; wanted at most the {epochs} epochs.")
-    milestones = optimizer.milestones(config.milestones, epochs, config.warmup_epochs, config.schedule)
+    milestones, steps_per_epoch = programs.planned(config, recipe, epochs, len(dataset.train_images))
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
-    per_update = config.batch_size * config.accumulate
-    steps_per_epoch = max(len(dataset.train_images) // per_update, 1) * config.accumulate
-    counted = [("epochs", epochs, epochs + sum(config.extend))]
-    counted += [("milestones", epoch, epoch) for epoch in milestones if config.schedule == "step"]
-    for name, given, last in counted:
-        if last * steps_per_epoch > COUNTED:
-            steps = last * steps_per_epoch
-            raise ValueError(f"--{name} is {given}: {steps:,} steps; wanted {COUNTED:,} or less.")
     found = {
         "epochs": epochs,
         "milestones": milestones,

@@ -160,7 +160,7 @@ def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) ->
     """
     path, training = options.out / "train.json", configuration.encode("cifar", options.train)
     for name in configuration.FREE_ON_RESUME:
-        training.pop(name)
+        training.pop(name, None)
     training["rows"] = paper_rows.in_folder(options.train, _table(options), options.given)
     training = json.loads(json.dumps(training))  # as it is read: tuples become lists
     if path.exists():

@@ -15,7 +15,10 @@ from run_dir import read_json
 __all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
 # What may differ when a run is resumed, because no parameter of the network depends on it.
-FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
+FREE_ON_RESUME = (
+    *("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume"),
+    *("second_dir", "threads", "workers", "cache"),
+)
 
 C = TypeVar("C")
 
@@ -50,11 +53,14 @@ LOWEST |= dict.fromkeys(
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
 LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
+LOWEST |= dict.fromkeys(("crop", "test_crop", "resize", "test_resize", "repeats"), 1)
+LOWEST |= dict.fromkeys(("threads", "workers", "min_area", "jitter", "lighting", "erasing", "bce_threshold"), 0)
+LOWEST |= dict.fromkeys(("warmup_start", "lr_end", "fresh_lr"), 0)
 # The highest value: a whole number is int32 in the programs and any other float32, and of a seed jax.random.key takes
 # 32 bits (2**32 would train as 0 does). What must stay below 1 divides by what is left.
 WHOLE, FRACTION = 2**31 - 1, 3.4e38
-HIGHEST = {"seed": 2**32 - 1}
-BELOW_ONE = ("label_smoothing", "momentum", "ema", "val_share")
+HIGHEST = {"seed": 2**32 - 1} | dict.fromkeys(("min_area", "jitter", "erasing", "warmup_start", "lr_end"), 1)
+BELOW_ONE = ("label_smoothing", "momentum", "ema", "val_share", "bce_threshold")
 
 
 def check(config: Any) -> None:
@@ -138,7 +144,7 @@ def resume(saved: C, requested: C, defaults: C, resolved: tuple[str, ...], folde
                 f"--{field.name.replace('_', '-')} is {before} in {folder / 'config.json'}, but {now} on the command "
                 "line: a run keeps its configuration."
             )
-    free = {name: getattr(requested, name) for name in (*FREE_ON_RESUME, "extend")}
+    free = {name: getattr(requested, name) for name in (*FREE_ON_RESUME, "extend") if hasattr(saved, name)}
     return dataclasses.replace(saved, **free | {"resume": folder})  # type: ignore[type-var]
 
 

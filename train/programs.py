@@ -1,52 +1,65 @@
 """What the programs that train have in common: their command line, and the way from a training to its result."""
 
+import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
+import optax
 import tyro
 
 import configuration
+import exits
 import loop
+import optimizer
 import preview
 import run_dir
 import training
 from best import Best
+from recipes import presets
+from recipes.core import Recipe
+from state import COUNTED
 from training import Training
 
-__all__ = ["carry_out", "command_line"]
+__all__ = ["carry_out", "main", "planned", "rate"]
 
-C = TypeVar("C")
 Rows = Callable[[list[dict[str, Any]]], list[tuple[str, str]]]
 
 
-def command_line(
-    arguments: list[str],
-    kind: type[C],
+def main(
+    arguments: list[str] | None,
+    run: Callable[[Any], int],
+    kind: type[Any],
     read: Callable[..., Any],
     *,
     automatic: tuple[str, ...],
     description: str | None,
-    preset: Callable[[C], C] | None = None,
-) -> C:
-    """The options of a command line, or with --resume those of the run, of which it may change some.
+    presets_of: str | None = None,
+) -> int:
+    """Run a command line; returns the exit code. A mistake of the user ends in one message, not in a traceback.
 
     Args:
+        arguments: of the command line; None for those of this process.
+        run: trains as options say, and returns the exit code.
         kind: the options, a dataclass.
         read: the configuration of a run by its folder.
         automatic: see `configuration.resume`.
-        preset: from the options of the command line to those that stand where it gives none.
-
-    Raises ValueError for a folder that is no run, and for options that differ from those of the run.
+        presets_of: the program whose presets --preset names; None for one without.
     """
-    config: Any = tyro.cli(kind, args=arguments, description=description)
-    if config.resume is not None:
-        saved = read(config.resume, option="--resume ")
-        requested = tyro.cli(kind, args=arguments, default=kind(**vars(saved)))
-        return configuration.resume(saved, requested, kind(), automatic, config.resume)
-    if preset is not None:
-        config = tyro.cli(kind, args=arguments, default=preset(config))
-    return config
+
+    def parsed() -> int:
+        given = sys.argv[1:] if arguments is None else arguments
+        config = tyro.cli(kind, args=given, description=description)
+        if config.resume is not None:
+            saved = read(config.resume, option="--resume ")
+            requested = tyro.cli(kind, args=given, default=kind(**vars(saved)))
+            config = configuration.resume(saved, requested, kind(), automatic, config.resume)
+        elif presets_of is not None and config.preset is not None:
+            preset = kind(**presets.options(presets_of, config.preset))
+            config = tyro.cli(kind, args=given, default=preset)
+        return run(config)
+
+    return exits.program(parsed, "no step was done")
 
 
 def carry_out(
@@ -79,3 +92,38 @@ def carry_out(
         spent = time.perf_counter() - started
         print(run_dir.summary(config, metrics.lines, folder, spent, rows(metrics.lines) if metrics.lines else []))
     return code
+
+
+def rate(config: Any, steps_per_epoch: int) -> optax.Schedule:
+    """The learning rate of a training on large images, as a function of the step."""
+    return optimizer.learning_rate(
+        config,
+        config.milestones,
+        config.epochs,
+        steps_per_epoch,
+        config.extend,
+        start=config.warmup_start,
+        end=config.lr_end,
+    )
+
+
+def planned(config: Any, recipe: Recipe, epochs: int, images: int) -> tuple[tuple[int, ...], int]:
+    """The milestones of a training of `epochs`, and its steps in an epoch of `images`.
+
+    Raises ValueError for options that don't suit the method or the epochs, for a milestone in the warm-up, and for more
+    steps than a state can count.
+    """
+    if config.mix_until is not None and (recipe.augmentation is None or config.mix_until > epochs):
+        wanted = f"at most the {epochs} epochs" if recipe.augmentation else f"none, as {config.method} mixes nothing"
+        raise ValueError(f"--mix-until is {config.mix_until}; wanted {wanted}.")
+    if config.warmup_epochs > epochs:
+        raise ValueError(f"--warmup-epochs is {config.warmup_epochs}; wanted at most the {epochs} epochs.")
+    milestones = optimizer.milestones(config.milestones, epochs, config.warmup_epochs, config.schedule)
+    steps_per_epoch = max(images // (config.batch_size * config.accumulate), 1) * config.accumulate
+    counted = [("epochs", epochs, epochs + sum(config.extend))]
+    counted += [("milestones", epoch, epoch) for epoch in milestones if config.schedule == "step"]
+    for name, given, last in counted:
+        if last * steps_per_epoch > COUNTED:
+            steps = last * steps_per_epoch
+            raise ValueError(f"--{name} is {given}: {steps:,} steps; wanted {COUNTED:,} or less.")
+    return milestones, steps_per_epoch

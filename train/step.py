@@ -34,6 +34,7 @@ __all__ = [
     "prepare",
     "saliency",
     "test_step",
+    "top_five",
     "train_step",
 ]
 
@@ -45,6 +46,12 @@ Measure = Callable[[tuple[Array, ...], Array], Array]
 def one_head(network: Any, images: Float[Array, "b h w c"], **options: Any) -> tuple[Array, ...]:
     """The logits of a network that has one head."""
     return (network(images, **options),)
+
+
+def top_five(heads: tuple[Array, ...], labels: Int[Array, "b"]) -> Float[Array, "b"]:
+    """Whether the first head gives fewer than five classes a higher value than the right one."""
+    right = jnp.take_along_axis(heads[0], labels[:, None], 1)
+    return ((heads[0] > right).sum(1) < 5).astype(jnp.float32)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ class Training(NamedTuple):
     start: makes the state of a network that is initialized at random
     functions: what the loop calls
     pretrained: puts the weights to begin with into that state; None to begin with those at random
+    files: what the folder of a run has besides, texts by name
     """
 
     source: OnDevice
@@ -43,6 +44,7 @@ class Training(NamedTuple):
     start: Callable[[], State]
     functions: loop.Functions
     pretrained: Callable[[State], State] | None = None
+    files: Mapping[str, str] = {}
 
     def first(self) -> State:
         """The state before the first step."""
@@ -50,12 +52,13 @@ class Training(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A run with a checkpoint, as an evaluation takes it."""
+    """A run with a checkpoint, as an evaluation takes it; `steps` are those of the whole training."""
 
     config: Any
     dataset: Dataset
     graph: Any
     state: State
+    steps: int
 
 
 def compile_training(
@@ -109,6 +112,8 @@ def begin(training: Training, program: str, config: Any) -> Path:
 
     def write(folder: Path) -> None:
         run_dir.begin(folder, configuration.encode(program, config), training.source.fingerprint())
+        for name, text in training.files.items():
+            (folder / name).write_text(text)
         path = folder / "mixed.png"
         preview.plot(training.setup, training.source, training.key, training.first(), path, config.method)
 

@@ -23,7 +23,7 @@ from jaxmix.dtypes import to_unit
 __all__ = ["Trained", "error", "load"]
 
 # Programs that restore their runs.
-PROGRAMS = ("cifar",)
+PROGRAMS = ("cifar", "imagenet", "finegrained")
 
 
 class Trained:
@@ -110,9 +110,8 @@ def load(
     """
     program = _program(folder)
     try:
-        config, dataset, graph, state = program.restore(folder, data_dir, best=checkpoint == "best")
-        steps = len(dataset.train_images) // config.batch_size * (config.epochs + sum(config.extend))
-        model = nnx.merge(graph, *state.tested())
+        finished = program.restore(folder, data_dir, best=checkpoint == "best", limit=limit)
+        model = nnx.merge(finished.graph, *finished.state.tested())
     except (OSError, TypeError, AttributeError, LookupError) as error:  # of a file, or of a value of another type in it
         reason = (str(error).splitlines() or [""])[0]
         raise ValueError(
@@ -121,13 +120,13 @@ def load(
         ) from error
     return Trained(
         model,
-        dataset,
-        config,
-        int(state.step),
+        finished.dataset,
+        finished.config,
+        int(finished.state.step),
         mesh=devices.local_mesh(),
         limit=limit,
         batch_size=batch_size,
-        steps=steps,
+        steps=finished.steps,
     )
 
 

@@ -20,7 +20,7 @@ from recipes.applied import Applied, always, half, rising
 from recipes.core import Recipe, find
 from recipes.views import one_view, three_views
 
-__all__ = ["DATASETS", "Setting", "create", "table"]
+__all__ = ["DATASETS", "Setting", "create", "dropblock", "table"]
 
 # The data sets that the papers' values, such as the padding of the crops, are for.
 DATASETS = ("cifar10", "cifar100")
@@ -101,7 +101,7 @@ def _unguided(setting: Setting) -> dict[str, Recipe]:
         ),
         # The paper names the places up to the second stage without saying which are drawn from: all of them here.
         "feature-cutmix": light(always(cutmix, alpha=1.0), points=(0, 1, 2, 3)),
-        "dropblock": light(regularization=partial(_dropblock, keep=0.9, block=4)),
+        "dropblock": light(regularization=partial(dropblock, keep=0.9, block=4)),
     }
 
 
@@ -197,7 +197,7 @@ def _divisors(values: tuple[int, ...], side: int) -> tuple[int, ...]:
     return tuple(value for value in values if side % value == 0) or (1,)
 
 
-def _dropblock(
+def dropblock(
     key: jax.Array, features: jax.Array, progress: ArrayLike, left: int, *, keep: float, block: int
 ) -> jax.Array:
     """DropBlock after the last two stages, keep falling linearly from 1 to its target; a quarter of it one stage

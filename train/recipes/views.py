@@ -37,9 +37,9 @@ def mixed_alike(first: Array, mix: Mix, views: Float[Array, "v b h w c"]) -> Flo
     return jnp.stack([first, *(jaxmix.apply(mix, view) for view in views[1:])])
 
 
-def three_views(key: jax.Array, pixels: Float[Array, "b h w c"]) -> Float[Array, "3 b h w c"]:
+def three_views(key: jax.Array, pixels: Float[Array, "b h w c"], *, severity: float = 3.0) -> Float[Array, "3 b h w c"]:
     """The images themselves and two AugMix views."""
-    return jaxmix.augmix_views(key, pixels, views=2)
+    return jaxmix.augmix_views(key, pixels, views=2, severity=severity)
 
 
 def one_view(method: Callable[..., tuple[jax.Array, Mix]]) -> Views:

@@ -1,0 +1,162 @@
+"""Data sets that are read from files while a training goes on: their splits, and their test images in memory."""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from inputs.decoded import DecodedImages, TestCrop, TrainCrop
+from inputs.decoding import fastest
+from inputs.listing import Listing, Splits, joined
+from jaxtyping import UInt8
+from PIL import Image
+
+from image_options import NORMALIZATION
+from inputs import broken, crops, memory
+from inputs.dataset import Dataset
+from training import Finished, Training, newest_state
+
+__all__ = [
+    "BROKEN",
+    "Data",
+    "decoded",
+    "finished",
+    "limited",
+    "padded_crop",
+    "part_crop",
+    "prepare",
+    "test_crop",
+    "threads",
+    "train_crop",
+    "whole_crop",
+]
+
+# The file in the folder of a run that lists the images that are left out.
+BROKEN = "broken.txt"
+
+
+class Data(NamedTuple):
+    """The splits of a data set as a training takes them, and the messages on images that are left out."""
+
+    splits: Splits
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What the folder of a run keeps of it."""
+        return {BROKEN: "".join(f"{message}\n" for message in self.left_out)} if self.left_out else {}
+
+
+def prepare(splits: Splits, second: Listing | None, config: Any, folder: Path | None) -> Data:
+    """Join a second source, leave out broken images and limit the splits, as the options say.
+
+    `folder` is that of a run that goes on: what it has left out before is left out again. Raises ValueError for another
+    source with other classes, and for several steps in a call.
+    """
+    if config.steps_per_call > 1:
+        raise ValueError(f"--steps-per-call is {config.steps_per_call}; wanted 1, as each batch comes from files.")
+    train, left_out = splits.train if second is None else joined(splits.train, second), tuple[str, ...]()
+    parts = splits._replace(train=train)
+    if getattr(config, "skip_broken", False):
+        known = None if folder is None else folder / BROKEN
+        if folder is not None:
+            left_out = tuple(known.read_text().splitlines()) if known is not None and known.exists() else ()
+        else:
+            each = (part for part in parts if part is not None)
+            left_out = tuple(m for part in each for m in broken.scan(part, decoder=fastest(), threads=threads(config)))
+        parts = Splits(*(None if part is None else broken.leave_out(part, left_out) for part in parts))
+    return Data(
+        parts._replace(train=limited(parts.train, config.limit_train), test=limited(parts.test, config.limit_test)),
+        left_out,
+    )
+
+
+def limited(listing: Listing, count: int | None) -> Listing:
+    """`count` images, evenly spaced in the order of the listing, so that each class has its share; or all."""
+    if count is None or count >= len(listing):
+        return listing
+    return listing.chosen(position * len(listing) // count for position in range(count))
+
+
+def threads(config: Any) -> int:
+    """The number of threads that decode: what is requested, or one for each core, 16 at most."""
+    return config.threads or min(len(os.sched_getaffinity(0)), 16)
+
+
+def decoded(splits: Splits, crop: TestCrop, config: Any, limit: int | None) -> Dataset:
+    """The test images in memory, all or `limit` of them with the share of each class, and no training images.
+
+    Raises ValueError where memory is too small for them.
+    """
+    test = limited(splits.test, limit)
+    images = DecodedImages(test, crop).measured()
+    shape = images.shape or ()
+    memory.require(len(test) * math.prod(shape), f"The {len(test):,} test images of {test.name}", "Name a --limit.")
+    array = np.empty((len(test), *shape), np.uint8)
+    with ThreadPoolExecutor(threads(config)) as pool:
+        for index, (pixels, _) in enumerate(pool.map(images.crop, range(len(test)))):
+            array[index] = pixels
+    none, mean_std = np.empty((0, *shape), np.uint8), NORMALIZATION[config.normalization]
+    labels = np.empty(0, np.int32)
+    return Dataset(test.name, none, labels, array, test.labels, test.classes, *mean_std, padding=0, flip=config.flip)
+
+
+def finished(
+    made: Training, config: Any, data: Data, folder: Path, *, crop: TestCrop, best: bool, limit: int | None
+) -> Finished:
+    """A run with a checkpoint, as an evaluation takes it; `limit` as in `decoded`.
+
+    Raises ValueError: no checkpoint, other data than those of the training, or too little memory for the test images.
+    """
+    state = newest_state(made, folder, config.data_dir, best=best)
+    steps = made.source.steps_per_epoch * (config.epochs + sum(config.extend))
+    return Finished(config, decoded(data.splits, crop, config, limit), made.setup.graph, state, steps)
+
+
+# ---- crops of train/imagenet.py
+
+
+def train_crop(config: Any) -> TrainCrop:
+    """How a training image is cropped."""
+    interpolation = crops.INTERPOLATIONS[config.interpolation]
+    if config.crop_mode == "padded":
+        return partial(padded_crop, size=config.crop, interpolation=interpolation)
+    area = (config.min_area, 1.0)
+    return partial(crops.random_resized_crop, size=config.crop, area=area, interpolation=interpolation)
+
+
+def padded_crop(
+    image: Image.Image, random: np.random.Generator, *, size: int, interpolation: crops.Interpolation
+) -> UInt8[np.ndarray, "size size 3"]:
+    """A random square of the image, its shorter side resized to `size`, with a sixteenth of that around it in black."""
+    resized = crops.resize(image, size, interpolation)
+    return crops.random_crop(resized, random, size=size, padding=size // 16)
+
+
+def test_crop(config: Any) -> TestCrop:
+    """How a test image is cropped."""
+    interpolation = crops.INTERPOLATIONS[config.test_interpolation]
+    return partial(
+        crops.resized_center_crop, size=config.test_crop, resized=config.test_resize, interpolation=interpolation
+    )
+
+
+# ---- crops of train/finegrained.py
+
+
+def part_crop(config: Any) -> TrainCrop:
+    """How a training image is cropped: at a random place, after it is resized."""
+    return partial(crops.resized_random_crop, size=config.crop, resized=_resized(config))
+
+
+def whole_crop(config: Any) -> TestCrop:
+    """How a test image is cropped: in the center, after it is resized."""
+    return partial(crops.resized_center_crop, size=config.crop, resized=_resized(config))
+
+
+def _resized(config: Any) -> int | tuple[int, int]:
+    """The size of an image before it is cropped: its shorter side, or height and width."""
+    return (config.resize, config.resize) if config.warp else config.resize
