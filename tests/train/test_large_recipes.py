@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from inputs.listing import Splits
 
 import finegrained
 import imagenet
@@ -16,7 +18,6 @@ import jaxmix
 import models
 import optimizer
 import programs
-from inputs.listing import Splits
 from models import mid_level
 from recipes import cifar, presets
 from recipes import finegrained as fine_recipes
@@ -158,6 +159,12 @@ def test_the_parameter_groups_of_the_presets(capsys):
     # The last layer 2048 x 200 + 200; the middle head 1024 x 1024 + 1024 and 1024 x 200 + 200.
     assert counted(params, initial_weights.fresh) == (409_800 + 1_049_600 + 205_000, 23_508_032)
     assert (config.fresh_lr, config.lr) == (0.01, 0.001)
+
+
+def test_the_guide_lists_every_preset_with_its_figure():
+    guide = (pathlib.Path(__file__).parents[2] / "docs" / "guides" / "imagenet.md").read_text()
+    for name, preset in presets.PRESETS.items():
+        assert f"| `{name}` | {preset.program} | {preset.figure} |" in guide
 
 
 def test_an_unknown_preset_is_named_with_those_that_there_are():
