@@ -115,12 +115,13 @@ def decode(folder: Path, program: str, kind: type[C], *, option: str = "") -> C:
     if unknown or missing:
         raise _of_another_version(path, unknown, missing)
     values = {name: content[name] for name in fields}
-    for name, hint in typing.get_type_hints(kind).items():
+    hints = typing.get_type_hints(kind)
+    for name, hint in hints.items():
         if not _fits(values[name], hint):
             wanted = getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
             raise ValueError(f"{path}: {name} is {values[name]!r}; wanted {wanted}. Was the file changed by hand?")
     for name, value in values.items():
-        if name.endswith("_dir"):
+        if value is not None and Path in (hints[name], *typing.get_args(hints[name])):
             values[name] = Path(value)
         elif isinstance(value, list):
             values[name] = tuple(value)

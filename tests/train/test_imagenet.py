@@ -106,6 +106,12 @@ def test_a_run_trains_compiles_its_step_once_resumes_to_the_same_bits_and_is_eva
     begin_from(whole)
 
 
+def leaf(arrays, name):
+    """The array of a checkpoint whose name begins so."""
+    (found,) = [array for full, array in arrays.items() if full.startswith(name)]
+    return found
+
+
 def begin_from(folder):
     """A network begins with the average of that of a run; with other classes its last layer is its own."""
     saved = final_state(folder)
@@ -113,10 +119,10 @@ def begin_from(folder):
         network = lambda rngs, classes=classes: image_folders.TwoStages(classes, 3, rngs)  # noqa: E731
         fresh = state.start(network(nnx.Rngs(1)), imagenet.optimizer.create(imagenet.Config(), lambda step: 0.1, 0.0))
         begun = initial_weights.from_file(folder, network)(fresh)
-        np.testing.assert_array_equal(begun.params["stem"]["kernel"][...], saved["average.0.stem.kernel"])
-        np.testing.assert_array_equal(begun.statistics["norm"]["var"][...], saved["average.1.norm.var"])
+        np.testing.assert_array_equal(begun.params["stem"]["kernel"][...], leaf(saved, "average.0.stem.kernel"))
+        np.testing.assert_array_equal(begun.statistics["norm"]["var"][...], leaf(saved, "average.1.norm.var"))
         kernel = begun.params["classifier"]["linear"]["kernel"][...]
-        expected = saved["average.0.classifier.linear.kernel"]
+        expected = leaf(saved, "average.0.classifier.linear.kernel")
         if classes == 5:
             expected = fresh.params["classifier"]["linear"]["kernel"][...]
         np.testing.assert_array_equal(kernel, expected)

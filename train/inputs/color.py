@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 __all__ = ["GRAY", "jitter", "jittered", "lighting", "lit"]
 
 # The share of red, green and blue in the luma of ITU-R BT.601.
-GRAY = np.array([0.299, 0.587, 0.114], np.float32)
+GRAY = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 1, 1, 3)
 # The eigenvalues and, as columns, the eigenvectors of the covariance of ImageNet's pixels in [0, 1].
 EIGENVALUES = np.array([0.2175, 0.0188, 0.0045], np.float32)
 EIGENVECTORS = np.array(
@@ -58,4 +58,4 @@ def lighting(key: jax.Array, pixels: Float[Array, "b h w 3"], deviation: float) 
 
 def lit(pixels: Float[Array, "b h w 3"], shares: Float[Array, "b 3"]) -> Float[Array, "b h w 3"]:
     """Add sum over components of share * eigenvalue * eigenvector to every pixel of an image."""
-    return pixels + ((shares * EIGENVALUES) @ EIGENVECTORS.T)[:, None, None]
+    return pixels + ((shares * EIGENVALUES[None]) @ EIGENVECTORS.T)[:, None, None]

@@ -34,8 +34,9 @@ def erase(
     whether_key, size_key, place_key = jax.random.split(key, 3)
     erased = jax.random.bernoulli(whether_key, probability, (count,))
     sizes, fits = sample(size_key, count, height, width, area, ratio)
-    corners = jnp.floor(jax.random.uniform(place_key, (count, 2)) * (jnp.array([height, width]) - sizes + 1))
-    inside = rectangles(corners.astype(jnp.int32), sizes, height, width)
+    places = jnp.array([[height, width]], jnp.int32) - sizes + 1
+    corners = jnp.floor(jax.random.uniform(place_key, (count, 2)) * places.astype(jnp.float32)).astype(jnp.int32)
+    inside = rectangles(corners, sizes, height, width)
     return jnp.where((inside & (erased & fits)[:, None, None])[..., None], 0.0, images)
 
 
@@ -48,7 +49,7 @@ def sample(
     logs = math.log(ratio[0]), math.log(ratio[1])
     ratios = jnp.exp(jax.random.uniform(ratio_key, (count, TRIES), minval=logs[0], maxval=logs[1]))
     sizes = jnp.rint(jnp.sqrt(jnp.stack([pixels * ratios, pixels / ratios], -1))).astype(jnp.int32)
-    smaller = (sizes < jnp.array([height, width], jnp.int32)).all(-1)
+    smaller = (sizes < jnp.array([[[height, width]]], jnp.int32)).all(-1)
     first = jnp.argmax(smaller, 1)
     return jnp.take_along_axis(sizes, first[:, None, None], 1)[:, 0], smaller.any(1)
 

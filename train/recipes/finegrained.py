@@ -22,6 +22,7 @@ def create(method: str, side: int, std: tuple[float, ...] = (1.0,), *, scratch: 
         table |= {"snapmix": table["snapmix-pretrained"]}
     table |= {
         "cutmix": Recipe(always(jaxmix.cutmix, alpha=3.0), weight_decay=1e-4),
+        "cutmix-alpha-1": Recipe(always(jaxmix.cutmix, alpha=1.0), weight_decay=1e-4),
         "mixup": Recipe(half(jaxmix.mixup, alpha=1.0), weight_decay=1e-4),
     }
     del table["snapmix-pretrained"]
@@ -30,4 +31,4 @@ def create(method: str, side: int, std: tuple[float, ...] = (1.0,), *, scratch: 
 
 def names() -> tuple[str, ...]:
     """The names of all methods."""
-    return tuple(name for name in imagenet.names() if name != "snapmix-pretrained")
+    return (*(name for name in imagenet.names() if name != "snapmix-pretrained"), "cutmix-alpha-1")
