@@ -19,8 +19,7 @@ import preview
 import run_dir
 from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
-from inputs.on_device import OnDevice
-from inputs.source import Advance
+from inputs.source import Advance, Source
 from state import State, all_finite, start
 from step import Setup, test_step, train_step
 
@@ -38,7 +37,7 @@ class Training(NamedTuple):
     files: what the folder of a run has besides, texts by name
     """
 
-    source: OnDevice
+    source: Source
     setup: Setup
     key: jax.Array
     start: Callable[[], State]
@@ -62,7 +61,7 @@ class Finished(NamedTuple):
 
 
 def compile_training(
-    source: OnDevice,
+    source: Source,
     setup: Setup,
     network: Callable[[nnx.Rngs], nnx.Module],
     learning_rate: optax.Schedule,
@@ -91,13 +90,13 @@ def compile_training(
         partial(evaluate, source.test_batches),
         lambda state: bool(finite(state)),
         lambda step: learning_rate(step // each * each),
-        None if source.validation is None else partial(evaluate, source.validation_batches),
+        None if not source.validation_size else partial(evaluate, source.validation_batches),
     )
     begin = partial(jax.jit(first, out_shardings=source.replicated), start_key)
     return Training(source, setup, step_key, begin, functions, pretrained)
 
 
-def _advance(source: OnDevice, setup: Setup, key: jax.Array, mix_until: int | None) -> Advance:
+def _advance(source: Source, setup: Setup, key: jax.Array, mix_until: int | None) -> Advance:
     """The steps of a training, in one program, or in a second one for the epochs after the mixing."""
     mixing = source.advance(partial(train_step, setup), key)
     if mix_until is None:
@@ -138,8 +137,8 @@ def describe(training: Training, plan: loop.Plan, method: str) -> str:
     """One line on the training to come, and one on classes without a training image, if there are any."""
     source, local = training.source, jax.local_devices()
     images = f"{source.train_size:,} training images, "
-    if source.validation is not None:
-        images += f"{len(source.validation.labels):,} validation images, "
+    if source.validation_size:
+        images += f"{source.validation_size:,} validation images, "
     line = (
         f"{source.name}: {len(source.classes):,} classes, {images}"
         f"{source.test_size:,} test images; {method}, {plan.epochs} epochs of {plan.steps_per_epoch} steps of "

@@ -7,9 +7,9 @@ import PIL.Image
 import pytest
 
 from eval import datasets
-from eval.box_tables import read_boxes
 from eval.fingerprints import fingerprint
 from eval.image_files import class_folders, image_size, image_tree, read_image
+from inputs.box_tables import read_boxes
 
 NAMES = ("airplane", "automobile", "bird")
 

@@ -1,7 +1,6 @@
 """Evaluation of finished runs: restoring a run, the suites, the report."""
 
 __all__ = [
-    "box_tables",
     "datasets",
     "figures",
     "fingerprints",

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from eval.box_tables import read_boxes
 from eval.image_files import ClassFolders, class_folders, image_size, image_tree, read_image
 from inputs import tfds_prepared
+from inputs.box_tables import read_boxes
 from inputs.dataset import class_ids
 from jaxmix.robustness import corruptions, localization
 

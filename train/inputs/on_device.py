@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Float, Int
 
 from inputs.balanced import balanced_order, members
@@ -54,6 +54,8 @@ class OnDevice:
         height, width, channels = dataset.train_images.shape[1:]
         self.image_shape = (height, width, channels)
         self.train_size, self.test_size, self.batch_size = count, len(dataset.test_images), batch_size
+        self.replicated: Sharding
+        self.rows: Sharding
         self.replicated, self.rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
         self.train, self.test = (
             Batch(*jax.device_put(arrays, self.replicated))
@@ -63,7 +65,9 @@ class OnDevice:
             )
         )
         self.validation: Batch | None = None
+        self.validation_size = 0
         if dataset.validation_images is not None:
+            self.validation_size = len(dataset.validation_images)
             arrays = dataset.validation_images, dataset.validation_labels
             self.validation = Batch(*jax.device_put(arrays, self.replicated))
         self.steps_per_epoch = count // (batch_size * accumulate) * accumulate

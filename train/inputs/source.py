@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, UInt8
 
 __all__ = ["Advance", "Batch", "Source", "Step"]
@@ -28,10 +29,11 @@ class Source(Protocol):
     name, classes: of the data set and its classes
     absent: the classes without a training image
     image_shape: h, w, c
-    train_size, test_size: the number of images
+    train_size, test_size, validation_size: the number of images; 0 for validation where there are none
     steps_per_epoch: the number of whole batches in an epoch
     mean, std: of each channel over the training images, as a share of 255
     batch_size: over all devices together
+    replicated, rows: how a state, and the rows of a batch, lie on the devices
     """
 
     name: str
@@ -40,10 +42,13 @@ class Source(Protocol):
     image_shape: tuple[int, int, int]
     train_size: int
     test_size: int
+    validation_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     batch_size: int
     steps_per_epoch: int
+    replicated: Sharding
+    rows: Sharding
 
     def fingerprint(self) -> dict[str, Any]:
         """What tells one data set from another, as JSON holds it."""

@@ -1,0 +1,132 @@
+"""Rows of batches as a pure function of seed and step.
+
+Every image of a training has a place: its epoch, and its position in the order of that epoch. Place and seed decide
+which image that is and how it is cropped, by random access, so neither the number of threads, workers and processes nor
+the step to begin with changes a bit, and there is no state to save. grain shuffles, draws, and reads ahead.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Float, Int, UInt8
+
+from inputs.decoded import DecodedImages
+
+__all__ = ["EachOnce", "Examples", "Order", "Parts", "Rows", "in_random_order", "stream"]
+
+# One image, its label and its weight.
+Example = tuple[UInt8[np.ndarray, "h w 3"], int, float]
+# The number of places that there are: more than any training has.
+PLACES = 2**62
+# The most rows that one thread makes at a time: few, so that several threads share a batch.
+PART = 16
+
+
+class Rows(NamedTuple):
+    """Rows of a batch, on the host."""
+
+    images: UInt8[np.ndarray, "n h w 3"]
+    labels: Int[np.ndarray, "n"]
+    weights: Float[np.ndarray, "n"]
+
+
+class Order(NamedTuple):
+    """Which place is at a row of a step.
+
+    size: the number of places in an epoch
+    batch: the number of rows of a step, over all processes
+    steps: of an epoch; the places after them are left out
+    """
+
+    size: int
+    batch: int
+    steps: int
+
+    def place(self, step: int, row: int) -> int:
+        epoch, position = divmod(step, self.steps)
+        return epoch * self.size + position * self.batch + row
+
+
+class Examples(Protocol):
+    """An example at every place."""
+
+    def __getitem__(self, place: int) -> Example: ...
+
+
+def in_random_order(images: DecodedImages, seed: int, *, repeats: int = 1) -> Any:
+    """The images in another order and with other crops in every epoch.
+
+    With `repeats` an epoch has that many times fewer images, each at consecutive places with a crop of its own.
+    """
+    order = grain.MapDataset.range(len(images)).seed(seed).shuffle().repeat()
+    return grain.MapDataset.range(PLACES).seed(seed).random_map(_Drawn(images, order, repeats))
+
+
+class _Drawn:
+    """The example at a place, cropped by the generator of that place."""
+
+    def __init__(self, images: DecodedImages, order: Any, repeats: int) -> None:
+        self.images, self.order, self.repeats = images, order, repeats
+
+    def __call__(self, place: int, random: np.random.Generator) -> Example:
+        size = len(self.images)
+        epoch, position = divmod(int(place), size)
+        index = int(self.order[epoch * size + position // self.repeats])
+        return *self.images.crop(index, random), 1.0
+
+
+class EachOnce:
+    """Each image once in the order of the listing, and after them black ones of weight 0."""
+
+    def __init__(self, images: DecodedImages) -> None:
+        self.images = images
+
+    def __getitem__(self, place: int) -> Example:
+        if place < len(self.images):
+            return *self.images.crop(place), 1.0
+        assert self.images.shape is not None
+        return np.zeros(self.images.shape, np.uint8), 0, 0.0
+
+
+class Parts:
+    """The rows of a process, in parts that one thread makes at a time: part i % count of step i // count."""
+
+    def __init__(self, examples: Examples, order: Order, own: Sequence[int], shape: tuple[int, ...]) -> None:
+        """`own`: the rows of each step that are of this process; `shape`: of an image."""
+        self.count = next(count for count in range(math.ceil(len(own) / PART), len(own) + 1) if len(own) % count == 0)
+        self.examples, self.order, self.own, self.shape = examples, order, tuple(own), shape
+
+    def __call__(self, index: int) -> Rows:
+        step, part = divmod(int(index), self.count)
+        size = len(self.own) // self.count
+        rows = Rows(np.empty((size, *self.shape), np.uint8), np.empty(size, np.int32), np.empty(size, np.float32))
+        for slot, row in enumerate(self.own[part * size : (part + 1) * size]):
+            example = self.examples[self.order.place(step, row)]
+            rows.images[slot], rows.labels[slot], rows.weights[slot] = example
+        return rows
+
+
+def stream(parts: Parts, start: int, stop: int, *, threads: int, workers: int = 0) -> grain.IterDataset:
+    """The rows of the steps from `start` to before `stop`, read ahead by a batch or two.
+
+    With `workers` that many processes share the work, with `threads` in each.
+    """
+    ahead = max(2 * parts.count // max(workers, 1), 2 * threads)
+    dataset = (
+        grain.MapDataset.range(start * parts.count, stop * parts.count)
+        .map(parts)
+        .to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+    )
+    if workers:
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # grain's processes read a flag of absl's, whose parser nobody here calls
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=ahead))
+    return dataset.batch(parts.count).map(_merged)
+
+
+def _merged(rows: Rows) -> Rows:
+    return Rows(*(array.reshape(-1, *array.shape[2:]) for array in rows))
