@@ -6,7 +6,7 @@ normalization follows, and start from He's normal initialization by fan-out.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,26 @@ from flax import nnx
 
 from models.convolution import convolve
 
+__all__ = [
+    "Classifier",
+    "Conv",
+    "DType",
+    "Hidden",
+    "Network",
+    "Norm",
+    "PreActivated",
+    "Stem",
+    "dropout",
+    "residual_stages",
+    "through",
+    "unchanged",
+    "widen",
+]
+
 DType = Any
+# The first convolution of a network: 7x7 with stride 2, then max pooling with stride 2; or 3x3 with stride 1 or 2 and
+# no pooling.
+Stem = Literal["large", "small", "strided"]
 # What a network calls at each of its mixing points: hidden(point, features [b h w d]) -> features of the same shape.
 Hidden = Callable[[int, jax.Array], jax.Array]
 
@@ -91,10 +110,21 @@ class Conv(nnx.Conv):
 
 
 class Norm(nnx.BatchNorm):
-    """Batch normalization over b, h and w of the whole batch, on all devices; running averages decay by `decay`."""
+    """Batch normalization over b, h and w of the whole batch, on all devices; running averages decay by `decay`, and
+    scales start from `scale`.
+    """
 
-    def __init__(self, width: int, *, decay: float = 0.9, rngs: nnx.Rngs, dtype: DType = jnp.float32) -> None:
-        super().__init__(width, momentum=decay, epsilon=1e-5, dtype=dtype, rngs=rngs)
+    def __init__(
+        self, width: int, *, decay: float = 0.9, scale: float = 1.0, rngs: nnx.Rngs, dtype: DType = jnp.float32
+    ) -> None:
+        super().__init__(
+            width,
+            momentum=decay,
+            epsilon=1e-5,
+            scale_init=nnx.initializers.constant(scale),
+            dtype=dtype,
+            rngs=rngs,
+        )
 
     def __call__(self, features: jax.Array, train: bool) -> jax.Array:  # type: ignore[override]
         return super().__call__(features, use_running_average=not train)

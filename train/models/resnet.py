@@ -9,6 +9,7 @@ from functools import partial
 import jax
 from flax import nnx
 
+from .imagenet_resnet import DEPTHS
 from .layers import Classifier, Conv, DType, Hidden, Network, Norm, residual_stages, through, unchanged, widen
 
 
@@ -35,7 +36,8 @@ class ResNet(Network):
 
     def __init__(self, depth: int, num_classes: int, channels: int, *, rngs: nnx.Rngs, dtype: DType) -> None:
         if depth < 8 or depth % 6 != 2:
-            raise ValueError(f"resnet-D needs D = 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), got {depth}.")
+            large = f" resnet{depth}, without the hyphen, is the network for ImageNet." if depth in DEPTHS else ""
+            raise ValueError(f"resnet-D needs D = 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), got {depth}.{large}")
         self.stem = Conv(channels, 16, 3, rngs=rngs, dtype=dtype)
         self.norm = Norm(16, rngs=rngs, dtype=dtype)
         count = (depth - 2) // 6
