@@ -31,7 +31,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from inputs.streamed import Streamed
 
 import configuration
 import devices
@@ -44,9 +43,9 @@ import training
 from finegrained_options import AUTOMATIC, Config, Resolved
 from image_options import NORMALIZATION
 from initial_weights import BODY
-from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
+from inputs.streamed import Streamed
 from models import mid_level
 from recipes import finegrained as recipes
 from recipes.core import LOSSES, Recipe
@@ -125,7 +124,7 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config, folder: Path | None = None) -> Data:
     """The images that the options request, undecoded; `folder` is that of a run that goes on."""
-    return streaming.prepare(layouts.read(config.dataset, config.data_dir), None, config, folder)
+    return streaming.prepare(streaming.read(config.dataset, config.data_dir), None, config, folder)
 
 
 def recipe_of(config: Config) -> Recipe:

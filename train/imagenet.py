@@ -27,7 +27,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from inputs.streamed import Streamed
 
 import configuration
 import devices
@@ -39,9 +38,9 @@ import streaming
 import training
 from image_options import NORMALIZATION
 from imagenet_options import AUTOMATIC, Config, Resolved
-from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
+from inputs.streamed import Streamed
 from recipes import imagenet as recipes
 from recipes.core import LOSSES, Loss, Recipe
 from recipes.losses import sigmoid_bce
@@ -103,8 +102,8 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config, folder: Path | None = None) -> Data:
     """The images that the options request, undecoded; `folder` is that of a run that goes on."""
-    splits = layouts.read(config.dataset, config.data_dir)
-    second = None if config.second_dir is None else layouts.read("folder", config.second_dir).train
+    splits = streaming.read(config.dataset, config.data_dir)
+    second = None if config.second_dir is None else streaming.read("folder", config.second_dir).train
     return streaming.prepare(splits, second, config, folder)
 
 

@@ -18,6 +18,10 @@ __all__ = ["BODY", "fresh", "from_file"]
 
 # What the parameters of the network inside another are called there, and what is new where the classes are others.
 BODY, HEADS = "body.", ("classifier.", "middle.", "linear.")
+# What the name of a leaf of a state of Flax ends with.
+VALUE = ".value"
+# The biases of the last layer in files of torchvision and timm.
+OF_FILES = ("fc.bias", "head.bias")
 
 Arrays = dict[str, np.ndarray]
 
@@ -64,20 +68,30 @@ def _of_run(folder: Path) -> tuple[Arrays, Arrays]:
     averaged = any(name.startswith("average.") for name in arrays)
     beginnings = ("average.0.", "average.1.") if averaged else ("params.", "statistics.")
     params, statistics = (
-        {n.removeprefix(beginning).removeprefix(BODY): a for n, a in arrays.items() if n.startswith(beginning)}
+        {
+            n.removeprefix(beginning).removeprefix(BODY).removesuffix(VALUE): a
+            for n, a in arrays.items()
+            if n.startswith(beginning)
+        }
         for beginning in beginnings
     )
     return params, statistics
 
 
-def _of_file(path: Path, network: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Arrays, Arrays]:
-    params, statistics = weights.load(path, network)
-    return _named(params), _named(statistics)
+def _of_file(path: Path, network: Callable[[nnx.Rngs], Any]) -> tuple[Arrays, Arrays]:
+    """The parameters and statistics of a file, without those of a last layer of another number of classes."""
+    made, arrays = network(nnx.Rngs(0)), weights.read(path)
+    classes = next((arrays[name].shape[0] for name in OF_FILES if name in arrays), None)
+    same = classes == made.classifier.linear.bias.shape[0]
+    params, statistics = weights.load(path, made, head="keep" if same else "new")
+    kept = {name: array for name, array in _named(params).items() if same or not name.startswith(HEADS)}
+    return kept, _named(statistics)
 
 
 def _named(tree: Any) -> Arrays:
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    return {name.removesuffix(VALUE): leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
 def _replaced(tree: Any, arrays: Arrays, inside: str, path: Path) -> Any:

@@ -2,25 +2,28 @@
 
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from inputs.decoded import DecodedImages, TestCrop, TrainCrop
-from inputs.decoding import fastest
-from inputs.listing import Listing, Splits, joined
 from jaxtyping import UInt8
 from PIL import Image
 
 from image_options import NORMALIZATION
 from inputs import broken, crops, memory
+from inputs.class_folders import class_folders
 from inputs.dataset import Dataset
+from inputs.decoded import DecodedImages, TestCrop, TrainCrop
+from inputs.decoding import fastest
+from inputs.listing import Listing, Splits, joined
 from training import Finished, Training, newest_state
 
 __all__ = [
     "BROKEN",
+    "READERS",
     "Data",
     "decoded",
     "finished",
@@ -28,6 +31,7 @@ __all__ = [
     "padded_crop",
     "part_crop",
     "prepare",
+    "read",
     "test_crop",
     "threads",
     "train_crop",
@@ -36,6 +40,12 @@ __all__ = [
 
 # The file in the folder of a run that lists the images that are left out.
 BROKEN = "broken.txt"
+
+
+# The readers of the layouts of data sets.
+READERS: dict[str, Callable[[Path], Splits]] = {
+    "folder": class_folders,
+}
 
 
 class Data(NamedTuple):
@@ -48,6 +58,14 @@ class Data(NamedTuple):
     def files(self) -> dict[str, str]:
         """What the folder of a run keeps of it."""
         return {BROKEN: "".join(f"{message}\n" for message in self.left_out)} if self.left_out else {}
+
+
+def read(name: str, folder: Path) -> Splits:
+    """The splits of the data set in a folder whose layout is called `name`.
+
+    Raises ValueError: files that are missing or broken, or another layout.
+    """
+    return READERS[name](folder)
 
 
 def prepare(splits: Splits, second: Listing | None, config: Any, folder: Path | None) -> Data:

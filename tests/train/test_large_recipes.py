@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from inputs.listing import Splits
 
 import finegrained
 import imagenet
@@ -18,6 +17,7 @@ import jaxmix
 import models
 import optimizer
 import programs
+from inputs.listing import Splits
 from models import mid_level
 from recipes import cifar, presets
 from recipes import finegrained as fine_recipes
