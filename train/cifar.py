@@ -98,7 +98,9 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config) -> inputs.Dataset:
     """The images of the data set that the options request."""
-    dataset = inputs.load(config.dataset, config.data_dir).first(config.limit_train, config.limit_test)
+    dataset = inputs.load(config.dataset, config.data_dir, side=config.side).first(
+        config.limit_train, config.limit_test
+    )
     if config.val_share:
         dataset = validation.split(dataset, config.val_share, config.seed)
     return normalized_by(config.normalization, dataset)

@@ -20,6 +20,9 @@ FREE_ON_RESUME = (
     *("second_dir", "threads", "workers", "cache"),
 )
 
+# A config.json from before these options has their defaults.
+ADDED = ("side",)
+
 C = TypeVar("C")
 
 
@@ -49,7 +52,7 @@ class RunOptions:
 # The lowest value of each option that has one.
 LOWEST = {"batch_size": 2}
 LOWEST |= dict.fromkeys(
-    ("epochs", "checkpoint_every", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
+    ("epochs", "checkpoint_every", "side", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
 LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
@@ -109,6 +112,7 @@ def decode(folder: Path, program: str, kind: type[C], *, option: str = "") -> C:
     """
     path, content = folder / "config.json", _read(folder, option)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    content = {name: fields[name].default for name in ADDED if name in fields} | content
     unknown, missing = sorted(content.keys() - {*fields, "program"}), sorted({*fields, "program"} - content.keys())
     if content.get("program", program) != program:
         raise ValueError(f"{path} is of train/{content['program']}.py, not of train/{program}.py.")

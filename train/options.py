@@ -21,10 +21,15 @@ METHODS += "; augmix+METHOD, cutout+METHOD, cutout-half+METHOD"
 class ClassifierOptions:
     """What is trained, and on what."""
 
-    dataset: Literal["digits", "cifar10", "cifar100", "npz"] = "digits"
-    """Data set. npz is a file of your own with x_train, y_train, x_test and y_test."""
+    dataset: Literal["digits", "cifar10", "cifar100", "npz", "folder"] = "digits"
+    """Data set. npz is a file of your own with x_train, y_train, x_test and y_test; folder is one with images as
+    train/CLASS/*.jpg and val/CLASS/*.jpg (or test)."""
     data_dir: Path = Path("data")
-    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file."""
+    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file; for folder, the
+    one that holds train."""
+    side: int | None = None
+    """Side in pixels of the images of a folder, which are resized by their shorter side and cropped in the center.
+    Default: the shorter side of the first one."""
     method: Annotated[str, tyro.conf.arg(help=f"Method of mixing: {METHODS}.")] = "cutmix"
     model: str = "resnet-8"
     """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with

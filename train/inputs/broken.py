@@ -1,43 +1,42 @@
 """Find the images of a listing that can't be decoded, and leave them out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from inputs.decoding import Decoder, decode
+from inputs.decoding import Decoder, fastest
 from inputs.listing import Listing
 
 __all__ = ["leave_out", "scan"]
 
 
-def scan(listing: Listing, *, decoder: Decoder = decode, threads: int = 1) -> tuple[str, ...]:
-    """Decode every image once; returns the messages of those that can't be, each of which begins with its path.
+def scan(listing: Listing, *, decoder: Decoder | None = None, threads: int = 1) -> dict[str, str]:
+    """Decode every image once; returns what is wrong with those that can't be decoded, by the name of their item.
 
-    The result is to be kept with a run: what is left out must stay the same when it is resumed.
+    To be kept with a run: what is left out must stay the same when the run goes on.
     """
+    decode = fastest() if decoder is None else decoder
 
     def message(index: int) -> str | None:
         try:
-            decoder(listing[index], listing.path(index))
+            decode(listing[index], listing.path(index))
         except ValueError as error:
             return str(error)
         return None
 
     with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(message, range(len(listing)))
-        return tuple(text for text in found if text is not None)
+        messages = pool.map(message, range(len(listing)))
+        return {listing.item(index): text for index, text in enumerate(messages) if text is not None}
 
 
-def leave_out(listing: Listing, messages: Sequence[str]) -> Listing:
-    """The listing without the images that messages of `scan` begin with.
+def leave_out(listing: Listing, items: Iterable[str]) -> Listing:
+    """The listing without the images of these names.
 
     Raises ValueError where that leaves none.
     """
-    if not messages:
+    left_out = set(items)
+    if not left_out:
         return listing
-    broken = {text for text in messages}
-    kept = [index for index in range(len(listing)) if not _named(listing.path(index), broken)]
+    kept = [index for index in range(len(listing)) if listing.item(index) not in left_out]
     if not kept:
-        raise ValueError(
-            f"None of the {len(listing)} images of {listing.name} can be decoded. The first: {messages[0]}"
-        )
+        raise ValueError(f"All {len(listing)} images of {listing.name} are broken, as {listing.path(0)}.")
     return listing.chosen(kept)

@@ -80,11 +80,12 @@ def _nothing(root: Path, split: str) -> str:
     given = f"{root.absolute() / split} has no folder of a class"
     if split != "train":
         given = f"None of {', '.join(HELD_OUT)} in {root.absolute()} has a folder of a class of its train"
-    there = ", ".join(scanning.subfolders(root)[:8]) if root.is_dir() else ""
-    found = (
-        f"In {root} there are: {there}." if there else f"{root} has no folders." if root.is_dir() else "No such folder."
-    )
+    names = scanning.subfolders(root)
+    found = f"There are: {', '.join(names[:8])}." if names else "It has no folders."
+    if not root.is_dir():
+        found = "There is no such folder."
     return (
-        f"{given}. {found} Wanted images as\n  {root / 'train' / 'CLASS' / '*.jpg'}\n  {root / 'val' / 'CLASS' / '*.jpg'}"
-        "\nPoint --data-dir to the folder that holds train and val."
+        f"{given}. {found} Wanted images as\n"
+        f"  {root / 'train' / 'CLASS' / '*.jpg'}\n  {root / 'val' / 'CLASS' / '*.jpg'}\n"
+        "Point --data-dir to the folder that holds train and val."
     )

@@ -21,7 +21,10 @@ class Listing(ABC):
 
     name, classes: of the data set and its classes
     boxes: x0, y0, x1, y1 of each image as the data set has them, or None
+    labels_known: whether labels are at hand without reading the images
     """
+
+    labels_known = True
 
     def __init__(self, name: str, classes: tuple[str, ...], boxes: Float[np.ndarray, "n 4"] | None = None) -> None:
         self.name, self.classes, self.boxes = name, classes, boxes
@@ -43,12 +46,18 @@ class Listing(ABC):
         """What names an image in a message: its file, or its place in a file of records."""
 
     @abstractmethod
+    def item(self, index: int) -> str:
+        """The name of an image in this listing, wherever its folder is."""
+
+    @abstractmethod
     def checksum(self) -> int:
         """Of the names, sizes and labels of the images, not of their pixels, nor of where their folder is."""
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """The classes without an image."""
+        """The classes without an image; none where labels aren't known, as it would take all images to know."""
+        if not self.labels_known:
+            return ()
         counts = np.bincount(self.labels, minlength=len(self.classes))
         return tuple(name for name, count in zip(self.classes, counts, strict=True) if not count)
 
@@ -117,6 +126,9 @@ class Files(Listing):
     def path(self, index: int) -> str:
         return os.path.join(self.root, self.items[index])
 
+    def item(self, index: int) -> str:
+        return self.items[index]
+
     def checksum(self) -> int:
         total = 0
         for item, size, label in zip(self.items, self.sizes.tolist(), self._labels.tolist(), strict=True):
@@ -129,11 +141,13 @@ class Chosen(Listing):
 
     def __init__(self, whole: Listing, indices: Int[np.ndarray, "n"]) -> None:
         super().__init__(whole.name, whole.classes, None if whole.boxes is None else whole.boxes[indices])
-        self.whole, self.indices = whole, indices
+        self.whole, self.indices, self.labels_known = whole, indices, whole.labels_known
 
     @property
     def labels(self) -> Int[np.ndarray, "n"]:
-        return self.whole.labels[self.indices]
+        if self.labels_known:
+            return self.whole.labels[self.indices]
+        return np.fromiter((self.example(index)[1] for index in range(len(self))), np.int32)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -143,6 +157,9 @@ class Chosen(Listing):
 
     def path(self, index: int) -> str:
         return self.whole.path(int(self.indices[index]))
+
+    def item(self, index: int) -> str:
+        return self.whole.item(int(self.indices[index]))
 
     def checksum(self) -> int:
         return zlib.crc32(self.indices.tobytes(), self.whole.checksum())
@@ -157,6 +174,7 @@ class Joined(Listing):
             boxes = np.concatenate([first.boxes, second.boxes])
         super().__init__(f"{first.name}+{second.name}", first.classes, boxes)
         self.pair, self._begin = (first, second), len(first)
+        self.labels_known = first.labels_known and second.labels_known
         self._labels: np.ndarray | None = None
 
     @property
@@ -175,6 +193,10 @@ class Joined(Listing):
     def path(self, index: int) -> str:
         second = index >= self._begin
         return self.pair[second].path(index - self._begin * second)
+
+    def item(self, index: int) -> str:
+        second = index >= self._begin
+        return f"{self.pair[second].name}/{self.pair[second].item(index - self._begin * second)}"
 
     def checksum(self) -> int:
         return zlib.crc32(f"{self.pair[0].checksum()} {self.pair[1].checksum()}".encode())

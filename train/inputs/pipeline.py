@@ -2,11 +2,13 @@
 
 Every image of a training has a place: its epoch, and its position in the order of that epoch. Place and seed decide
 which image that is and how it is cropped, by random access, so neither the number of threads, workers and processes nor
-the step to begin with changes a bit, and there is no state to save. grain shuffles, draws, and reads ahead.
+the step to begin with changes a bit, and there is no state to save. grain reads ahead, in threads or processes.
 """
 
 import math
+import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import grain
@@ -16,12 +18,10 @@ from jaxtyping import Float, Int, UInt8
 
 from inputs.decoded import DecodedImages
 
-__all__ = ["EachOnce", "Examples", "Order", "Parts", "Rows", "in_random_order", "stream"]
+__all__ = ["EachOnce", "Examples", "InRandomOrder", "Order", "Parts", "Rows", "stream"]
 
 # One image, its label and its weight.
 Example = tuple[UInt8[np.ndarray, "h w 3"], int, float]
-# The number of places that there are: more than any training has.
-PLACES = 2**62
 # The most rows that one thread makes at a time: few, so that several threads share a batch.
 PART = 16
 
@@ -57,26 +57,44 @@ class Examples(Protocol):
     def __getitem__(self, place: int) -> Example: ...
 
 
-def in_random_order(images: DecodedImages, seed: int, *, repeats: int = 1) -> Any:
-    """The images in another order and with other crops in every epoch.
+class InRandomOrder:
+    """The images of a training: in every epoch in another order and with other crops.
 
     With `repeats` an epoch has that many times fewer images, each at consecutive places with a crop of its own.
     """
-    order = grain.MapDataset.range(len(images)).seed(seed).shuffle().repeat()
-    return grain.MapDataset.range(PLACES).seed(seed).random_map(_Drawn(images, order, repeats))
 
+    def __init__(self, images: DecodedImages, seed: int, *, repeats: int = 1) -> None:
+        self.images, self.seed, self.repeats = images, seed, repeats
+        self._orders: dict[int, Int[np.ndarray, "n"]] = {}
+        self._lock, self._own = threading.Lock(), threading.local()
 
-class _Drawn:
-    """The example at a place, cropped by the generator of that place."""
+    def __reduce__(self) -> Any:
+        return partial(InRandomOrder, repeats=self.repeats), (self.images, self.seed)
 
-    def __init__(self, images: DecodedImages, order: Any, repeats: int) -> None:
-        self.images, self.order, self.repeats = images, order, repeats
+    def __getitem__(self, place: int) -> Example:
+        epoch, position = divmod(place, len(self.images))
+        index = int(self.order(epoch)[position // self.repeats])
+        return *self.images.crop(index, self._generator(place)), 1.0
 
-    def __call__(self, place: int, random: np.random.Generator) -> Example:
-        size = len(self.images)
-        epoch, position = divmod(int(place), size)
-        index = int(self.order[epoch * size + position // self.repeats])
-        return *self.images.crop(index, random), 1.0
+    def order(self, epoch: int) -> Int[np.ndarray, "n"]:
+        """The indices of the images in the order of an epoch; the last ones are kept."""
+        with self._lock:
+            if epoch not in self._orders:
+                while len(self._orders) > 2:  # threads are in two epochs at once
+                    del self._orders[min(self._orders)]
+                self._orders[epoch] = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+            return self._orders[epoch]
+
+    def _generator(self, place: int) -> np.random.Generator:
+        """The generator of a place, which is this thread's until the next place."""
+        if not hasattr(self._own, "generator"):
+            self._own.generator = np.random.Generator(np.random.Philox(self.seed))
+            self._own.state = self._own.generator.bit_generator.state
+        # A state that is set takes a seventh of the time of a new generator.
+        state = self._own.state
+        state["state"]["counter"][3] = place
+        self._own.generator.bit_generator.state = state
+        return self._own.generator
 
 
 class EachOnce:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inputs.listing import Files
 
-__all__ = ["SUFFIXES", "below", "by_class", "require_images", "subfolders"]
+__all__ = ["SUFFIXES", "below", "below_itself", "by_class", "require_images", "subfolders"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -24,6 +24,11 @@ def below(folder: Path) -> list[tuple[str, int]]:
     out. A file that can't be opened is listed too, with size 0.
     """
     return sorted(_below(str(folder), ""))
+
+
+def below_itself(folder: Path) -> list[tuple[str, int]]:
+    """The image files in a folder, not those in its folders; empty if it is none."""
+    return [(item, size) for item, size in below(folder) if "/" not in item] if folder.is_dir() else []
 
 
 def _below(folder: str, prefix: str) -> Iterator[tuple[str, int]]:

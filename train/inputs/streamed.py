@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from inputs.decoded import DecodedImages, TestCrop, TrainCrop
 from inputs.decoding import Decoder
 from inputs.listing import Listing
-from inputs.pipeline import EachOnce, Order, Parts, Rows, in_random_order, stream
+from inputs.pipeline import EachOnce, InRandomOrder, Order, Parts, Rows, stream
 from inputs.source import Advance, Batch, Step
 
 __all__ = ["Streamed"]
@@ -89,7 +89,7 @@ class Streamed:
         images = DecodedImages(train, train_crop, decoder=decoder, cache=cache).measured(np.random.default_rng(0))
         self.image_shape = images.shape
         order = Order(len(train), batch_size, self.steps_per_epoch)
-        self._train = Parts(in_random_order(images, seed, repeats=repeats), order, self._own, images.shape)
+        self._train = Parts(InRandomOrder(images, seed, repeats=repeats), order, self._own, images.shape)
         self._test, self._validation = (
             None if split is None else DecodedImages(split, test_crop, decoder=decoder, cache=cache).measured()
             for split in (test, validation)
@@ -233,6 +233,6 @@ def _check(
     for split in (test, validation):
         if split is not None and split.classes != train.classes:
             raise ValueError(
-                f"{split.name} has other classes ({len(split.classes)}) than {train.name} ({len(train.classes)}), which "
-                "is trained on; wanted the same."
+                f"{split.name} has other classes ({len(split.classes)}) than {train.name}, which is trained on "
+                f"({len(train.classes)}); wanted the same."
             )

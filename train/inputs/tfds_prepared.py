@@ -7,7 +7,7 @@ import numpy as np
 
 from inputs.dataset import Arrays, check
 
-__all__ = ["names", "read", "split"]
+__all__ = ["builder", "encoded", "names", "read", "split"]
 
 
 def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
@@ -21,20 +21,31 @@ def read(folder: Path, classes: int) -> tuple[Arrays, tuple[str, ...]]:
 
 def names(folder: Path) -> tuple[str, ...]:
     """The names of the classes, by class id."""
-    return tuple(_builder(folder).info.features["label"].names)
+    return tuple(builder(folder).info.features["label"].names)
 
 
 def split(folder: Path, split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The first images and labels of a split that tensorflow-datasets prepared, without TensorFlow or any server."""
     try:
-        source = _builder(folder).as_data_source(split=split)
+        source = builder(folder).as_data_source(split=split)
         examples = [(source[i]["image"], source[i]["label"]) for i in range(len(source))[:limit]]
         return np.stack([image for image, _ in examples]), np.asarray([label for _, label in examples])
     except Exception as error:
         raise _unprepared(folder, error) from error
 
 
-def _builder(folder: Path) -> Any:
+def encoded(builder: Any, split: str) -> Any:
+    """The records of a split, by index, with their images as bytes of a file."""
+    import tensorflow_datasets
+
+    try:
+        return builder.as_data_source(split=split, decoders={"image": tensorflow_datasets.decode.SkipDecoding()})
+    except Exception as error:
+        raise _unprepared(Path(builder.data_dir), error) from error
+
+
+def builder(folder: Path) -> Any:
+    """What reads the data set in a folder with dataset_info.json."""
     try:
         import tensorflow_datasets
 

@@ -15,6 +15,8 @@ def split(dataset: Dataset, share: float, seed: int) -> Dataset:
     # Frozen by numpy for its RandomState, which it shuffles with: the same split in every version.
     from sklearn.model_selection import train_test_split
 
+    if dataset.validation_images is not None:
+        raise ValueError(f"--val-share is {share}; wanted 0, as {dataset.name} has validation images of its own.")
     count = len(dataset.train_images)
     try:
         train, validation = train_test_split(
