@@ -43,6 +43,7 @@ import training
 from finegrained_options import AUTOMATIC, Config, Resolved
 from image_options import NORMALIZATION
 from initial_weights import BODY
+from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
 from inputs.streamed import Streamed
@@ -124,7 +125,7 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config, folder: Path | None = None) -> Data:
     """The images that the options request, undecoded; `folder` is that of a run that goes on."""
-    return streaming.prepare(streaming.read(config.dataset, config.data_dir), None, config, folder)
+    return streaming.prepare(layouts.read(config.dataset, config.data_dir), None, config, folder)
 
 
 def recipe_of(config: Config) -> Recipe:

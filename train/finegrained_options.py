@@ -68,7 +68,7 @@ class FineGrainedOptions:
     """Train a second classifier on the features before the last stage, without a gradient into the network ("baseline+"
     of SnapMix), and report its accuracy and that of the sum of both."""
     skip_broken: bool = False
-    """Leave out images that can't be read; they are searched for first, and listed in broken.txt of the run."""
+    """Leave out images that can't be read; they are searched for first, and listed in broken.json of the run."""
     limit_train: int | None = None
     """Train on n images only, the same share of each class, for a quick look."""
     limit_test: int | None = None

@@ -38,6 +38,7 @@ import streaming
 import training
 from image_options import NORMALIZATION
 from imagenet_options import AUTOMATIC, Config, Resolved
+from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
 from inputs.streamed import Streamed
@@ -102,8 +103,8 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config, folder: Path | None = None) -> Data:
     """The images that the options request, undecoded; `folder` is that of a run that goes on."""
-    splits = streaming.read(config.dataset, config.data_dir)
-    second = None if config.second_dir is None else streaming.read("folder", config.second_dir).train
+    splits = layouts.read(config.dataset, config.data_dir)
+    second = None if config.second_dir is None else layouts.read("folder", config.second_dir).train
     return streaming.prepare(splits, second, config, folder)
 
 

@@ -68,7 +68,7 @@ class ImageNetOptions:
     """Weights to begin with: a .safetensors or .pth file of torchvision or timm, or the folder of a run of this
     program. The last layer is new where its classes are others."""
     skip_broken: bool = False
-    """Leave out images that can't be read; they are searched for first, and listed in broken.txt of the run."""
+    """Leave out images that can't be read; they are searched for first, and listed in broken.json of the run."""
     limit_train: int | None = None
     """Train on n images only, the same share of each class, for a quick look."""
     limit_test: int | None = None

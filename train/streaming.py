@@ -1,8 +1,9 @@
 """Data sets that are read from files while a training goes on: their splits, and their test images in memory."""
 
+import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,14 @@ from PIL import Image
 
 from image_options import NORMALIZATION
 from inputs import broken, crops, memory
-from inputs.class_folders import class_folders
 from inputs.dataset import Dataset
 from inputs.decoded import DecodedImages, TestCrop, TrainCrop
-from inputs.decoding import fastest
 from inputs.listing import Listing, Splits, joined
+from run_dir import read_json
 from training import Finished, Training, newest_state
 
 __all__ = [
     "BROKEN",
-    "READERS",
     "Data",
     "decoded",
     "finished",
@@ -31,7 +30,6 @@ __all__ = [
     "padded_crop",
     "part_crop",
     "prepare",
-    "read",
     "test_crop",
     "threads",
     "train_crop",
@@ -39,33 +37,22 @@ __all__ = [
 ]
 
 # The file in the folder of a run that lists the images that are left out.
-BROKEN = "broken.txt"
-
-
-# The readers of the layouts of data sets.
-READERS: dict[str, Callable[[Path], Splits]] = {
-    "folder": class_folders,
-}
+BROKEN = "broken.json"
 
 
 class Data(NamedTuple):
-    """The splits of a data set as a training takes them, and the messages on images that are left out."""
+    """The splits of a data set as a training takes them.
+
+    left_out: of each split, by its name, the images that are left out: what is wrong with each, by the name of its file
+    """
 
     splits: Splits
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, Mapping[str, str]] = {}
 
     @property
     def files(self) -> dict[str, str]:
         """What the folder of a run keeps of it."""
-        return {BROKEN: "".join(f"{message}\n" for message in self.left_out)} if self.left_out else {}
-
-
-def read(name: str, folder: Path) -> Splits:
-    """The splits of the data set in a folder whose layout is called `name`.
-
-    Raises ValueError: files that are missing or broken, or another layout.
-    """
-    return READERS[name](folder)
+        return {BROKEN: json.dumps(self.left_out, indent=2) + "\n"} if any(self.left_out.values()) else {}
 
 
 def prepare(splits: Splits, second: Listing | None, config: Any, folder: Path | None) -> Data:
@@ -76,20 +63,25 @@ def prepare(splits: Splits, second: Listing | None, config: Any, folder: Path | 
     """
     if config.steps_per_call > 1:
         raise ValueError(f"--steps-per-call is {config.steps_per_call}; wanted 1, as each batch comes from files.")
-    train, left_out = splits.train if second is None else joined(splits.train, second), tuple[str, ...]()
-    parts = splits._replace(train=train)
-    if getattr(config, "skip_broken", False):
-        known = None if folder is None else folder / BROKEN
-        if folder is not None:
-            left_out = tuple(known.read_text().splitlines()) if known is not None and known.exists() else ()
-        else:
-            each = (part for part in parts if part is not None)
-            left_out = tuple(m for part in each for m in broken.scan(part, decoder=fastest(), threads=threads(config)))
-        parts = Splits(*(None if part is None else broken.leave_out(part, left_out) for part in parts))
-    return Data(
-        parts._replace(train=limited(parts.train, config.limit_train), test=limited(parts.test, config.limit_test)),
-        left_out,
-    )
+    parts = splits if second is None else splits._replace(train=joined(splits.train, second))
+    left_out: dict[str, dict[str, str]] = {}
+    if config.skip_broken:
+        left_out = _broken(parts, config) if folder is None else _known(folder / BROKEN)
+        kept = {name: broken.leave_out(getattr(parts, name), left_out[name]) for name in left_out}
+        parts = parts._replace(**kept)
+    train, test = limited(parts.train, config.limit_train), limited(parts.test, config.limit_test)
+    return Data(parts._replace(train=train, test=test), left_out)
+
+
+def _broken(splits: Splits, config: Any) -> dict[str, dict[str, str]]:
+    """What can't be decoded, of each split."""
+    there = {name: listing for name, listing in splits._asdict().items() if listing is not None}
+    return {name: broken.scan(listing, threads=threads(config)) for name, listing in there.items()}
+
+
+def _known(path: Path) -> dict[str, dict[str, str]]:
+    """What a run has left out; nothing where it has no such file."""
+    return read_json(path, dict) if path.exists() else {}
 
 
 def limited(listing: Listing, count: int | None) -> Listing:
