@@ -26,7 +26,7 @@ LIBRARY = (
 PROGRAMS = (
     "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "
     "inputs recipes options image_options imagenet_options finegrained_options step loop preview training "
-    "initial_weights streaming programs eval cifar imagenet finegrained paper_rows evaluate compare"
+    "initial_weights streaming programs eval cifar imagenet finegrained trainers paper_rows evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

@@ -4,6 +4,8 @@
     python train/compare.py --out comparisons/augmix --table augmix --train.data-dir DIR
     python train/compare.py --out comparisons/short --methods none mixup cutmix --suite clean,corruptions \\
         --train.dataset cifar10 --train.data-dir DIR --train.model resnet-8 --train.epochs 2
+    python train/compare.py --out comparisons/birds --program finegrained --methods none cutmix snapmix \\
+        --train.dataset cub --train.data-dir DIR --train.weights FILE
 
     python train/compare.py --table sage --list
 
@@ -29,7 +31,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import tyro
@@ -37,9 +39,9 @@ import tyro
 import cifar
 import configuration
 import evaluate
-import inputs
 import paper_rows
 import run_dir
+import trainers
 from checkpoints import Checkpoints, DamagedError
 from eval import report, table_settings
 from eval.paper_settings import PaperTable
@@ -57,8 +59,10 @@ class Comparison:
 
     out: Path = Path("comparison")
     """Folder of the comparison."""
+    program: Literal["cifar", "imagenet", "finegrained"] = "cifar"
+    """Which program trains: train/cifar.py, train/imagenet.py or train/finegrained.py."""
     methods: tuple[str, ...] = ("none", "mixup", "cutmix")
-    """Methods, as for train/cifar.py --method, or rows of the table."""
+    """Methods, as for --method of the program, or rows of the table."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One run for each."""
     suite: str = "clean"
@@ -68,8 +72,8 @@ class Comparison:
     and training options that are not given; --train.model and --train.dataset select one of several."""
     listed: Annotated[bool, tyro.conf.arg(name="list")] = False
     """Print what each run would train with, and stop; needs no data for CIFAR."""
-    train: cifar.Config = field(default_factory=cifar.Config)
-    """Options of the training, as for train/cifar.py."""
+    train: Any = field(default_factory=cifar.Config)
+    """Options of the training, as for the program."""
     test: Options = field(default_factory=Options)
     """Options of the evaluation, as for train/evaluate.py."""
     given: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
@@ -104,10 +108,23 @@ def parse(arguments: list[str]) -> Comparison:
 
     Raises ValueError if there is no table of that name.
     """
-    options = tyro.cli(Comparison, args=arguments, description=__doc__)
+    kind = _kind(arguments)
+    options = tyro.cli(kind, args=arguments, description=__doc__)
     if options.table is None:
         return options
-    return tyro.cli(Comparison, args=arguments, default=paper_comparison(options.table, options.out, arguments))
+    if options.program != "cifar":
+        raise ValueError(f"--table is for --program cifar, and it is {options.program}: leave one of them out.")
+    return tyro.cli(kind, args=arguments, default=paper_comparison(options.table, options.out, arguments))
+
+
+def _kind(arguments: list[str]) -> type[Comparison]:
+    """The options of a comparison of runs of the program that a command line names."""
+    named = re.search(r"(?:^|\0)--program(?:=|\0)(\w+)", "\0".join(arguments))
+    program = trainers.PROGRAMS.get(named[1] if named else "cifar", cifar)
+    train = field(default_factory=program.Config)
+    return dataclasses.make_dataclass(
+        "Comparison", [("train", program.Config, train)], bases=(Comparison,), frozen=True
+    )
 
 
 def paper_comparison(name: str, out: Path, arguments: list[str]) -> Comparison:
@@ -117,10 +134,10 @@ def paper_comparison(name: str, out: Path, arguments: list[str]) -> Comparison:
     train = cifar.Config(**paper.train | {"dataset": dataset, "model": model})
     words = (re.match(r"--train\.([\w-]+)", argument) for argument in arguments)
     given = tuple(sorted({match[1].replace("-", "_") for match in words if match}))
-    return Comparison(out, methods=paper.names(), suite=paper.suite, table=name, train=train, given=given)
+    return _kind([])(out, methods=paper.names(), suite=paper.suite, table=name, train=train, given=given)
 
 
-def cells(options: Comparison) -> dict[str, cifar.Config]:
+def cells(options: Comparison) -> dict[str, Any]:
     """The training of each row of the table, by name, but for its seed and folder."""
     return paper_rows.cells(options.train, options.methods, _table(options), options.given)
 
@@ -131,7 +148,7 @@ def _table(options: Comparison) -> PaperTable | None:
 
 def check(options: Comparison) -> None:
     """Raises ValueError for an invalid comparison, before anything is trained."""
-    defaults = cifar.Config()
+    defaults = trainers.PROGRAMS[options.program].Config()
     for name in ("method", "seed", "resume", "runs_dir"):
         if getattr(options.train, name) != getattr(defaults, name):
             raise ValueError(
@@ -149,8 +166,10 @@ def check(options: Comparison) -> None:
 def describe_data(options: Comparison) -> dict[str, dict[str, Any]]:
     """The fingerprint of every data set of the table, by name: of its files, however a row prepares them."""
     configs = {config.dataset: config for config in cells(options).values()}
-    plain = (dataclasses.replace(config, val_share=0.0, normalization="data") for config in configs.values())
-    return {config.dataset: inputs.describe(cifar.load(config)) for config in plain}
+    if options.program == "cifar":
+        plain = {"val_share": 0.0, "normalization": "data"}
+        configs = {name: dataclasses.replace(config, **plain) for name, config in configs.items()}
+    return {name: trainers.fingerprint(config) for name, config in configs.items()}
 
 
 def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) -> None:
@@ -158,7 +177,7 @@ def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) ->
 
     Raises ValueError if it isn't.
     """
-    path, training = options.out / "train.json", configuration.encode("cifar", options.train)
+    path, training = options.out / "train.json", configuration.encode(options.program, options.train)
     for name in configuration.FREE_ON_RESUME:
         training.pop(name, None)
     training["rows"] = paper_rows.in_folder(options.train, _table(options), options.given)
@@ -226,7 +245,7 @@ def compare(options: Comparison, suites: list[str]) -> int:
     return min(failed, 1)
 
 
-def _cell(options: Comparison, suites: list[str], config: cifar.Config, method: str, seed: int) -> int:
+def _cell(options: Comparison, suites: list[str], config: Any, method: str, seed: int) -> int:
     """Train and evaluate a run as far as it is not; returns the exit code."""
     code, folder = train(options, config, method, seed)
     if code:
@@ -239,18 +258,18 @@ def _cell(options: Comparison, suites: list[str], config: cifar.Config, method: 
         return code or evaluate.evaluate(folder, suites, _evaluation(options))
 
 
-def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, whole: bool = True) -> tuple[int, Path]:
+def train(options: Comparison, config: Any, method: str, seed: int, *, whole: bool = True) -> tuple[int, Path]:
     """Train a run, or resume it, unless it is finished and its newest checkpoint `whole`; returns the exit code and the
     run's folder.
     """
-    place = options.out / "runs" / f"{method}-s{seed}"
+    program, place = trainers.PROGRAMS[options.program], options.out / "runs" / f"{method}-s{seed}"
     for left in place.glob(".*.new"):  # by a kill before the run had begun; no other process is at work here
         shutil.rmtree(left)
     folder = run_folder(place)
     if folder is None:
-        code = cifar.run(dataclasses.replace(config, seed=seed, runs_dir=place))
+        code = program.run(dataclasses.replace(config, seed=seed, runs_dir=place))
         return code, run_folder(place) or place
-    saved = dataclasses.replace(cifar.read(folder, options.train.data_dir), resume=folder)
+    saved = dataclasses.replace(program.read(folder, options.train.data_dir), resume=folder)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     checkpoints = Checkpoints(folder, create=False)
     latest = checkpoints.latest()
@@ -258,7 +277,7 @@ def train(options: Comparison, config: cifar.Config, method: str, seed: int, *, 
     if whole and lines and lines[-1]["epoch"] == saved.epochs + sum(saved.extend) and latest == lines[-1]["step"]:
         print(f"  already trained: {folder}")
         return 0, folder
-    return cifar.run(saved), folder
+    return program.run(saved), folder
 
 
 def run_folder(place: Path) -> Path | None:

@@ -6,6 +6,7 @@ from typing import Any
 import cifar
 import configuration
 import recipes
+import trainers
 from eval import table_settings
 from eval.paper_settings import PAPER_TABLES, PaperTable
 
@@ -19,9 +20,7 @@ def paper_table(name: str) -> PaperTable:
     return PAPER_TABLES[name]
 
 
-def cells(
-    train: cifar.Config, methods: tuple[str, ...], table: PaperTable | None, given: tuple[str, ...]
-) -> dict[str, cifar.Config]:
+def cells(train: Any, methods: tuple[str, ...], table: PaperTable | None, given: tuple[str, ...]) -> dict[str, Any]:
     """The training of each row, by name, but for its seed and folder.
 
     Args:
@@ -38,28 +37,28 @@ def cells(
     return {name: dataclasses.replace(train, **plain | row) for name, row in made.items()}
 
 
-def in_folder(train: cifar.Config, table: PaperTable | None, given: tuple[str, ...]) -> dict[str, Any] | None:
+def in_folder(train: Any, table: PaperTable | None, given: tuple[str, ...]) -> dict[str, Any] | None:
     """The options of all rows of the table that a folder of it must have in common."""
     return None if table is None else table.cells(table.names(), _values(train, given))
 
 
-def _values(train: cifar.Config, given: tuple[str, ...]) -> dict[str, Any]:
+def _values(train: Any, given: tuple[str, ...]) -> dict[str, Any]:
     names = [name for name in given if name not in configuration.FREE_ON_RESUME]
     return {name: getattr(train, name) for name in names if hasattr(train, name)}
 
 
-def check(configs: dict[str, cifar.Config], table: PaperTable | None) -> None:
+def check(configs: dict[str, Any], table: PaperTable | None) -> None:
     """Raises ValueError for an invalid training, or a method that is neither one nor a row of the table."""
     for config in configs.values():
         configuration.check(config)
         try:
-            recipes.cifar.create(config.method, config.dataset, 32, config.model)
+            trainers.check_method(config)
         except ValueError as error:
             rows = "" if table is None else f" Rows of the table: {', '.join(table.names())}."
             raise ValueError(f"{error}{rows}") from error
 
 
-def headings(configs: dict[str, cifar.Config], table: PaperTable | None) -> dict[str, tuple[str, str]]:
+def headings(configs: dict[str, Any], table: PaperTable | None) -> dict[str, tuple[str, str]]:
     """The titles of the part of the table and of the row of each training."""
     rows = {name: name.rpartition("/")[2] for name in configs}
     return {
@@ -75,8 +74,12 @@ def notes(table: PaperTable | None) -> list[str]:
     return [f"{table.paper}.", *table.notes, *(f"Missing: {row}." for row in table.missing)]
 
 
-def settings(configs: dict[str, cifar.Config], table: PaperTable | None) -> dict[str, dict[str, dict[str, str]]]:
-    """What each row trains with, `[part][row][setting]`. Raises ValueError for data that are missing and needed."""
+def settings(configs: dict[str, Any], table: PaperTable | None) -> dict[str, dict[str, dict[str, str]]]:
+    """What each row trains with, `[part][row][setting]`. Raises ValueError for data that are missing and needed,
+    and for another program.
+    """
+    if not all(isinstance(config, cifar.Config) for config in configs.values()):
+        raise ValueError("--list is for --program cifar alone; train/recipes has the methods of the other programs.")
     titles, parts = headings(configs, table), dict[str, dict[str, dict[str, str]]]()
     for name, config in configs.items():
         known = config.dataset in recipes.cifar.DATASETS

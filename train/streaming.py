@@ -25,6 +25,7 @@ __all__ = [
     "BROKEN",
     "Data",
     "decoded",
+    "describe",
     "finished",
     "limited",
     "padded_crop",
@@ -82,6 +83,17 @@ def _broken(splits: Splits, config: Any) -> dict[str, dict[str, str]]:
 def _known(path: Path) -> dict[str, dict[str, str]]:
     """What a run has left out; nothing where it has no such file."""
     return read_json(path, dict) if path.exists() else {}
+
+
+def describe(splits: Splits) -> dict[str, Any]:
+    """The names, sizes and labels of all files, as JSON holds them, without what a training does with them."""
+    there = {name: listing for name, listing in splits._asdict().items() if listing is not None}
+    return {
+        "name": splits.train.name,
+        "classes": list(splits.train.classes),
+        "sizes": {name: [len(listing)] for name, listing in there.items()},
+        "crc32": {name: listing.checksum() for name, listing in there.items()},
+    }
 
 
 def limited(listing: Listing, count: int | None) -> Listing:

@@ -15,6 +15,7 @@ import tiny
 from flax import nnx
 from test_cifar import assert_same_bits, final_state, lines
 
+import compare
 import devices
 import evaluate
 import imagenet
@@ -190,6 +191,20 @@ def test_a_broken_image_is_named_or_left_out_and_listed(place, capsys):
     image_folders.Image.new("RGB", (20, 20)).save(broken)
     assert len(imagenet.load(config, place).splits.train) == 23
     assert len(imagenet.load(dataclasses.replace(config, skip_broken=False)).splits.train) == 24
+
+
+def test_runs_are_compared_in_a_table(place, capsys):
+    train = [f"--train.{option[2:]}" if option.startswith("--") else option for option in RUN[:8]]
+    command = ["--program", "imagenet", "--out", "grid", "--methods", "none", "--seeds", "1", *train]
+    with jax.numpy_dtype_promotion("standard"):
+        assert compare.main([*command, "--train.epochs", "1", "--test.batch-size", "12"]) == 0
+    (error,) = (lines(path.parent)[-1]["test_accuracy"] for path in pathlib.Path("grid").glob("runs/*/*/metrics.jsonl"))
+    assert "resnet50 on folder, seeds 1" in (place / "grid" / "table.md").read_text()
+    assert f"{100 - 100 * error:.2f}" in (place / "grid" / "table.md").read_text()
+    assert compare.main([*command, "--train.epochs", "2"]) == 2
+    assert "grid holds a comparison of runs with --train.epochs 1" in capsys.readouterr().err
+    assert compare.main(["--program", "imagenet", "--table", "cutmix"]) == 2
+    assert "--table is for --program cifar, and it is imagenet" in capsys.readouterr().err
 
 
 @pytest.mark.slow
