@@ -25,8 +25,8 @@ class ClassifierOptions:
     """Data set. npz is a file of your own with x_train, y_train, x_test and y_test; folder is one with images as
     train/CLASS/*.jpg and val/CLASS/*.jpg (or test)."""
     data_dir: Path = Path("data")
-    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file; for folder, the
-    one that holds train."""
+    """Folder of cifar-10-batches-py, cifar-100-python or what tensorflow-datasets prepared; for npz, the file; for
+    folder, the one that holds train."""
     side: int | None = None
     """Side in pixels of the images of a folder, which are resized by their shorter side and cropped in the center.
     Default: the shorter side of the first one."""

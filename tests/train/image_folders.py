@@ -1,48 +1,46 @@
-"""Tiny made-up folders of images, and tiny networks for them."""
+"""Specimens: small folders of image files, in the layouts of data sets."""
 
-import jax
+import io
+
 import numpy as np
-from flax import nnx
 from PIL import Image
 
-from models.layers import Classifier, Conv, Network, Norm, unchanged
-
-CLASSES = ("ant", "bee", "cat")
+from inputs.listing import Files
 
 
-def write(root, train=8, test=4, side=20):
-    """ROOT/train/CLASS/*.png and ROOT/val/CLASS/*.png: noise around a color of the class, from `side` pixels."""
-    random = np.random.default_rng(0)
-    colors = np.eye(3) * 120 + 60
-    for split, count in (("train", train), ("val", test)):
-        for label, name in enumerate(CLASSES):
-            folder = root / split / name
-            folder.mkdir(parents=True)
+def smooth(height, width, seed=0):
+    """An image with structure at several scales, from arithmetic alone."""
+    y, x, c = np.indices((height, width, 3))
+    return Image.fromarray(((x * x * 3 + y * 7 + x * y // 5 + c * 40 + seed * 11) % 256).astype(np.uint8))
+
+
+def encoded(image, suffix="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, suffix, **options)
+    return file.getvalue()
+
+
+def write(path, image=None, suffix=None, **options):
+    """An image file, 10 x 12 pixels unless given; made with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = smooth(10, 12) if image is None else image
+    path.write_bytes(encoded(image, suffix or {".png": "PNG"}.get(path.suffix.lower(), "JPEG"), **options))
+    return path
+
+
+def folder_of_classes(root, *, train=3, val=2, classes=("ant", "bee"), held_out="val", size=(10, 12)):
+    """ROOT/train/CLASS/*.png and ROOT/val/CLASS/*.png, with images of their own."""
+    for split, count in (("train", train), (held_out, val)):
+        for label, name in enumerate(classes):
             for number in range(count):
-                height, width = side + random.integers(0, 8, 2)
-                pixels = random.normal(colors[label], 40, (height, width, 3)).clip(0, 255)
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+                write(root / split / name / f"{number}.png", smooth(*size, seed=100 * label + 10 * number + len(split)))
     return root
 
 
-class TwoStages(Network):
-    """A stem and two stages of one convolution; mixing points: 0 the input, 1 the stem, 2 and 3 the stages."""
-
-    points = 4
-
-    def __init__(self, classes, channels, rngs):
-        self.stem = Conv(channels, 4, 3, stride=2, rngs=rngs)
-        self.norm = Norm(4, rngs=rngs)
-        self.stages = nnx.List([Conv(4, 6, 3, rngs=rngs), Conv(6, 8, 3, stride=2, rngs=rngs)])
-        self.classifier = Classifier(8, classes, rngs=rngs)
-
-    def features(self, x, *, train, hidden=unchanged, key=None):
-        x = hidden(1, jax.nn.relu(self.norm(self.stem(hidden(0, x)), train)))
-        for point, stage in enumerate(self.stages, 2):
-            x = hidden(point, jax.nn.relu(stage(x)))
-        return x
-
-
-def create(model, classes, channels, rngs, dtype, **options):
-    """In place of `models.create`."""
-    return TwoStages(classes, channels, rngs)
+def numbered(root, count, *, size=(10, 12), classes=3, name="numbered", first=0):
+    """A listing of images each of which has one value, its index; labels are the index modulo the classes."""
+    items = [f"{index:03d}.png" for index in range(count)]
+    for index, item in enumerate(items):
+        write(root / item, Image.new("RGB", size[::-1], (first + index,) * 3))
+    sizes = [(root / item).stat().st_size for item in items]
+    return Files(name, tuple("abcdefg"[:classes]), root, items, [index % classes for index in range(count)], sizes)

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-import image_folders
+import colored_images
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,8 +39,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
     monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
     monkeypatch.setattr(preview, "plot", lambda *_: None)
-    monkeypatch.setattr(models, "create", image_folders.create)
-    image_folders.write(tmp_path / "data")
+    monkeypatch.setattr(models, "create", colored_images.create)
+    colored_images.write(tmp_path / "data")
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def run_of(root):
 
 
 def network():
-    body = functools.partial(image_folders.TwoStages, 3, 3)
+    body = functools.partial(colored_images.TwoStages, 3, 3)
     return mid_level.around(body, 3, jnp.float32, nnx.Rngs(0))
 
 

@@ -6,7 +6,7 @@ import os
 import pathlib
 import signal
 
-import image_folders
+import colored_images
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,8 +43,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
     monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
     monkeypatch.setattr(preview, "plot", lambda *_: None)  # its program is of no concern here
-    monkeypatch.setattr(models, "create", image_folders.create)
-    image_folders.write(tmp_path / "data")
+    monkeypatch.setattr(models, "create", colored_images.create)
+    colored_images.write(tmp_path / "data")
     return tmp_path
 
 
@@ -117,7 +117,7 @@ def begin_from(folder):
     """A network begins with the average of that of a run; with other classes its last layer is its own."""
     saved = final_state(folder)
     for classes in (3, 5):
-        network = lambda rngs, classes=classes: image_folders.TwoStages(classes, 3, rngs)  # noqa: E731
+        network = lambda rngs, classes=classes: colored_images.TwoStages(classes, 3, rngs)  # noqa: E731
         fresh = state.start(network(nnx.Rngs(1)), imagenet.optimizer.create(imagenet.Config(), lambda step: 0.1, 0.0))
         begun = initial_weights.from_file(folder, network)(fresh)
         np.testing.assert_array_equal(begun.params["stem"]["kernel"][...], leaf(saved, "average.0.stem.kernel"))
@@ -188,7 +188,7 @@ def test_a_broken_image_is_named_or_left_out_and_listed(place, capsys):
     assert list(json.loads(text)["train"]) == ["train/bee/3.png"]
     (place / streaming.BROKEN).write_text(text)
     broken.unlink()  # what a run has left out it leaves out again, without another look
-    image_folders.Image.new("RGB", (20, 20)).save(broken)
+    colored_images.Image.new("RGB", (20, 20)).save(broken)
     assert len(imagenet.load(config, place).splits.train) == 23
     assert len(imagenet.load(dataclasses.replace(config, skip_broken=False)).splits.train) == 24
 

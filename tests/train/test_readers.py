@@ -222,7 +222,7 @@ def test_mean_and_standard_deviation_count_more_images_than_one_chunk_has():
 
 
 def test_an_unknown_data_set_is_answered_with_the_list(tmp_path):
-    with pytest.raises(ValueError, match="There are: digits, cifar10, cifar100, npz"):
+    with pytest.raises(ValueError, match="There are: digits, cifar10, cifar100, npz, folder"):
         inputs.load("svhn", tmp_path)
 
 

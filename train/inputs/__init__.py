@@ -33,8 +33,8 @@ READERS: dict[str, Callable[[Path], Dataset]] = {
 def load(name: str, folder: Path, *, side: int | None = None) -> Dataset:
     """The data set `name`, from files under `folder`; `side` is of the images that "folder" makes.
 
-    Raises ValueError: an unknown name; a side for other data; files that are missing (it says where it looked and what to do), broken, or of
-    another shape than they should have.
+    Raises ValueError: an unknown name; a side for other data; files that are missing (it says where it looked and what
+    to do), broken, or of another shape than they should have.
     """
     if name not in READERS:
         raise ValueError(f"There is no data set {name!r}. There are: {', '.join(READERS)}.")

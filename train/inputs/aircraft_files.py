@@ -30,11 +30,12 @@ def aircraft(root: Path, *, allow_empty: bool = False) -> Splits:
         rows = []
         for split in splits:
             table = root / f"images_variant_{split}.txt"
-            rows += tables.lines(table, 2)
-            wrong = next((row for row in rows if row[1] not in known or row[0] not in boxes), None)
-            if wrong:
-                lacks = "images_box.txt lacks" if wrong[1] in known else f"{wrong[1]} isn't in variants.txt, as of"
-                raise ValueError(f"{table}: {lacks} image {wrong[0]}.")
+            for image, variant in tables.lines(table, 2):
+                if variant not in known:
+                    raise ValueError(f"{table}: image {image} is a {variant}, which isn't in variants.txt.")
+                if image not in boxes:
+                    raise ValueError(f"{table}: image {image} isn't in images_box.txt.")
+                rows.append((image, variant))
         rows.sort()
         corners = [[float(corner) for corner in boxes[image]] for image, _ in rows]
         items, labels = [f"images/{image}.jpg" for image, _ in rows], [known[variant] for _, variant in rows]

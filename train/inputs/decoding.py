@@ -18,15 +18,21 @@ try:
 except ImportError:
     simplejpeg = None
 
-__all__ = ["BrokenImageError", "Decoder", "decode", "decode_jpeg", "fastest"]
+__all__ = ["BrokenImageError", "Decoder", "decode", "decode_jpeg", "fastest", "warn_by_path"]
 
 # decode(bytes, path) -> an RGB image
 Decoder = Callable[[bytes, str], Image.Image]
 
-# Pillow's warnings name no file. As errors they are seen by `decode`, which names it and goes on.
-for _category in (UserWarning, Image.DecompressionBombWarning):
-    warnings.filterwarnings("error", module=r"PIL\.", category=_category)
 _warnings = threading.Lock()
+
+
+def warn_by_path() -> None:
+    """Let `decode` see the warnings of Pillow, which name no file: as errors, which it repeats as warnings."""
+    for category in (UserWarning, Image.DecompressionBombWarning):
+        warnings.filterwarnings("error", module=r"PIL\.", category=category)
+
+
+warn_by_path()
 
 
 class BrokenImageError(ValueError):

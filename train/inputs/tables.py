@@ -47,8 +47,6 @@ def files(
         try:
             sizes.append(os.stat(root / item).st_size)
         except OSError as error:
-            raise ValueError(
-                f"{root / item}, which a table of {name} names, can't be read: {error.strerror}."
-            ) from error
+            raise ValueError(f"{root / item}, named by a table of {name}, can't be read: {error.strerror}.") from error
     found = None if boxes is None else np.array(boxes, np.float32).reshape(-1, 4)
     return Files(name, tuple(classes), root, items, labels, sizes, found)
