@@ -456,7 +456,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch)
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(reader._manager, "restore", closed)
-    monkeypatch.setattr(checkpoints_module, "_unreadable", lambda folder: closed_error(path))
+    monkeypatch.setattr(checkpoints_module, "unreadable", lambda folder: closed_error(path))
     with pytest.raises(
         ValueError, match=f"1 can't be read: {path}: Permission denied: change its permissions"
     ) as caught:
