@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import time
 from typing import Any, NamedTuple
@@ -605,3 +606,51 @@ def test_a_run_goes_on_from_its_newest_state_and_warns_of_other_versions(tmp_pat
     checkpoints, _, state = training.resume(made, folder, config)
     checkpoints.close()
     assert int(state.step) == 2
+
+
+def test_a_state_is_written_while_the_next_steps_overwrite_its_arrays(tmp_path):
+    overwrite = jax.jit(lambda state: jax.tree.map(lambda array: jax.numpy.zeros_like(array), state), donate_argnums=0)
+    first = {"kernel": jax.numpy.arange(2**21, dtype=np.float32)}
+    expected = np.asarray(first["kernel"]).copy()
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        checkpoints.save(1, first)
+        assert checkpoints.latest() is None  # not before it is whole
+        overwrite(first)
+        assert first["kernel"].is_deleted()
+        checkpoints.check()
+        checkpoints.wait()
+        assert checkpoints.latest() == 1
+        like = {"kernel": jax.numpy.zeros(2**21)}
+        np.testing.assert_array_equal(checkpoints.restore(like)["kernel"], expected)
+
+
+def save_and_go_on(checkpoints, large, found_by):
+    """Begin a checkpoint, and do what a training does next, until that raises its error."""
+    checkpoints.save(2, large)
+    if found_by == "save":
+        checkpoints.save(3, large)
+    deadline = time.monotonic() + 60
+    while found_by == "check" and time.monotonic() < deadline:
+        checkpoints.check()
+    checkpoints.wait()
+
+
+@pytest.mark.parametrize("found_by", ["check", "wait", "save"])
+def test_a_state_that_cannot_be_written_in_the_background_is_one_line_later(tmp_path, monkeypatch, capfd, found_by):
+    saved(tmp_path, 1)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    checkpoints = Checkpoints(tmp_path)
+    large = state(2)._replace(params={"kernel": jax.numpy.arange(2**16, dtype=np.float32)})
+    message = r"checkpoints/2 can't be written: File too large; it needs about 0\.3 MB, [\d.,]+ MB are free$"
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(OSError, match=message):
+            save_and_go_on(checkpoints, large, found_by)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert checkpoints.latest() == 1 and [path.name for path in (tmp_path / "checkpoints").glob("2*")] == []
+    checkpoints.save(2, state(2))
+    checkpoints.wait()
+    assert int(checkpoints.restore(state(0)).step) == 2
+    checkpoints.close()
+    assert capfd.readouterr() == ("", "")
