@@ -107,14 +107,11 @@ class Checkpoints:
         self._writing = None
 
     def check(self) -> None:
-        """Raises OSError, as `save`, if the state that is being written has met an error so far."""
-        failed = False
-        if self._writing is not None:
-            try:
-                self._manager.check_for_errors()
-            except Exception:
-                failed = True
-        if any(gathered("failed" * failed)):
+        """Raises OSError, as `save`, if the state that was being written has met an error; waits for nothing."""
+        if self._writing is None:
+            return
+        # Once it has ended, and not by Orbax's check for errors, which its own thread has taken out by then.
+        if any(gathered("" if self._manager.is_saving_in_progress() else "ended")):
             self.wait()
 
     def _not_written(self, step: int, size: int, error: Exception) -> Exception:
@@ -138,6 +135,7 @@ class Checkpoints:
         Raises DamagedError where it is not as it was written; ValueError where it is of another model, or where its
         files can't be opened.
         """
+        self.wait()
         step = self.latest() if step is None else step
         path, names = self.folder / str(step), named(like)
         saved = self._checksums(step)
@@ -158,6 +156,7 @@ class Checkpoints:
 
         Raises ValueError if all are damaged, or as `restore` does.
         """
+        self.wait()
         damaged: dict[int, str] = {}
         for step in reversed(self.steps()):
             state, reason = None, ""
@@ -187,6 +186,7 @@ class Checkpoints:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The newest state as it lies on disk, name by name. Raises DamagedError."""
+        self.wait()
         step = self.latest()
         return {name: np.asarray(array) for name, array in self._read(step, None, self._checksums(step)).items()}
 

@@ -66,7 +66,8 @@ def check(config: Any) -> None:
     for name, given in vars(config).items():
         for value in given if isinstance(given, tuple) else (given,):
             _check_value(name, value)
-    processes.check(config)
+    if isinstance(config, ProcessOptions):
+        processes.check(config)
     if getattr(config, "extend", ()) and config.resume is None:
         raise ValueError("--extend is for a finished run; wanted --resume RUN with it.")
     if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
