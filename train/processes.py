@@ -31,6 +31,7 @@ __all__ = [
     "program",
     "put",
     "put_key",
+    "put_rows",
     "several",
     "start",
 ]
@@ -156,11 +157,34 @@ def put(tree: T, sharding: Sharding) -> T:
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)
 
+    # `device_put` of the whole would send the array between the processes, to compare it.
+    return jax.tree.map(lambda array: _placed(np.asarray(array), sharding, np.shape(array), 0), tree)
+
+
+def put_rows(tree: T, sharding: Sharding) -> T:
+    """Arrays of which every process has its own rows, next to each other in the order of the processes."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+
     def placed(array: Any) -> jax.Array:
-        # `device_put` would send the array between the processes, to compare it.
-        return jax.make_array_from_callback(np.shape(array), sharding, lambda part: np.asarray(array)[part])
+        own, *rest = np.shape(array)
+        return _placed(np.asarray(array), sharding, (own * count(), *rest), own * number())
 
     return jax.tree.map(placed, tree)
+
+
+def _placed(array: np.ndarray, sharding: Sharding, shape: tuple[int, ...], start: int) -> jax.Array:
+    """The array of that shape, of which `array` is this process's part from row `start` on, on its devices.
+
+    By explicit transfers, which a step may make, unlike those of `jax.make_array_from_callback`.
+    """
+    parts = []
+    for device, index in sharding.addressable_devices_indices_map(shape).items():
+        if index and start:
+            low, high, _ = index[0].indices(shape[0])
+            index = (slice(low - start, high - start), *index[1:])
+        parts.append(jax.device_put(array[index], device))
+    return jax.make_array_from_single_device_arrays(shape, sharding, parts)
 
 
 def put_key(key: jax.Array, sharding: Sharding) -> jax.Array:

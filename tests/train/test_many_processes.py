@@ -18,7 +18,7 @@ import cifar
 pytestmark = pytest.mark.slow
 SCRIPT = pathlib.Path(cifar.__file__)
 # An epoch is a step, so that every line of the metrics has the loss of one.
-STEPS = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "--lr", "0.001", "--epochs", "40")
+STEPS = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "--lr", "0.001", "--epochs", "16")
 HEARTBEAT = 10
 # The program, which prints the bits of each step's loss as this process has it.
 NOTING = """
@@ -38,6 +38,18 @@ def free_port():
         return server.getsockname()[1]
 
 
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def none_is_left():
+    yield
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    STARTED.clear()
+
+
 def start(place, devices, *arguments, **environment):
     """The program on that many made-up devices; it writes to a log."""
     log = place / f"log-{len(list(place.glob('log-*')))}"
@@ -49,13 +61,15 @@ def start(place, devices, *arguments, **environment):
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
             "PYTHONPATH": os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent))),
-            "JAX_COMPILATION_CACHE_DIR": str(place / "compiled"),
+            "JAX_COMPILATION_CACHE_DIR": str(place.parent / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         }
     )
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", NOTING, *arguments], env=variables, cwd=place, stdout=output, stderr=output
         )
+    STARTED.append(process)
     return process, log
 
 
@@ -92,7 +106,7 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
         start(tmp_path, 4, *STEPS, "--runs-dir", "two", **slurm | {"SLURM_PROCID": number, "SLURM_LOCALID": number})
         for number in "01"
     ]
-    folder = wait_for_lines(tmp_path / "two", 6, started)
+    folder = wait_for_lines(tmp_path / "two", 5, started)
     started[1][0].send_signal(signal.SIGTERM)  # one of them alone
     assert [process.wait(120) for process, _ in started] == [143, 143], [log.read_text() for _, log in started]
     first, second = (log.read_text() for _, log in started)
@@ -105,21 +119,25 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
     assert (folder / "checkpoints" / str(done) / "_CHECKPOINT_METADATA").exists()
 
     alone, log = start(tmp_path, 8, *STEPS, "--runs-dir", "one")
+    assert alone.wait(300) == 0, log.read_text()
     resumed, resumed_log = start(tmp_path, 8, "--resume", str(folder))
-    assert (alone.wait(300), resumed.wait(300)) == (0, 0), (log.read_text(), resumed_log.read_text())
+    assert resumed.wait(300) == 0, resumed_log.read_text()
     (whole,) = (tmp_path / "one").glob("[!.]*")
     assert "devices not as in the first entry" in resumed_log.read_text()
-    assert (len(losses(whole)), len(losses(folder))) == (40, 40) and done >= 5
-    np.testing.assert_allclose(losses(folder)[:5], losses(whole)[:5], rtol=0, atol=1e-6)
-    # Rounding, which the steps amplify.
-    np.testing.assert_allclose(losses(folder)[:, :2], losses(whole)[:, :2], rtol=0, atol=1e-4)
+    assert len(losses(whole)) == len(losses(folder)) == 16 > done >= 5
+    differences = np.abs(losses(folder) - losses(whole))
+    print("largest difference of a step:", *differences.max(axis=1))
+    assert differences[:5].max() <= 1e-6
+    # Rounding, which the steps amplify: a step that was left out or taken twice changes a loss by 1e-3 at least.
+    assert differences.max() <= 1e-4 < np.abs(np.diff(losses(whole)[:, 1])).min()
     calls = json.loads((folder / "versions.json").read_text())
     assert [call["devices"].get("processes") for call in calls] == [2, None]
     assert not list(folder.glob("checkpoints/*tmp*")) and (folder / "mixed.png").exists()
 
 
 def test_a_process_that_is_killed_ends_the_other_with_a_message(tmp_path):
-    started = two(tmp_path, *STEPS, "--runs-dir", "two")
+    # Without a checkpoint, in the middle of which the other one would wait for the heartbeats to stop.
+    started = two(tmp_path, *STEPS, "--checkpoint-every", "16", "--runs-dir", "two")
     folder = wait_for_lines(tmp_path / "two", 2, started)
     started[1][0].kill()
     begun = time.monotonic()
