@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -40,8 +40,6 @@ __all__ = [
 START = 300
 # Seconds that the first process, on which the others depend, stays after an error, so that they can print theirs.
 LAST = 2.0
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def first() -> bool:
     return number() == 0
 
 
-def put(tree: T, sharding: Sharding) -> T:
+def put(tree: Any, sharding: Sharding) -> Any:
     """Arrays that every process has as a whole, on the devices of all of them."""
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)
@@ -161,7 +159,7 @@ def put(tree: T, sharding: Sharding) -> T:
     return jax.tree.map(lambda array: _placed(np.asarray(array), sharding, np.shape(array), 0), tree)
 
 
-def put_rows(tree: T, sharding: Sharding) -> T:
+def put_rows(tree: Any, sharding: Sharding) -> Any:
     """Arrays of which every process has its own rows, next to each other in the order of the processes."""
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)

@@ -12,6 +12,7 @@ import tiny
 
 import cifar
 import devices
+import processes
 import step
 from optimizer import OptimizerOptions
 from recipes.per_device import mixed_per_device
@@ -26,6 +27,25 @@ def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
 
     assert devices.local_mesh().size == 8
     np.testing.assert_array_equal(noted(tiny.one_device()), noted(devices.local_mesh()))  # sums of integers, and draws
+
+
+def test_rows_of_each_process_are_put_where_those_of_the_whole_batch_would_be(monkeypatch):
+    rows = jax.sharding.NamedSharding(devices.local_mesh(), jax.sharding.PartitionSpec("data"))
+    batch = np.arange(48).reshape(16, 3)
+    expected = jax.device_put(batch, rows)
+    for found in (processes.put_rows(batch, rows), processes._placed(batch, rows, batch.shape, 0)):
+        assert found.sharding == rows
+        np.testing.assert_array_equal(found, expected)
+
+    class Second:  # of two processes
+        def addressable_devices_indices_map(self, shape):
+            return dict(list(rows.addressable_devices_indices_map(shape).items())[4:])
+
+    parts = []
+    monkeypatch.setattr(jax, "make_array_from_single_device_arrays", lambda shape, sharding, given: parts.extend(given))
+    processes._placed(batch[8:], Second(), batch.shape, 8)
+    np.testing.assert_array_equal(np.concatenate(parts), batch[8:])
+    assert [part.devices() for part in parts] == [{device} for device in jax.devices()[4:]]
 
 
 def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path, monkeypatch, capsys):
