@@ -32,6 +32,7 @@ import devices
 import inputs
 import models
 import optimizer
+import processes
 import programs
 import training
 from inputs import validation
@@ -40,6 +41,7 @@ from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
+from recipes.per_device import mixed_per_device
 from step import Setup
 from training import Finished, Training
 
@@ -61,6 +63,7 @@ def run(options: Config) -> int:
     optimizer.check(options)
     if options.deterministic:
         devices.make_deterministic()
+    processes.start(options)
 
     # ---- data, and the defaults that depend on them
     dataset = load(options)
@@ -159,11 +162,14 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         models.create, config.model, len(source.classes), source.image_shape[-1], dtype=jnp.dtype(config.dtype)
     )
     graph, points = models.structure(network, config.model, dataset.name, min(source.image_shape[:2]))
+    recipe = recipe_of(config, dataset)
+    if config.mix_per_device:
+        recipe = mixed_per_device(recipe, mesh, config.batch_size)
     rate = optimizer.learning_rate(config, config.milestones, config.epochs, source.steps_per_epoch, config.extend)
     setup = Setup(
         graph=graph,
         points=points,
-        recipe=recipe_of(config, dataset),
+        recipe=recipe,
         preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip, config.crop_fill),
         loss=LOSSES[config.loss],
         label_smoothing=config.label_smoothing,

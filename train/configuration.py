@@ -10,24 +10,28 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 import installed
+import processes
+from processes import ProcessOptions
 from run_dir import read_json
 
 __all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
 # What may differ when a run is resumed, because no parameter of the network depends on it.
+ELSEWHERE = tuple(field.name for field in dataclasses.fields(ProcessOptions))
 FREE_ON_RESUME = (
     *("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume"),
     *("second_dir", "threads", "workers", "cache"),
+    *ELSEWHERE,
 )
 
 # A config.json from before these options has their defaults.
-ADDED = ("side",)
+ADDED = ("side", "mix_per_device", *ELSEWHERE)
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(ProcessOptions):
     """How a training runs, whatever it trains."""
 
     seed: int = 0
@@ -55,7 +59,8 @@ LOWEST |= dict.fromkeys(
     ("epochs", "checkpoint_every", "side", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
-LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
+LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding", "process"), 0)
+LOWEST |= dict.fromkeys(("processes", "heartbeat_seconds"), 1)
 LOWEST |= dict.fromkeys(("crop", "test_crop", "resize", "test_resize", "repeats"), 1)
 LOWEST |= dict.fromkeys(("threads", "workers", "min_area", "jitter", "lighting", "erasing", "bce_threshold"), 0)
 LOWEST |= dict.fromkeys(("warmup_start", "lr_end", "fresh_lr"), 0)
@@ -71,6 +76,8 @@ def check(config: Any) -> None:
     for name, given in vars(config).items():
         for value in given if isinstance(given, tuple) else (given,):
             _check_value(name, value)
+    if isinstance(config, ProcessOptions):
+        processes.check(config)
     if getattr(config, "extend", ()) and config.resume is None:
         raise ValueError("--extend is for a finished run; wanted --resume RUN with it.")
     if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
@@ -93,7 +100,9 @@ def _check_value(name: str, value: Any) -> None:
 def encode(program: str, config: Any) -> dict[str, Any]:
     """The configuration as config.json holds it."""
     content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
-    return {"program": program} | content | {"resume": None}
+    # Where the processes of a call found each other is of no use to another.
+    elsewhere = {field.name: field.default for field in dataclasses.fields(ProcessOptions)}
+    return {"program": program} | content | elsewhere | {"resume": None}
 
 
 def program(folder: Path) -> str:

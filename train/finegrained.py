@@ -37,6 +37,7 @@ import devices
 import initial_weights
 import models
 import optimizer
+import processes
 import programs
 import streaming
 import training
@@ -50,6 +51,7 @@ from inputs.streamed import Streamed
 from models import mid_level
 from recipes import finegrained as recipes
 from recipes.core import LOSSES, Recipe
+from recipes.per_device import mixed_per_device
 from step import Setup, one_head
 from streaming import Data
 from training import Finished, Training
@@ -78,6 +80,7 @@ def run(options: Config) -> int:
     models.check_for_large_images(options.model)
     if options.deterministic:
         devices.make_deterministic()
+    processes.start(options)
 
     # ---- data, and the defaults that depend on them
     data = load(options, options.resume)
@@ -163,10 +166,11 @@ def resolve(config: Config, data: Data) -> Resolved:
 def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -> Training:
     """The training that a configuration describes, on all devices unless a mesh is given."""
     start_key, step_key = jax.random.split(jax.random.key(config.seed))
+    mesh = devices.local_mesh() if mesh is None else mesh
     mean, std = NORMALIZATION[config.normalization]
     source = Streamed(
         *data.splits[:2],
-        devices.local_mesh() if mesh is None else mesh,
+        mesh,
         batch_size=config.batch_size,
         seed=config.seed,
         train_crop=streaming.part_crop(config),
@@ -182,11 +186,14 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
     body = body_of(config, len(source.classes))
     network = partial(mid_level.around, body, len(source.classes), jnp.dtype(config.dtype)) if config.middle else body
     graph, points = models.structure(network, config.model, config.dataset, config.crop)
+    recipe = recipe_of(config)
+    if config.mix_per_device:
+        recipe = mixed_per_device(recipe, mesh, config.batch_size)
     rate = programs.rate(config, source.steps_per_epoch)
     setup = Setup(
         graph=graph,
         points=points,
-        recipe=recipe_of(config),
+        recipe=recipe,
         preprocess=Augment(mean, std, config.flip, config.jitter, config.lighting),
         loss=LOSSES["cross_entropy"],
         label_smoothing=config.label_smoothing,

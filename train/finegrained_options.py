@@ -80,6 +80,9 @@ class FineGrainedOptions:
     batch_size: int = 16
     """Images in a step, over all devices together. The last, smaller part of an epoch is left out (another one every
     epoch)."""
+    mix_per_device: bool = False
+    """Mix the images of each device among themselves, which sends none of them to another one, but makes the mixes
+    depend on the number of devices."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
 

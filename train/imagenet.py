@@ -33,6 +33,7 @@ import devices
 import initial_weights
 import models
 import optimizer
+import processes
 import programs
 import streaming
 import training
@@ -45,6 +46,7 @@ from inputs.streamed import Streamed
 from recipes import imagenet as recipes
 from recipes.core import LOSSES, Loss, Recipe
 from recipes.losses import sigmoid_bce
+from recipes.per_device import mixed_per_device
 from step import Setup, top_five
 from streaming import Data
 from training import Finished, Training
@@ -68,6 +70,7 @@ def run(options: Config) -> int:
     models.check_for_large_images(options.model)
     if options.deterministic:
         devices.make_deterministic()
+    processes.start(options)
 
     # ---- data, and the defaults that depend on them
     data = load(options, options.resume)
@@ -149,10 +152,11 @@ def resolve(config: Config, data: Data) -> Resolved:
 def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -> Training:
     """The training that a configuration describes, on all devices unless a mesh is given."""
     start_key, step_key = jax.random.split(jax.random.key(config.seed))
+    mesh = devices.local_mesh() if mesh is None else mesh
     mean, std = NORMALIZATION[config.normalization]
     source = Streamed(
         *data.splits[:2],
-        devices.local_mesh() if mesh is None else mesh,
+        mesh,
         batch_size=config.batch_size,
         seed=config.seed,
         train_crop=streaming.train_crop(config),
@@ -176,11 +180,14 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
         zero_last=config.zero_last,
     )
     graph, points = models.structure(network, config.model, config.dataset, min(config.crop, config.test_crop))
+    recipe = recipe_of(config)
+    if config.mix_per_device:
+        recipe = mixed_per_device(recipe, mesh, config.batch_size)
     rate = programs.rate(config, source.steps_per_epoch)
     setup = Setup(
         graph=graph,
         points=points,
-        recipe=recipe_of(config),
+        recipe=recipe,
         preprocess=Augment(mean, std, config.flip, config.jitter, config.lighting),
         loss=loss_of(config),
         label_smoothing=config.label_smoothing,

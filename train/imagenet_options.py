@@ -87,6 +87,9 @@ class ImageNetOptions:
     jsd: Literal["on", "off"] = "on"
     """For augmix: train on each image and two views of it, with 12 times their Jensen-Shannon divergence in the loss;
     off is one view and the plain loss."""
+    mix_per_device: bool = False
+    """Mix the images of each device among themselves, which sends none of them to another one, but makes the mixes
+    depend on the number of devices."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the network computes in; bfloat16 is for accelerators. Parameters and losses stay float32."""
 

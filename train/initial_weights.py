@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+import processes
 from checkpoints import Checkpoints
 from models import weights
 from state import State
@@ -103,7 +104,7 @@ def _replaced(tree: Any, arrays: Arrays, inside: str, path: Path) -> Any:
     for name, leaf in _named(tree).items():
         found = arrays.get(name.removeprefix(inside)) if name.startswith(inside) else None
         if found is not None and found.shape == leaf.shape:
-            leaves.append(jax.device_put(np.asarray(found).astype(leaf.dtype), leaf.sharding))
+            leaves.append(processes.put(np.asarray(found).astype(leaf.dtype), leaf.sharding))
         elif name.removeprefix(inside).startswith(HEADS):
             leaves.append(leaf)
         else:

@@ -9,10 +9,10 @@ import optax
 import tyro
 
 import configuration
-import exits
 import loop
 import optimizer
 import preview
+import processes
 import run_dir
 import training
 from best import Best
@@ -59,7 +59,7 @@ def main(
             config = tyro.cli(kind, args=given, default=preset)
         return run(config)
 
-    return exits.program(parsed, "no step was done")
+    return processes.program(parsed, "no step was done")
 
 
 def carry_out(

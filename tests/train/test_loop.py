@@ -33,6 +33,12 @@ class Saved:
         self.saved.append(step)
         self.order.append(("checkpoint", step))
 
+    def check(self):
+        pass
+
+    def wait(self):
+        pass
+
     def latest(self):
         return self.saved[-1] if self.saved else None
 
