@@ -24,7 +24,7 @@ VALUE = ".value"
 # The biases of the last layer in files of torchvision and timm.
 OF_FILES = ("fc.bias", "head.bias")
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
 
 
 def from_file(

@@ -10,7 +10,7 @@ everywhere. Tiny-ImageNet as in the code of PuzzleMix and Co-Mixup: 0.2 for mixu
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jaxmix
 from jaxmix import saliency
@@ -66,7 +66,7 @@ def table(setting: Setting) -> dict[str, Recipe]:
     """The recipe of each method."""
     small = cifar.table(cifar.Setting(setting.dataset, setting.side, "resnet", setting.std, setting.jsd))
     tiny = setting.dataset == TINY
-    loss = "softmax_bce" if tiny else "cross_entropy"
+    loss: Literal["cross_entropy", "softmax_bce"] = "softmax_bce" if tiny else "cross_entropy"
     found = small | _mixup_and_cutmix() | _either() | _guided(small) | _label_preserving(setting)
     found = {
         name: recipe._replace(weight_decay=1e-4, epochs=90, loss=loss if recipe.loss == "softmax_bce" else recipe.loss)
