@@ -25,7 +25,7 @@ LIBRARY = (
 ).split()
 PROGRAMS = (
     "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "
-    "inputs recipes options step loop preview training eval cifar paper_rows evaluate compare"
+    "inputs recipes options step loop preview training eval cifar paper_rows evaluate compare export"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 
