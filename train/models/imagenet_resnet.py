@@ -128,6 +128,8 @@ class ImageNetResNet(Network):
         each block starts at scale 0, so that the block starts as its shortcut. Without `late_strides` the last two
         stages keep the size of the second, as for localization. `width` is that of the stem.
         """
+        if stem not in SMALLEST_BLURRED:
+            raise ValueError(f"resnet{depth} has a stem {', '.join(SMALLEST_BLURRED)}; got {stem}.")
         blocks, bottleneck = DEPTHS[depth]
         self.pool = None if stem != "large" else (max_blur_pool if blur else _max_pool)
         self.smallest = SMALLEST_BLURRED[stem] if blur else 1
