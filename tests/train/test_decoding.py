@@ -88,9 +88,13 @@ def test_a_file_that_is_no_image_and_one_of_unknown_range_are_named(decode):
 def test_a_warning_of_pillow_is_repeated_with_the_path(decode, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
     data = image_folders.encoded(IMAGE)
-    with pytest.warns(Image.DecompressionBombWarning, match=r"^large\.png: .*630 pixels") as caught:
+
+    def decoded():
         decoding.warn_by_path()  # pytest has filters of its own
-        found = decode(data, "large.png")
+        return decode(data, "large.png")
+
+    with pytest.warns(Image.DecompressionBombWarning, match=r"^large\.png: .*630 pixels") as caught:
+        found = decoded()
     assert len(caught) == 1
     np.testing.assert_array_equal(found, IMAGE)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

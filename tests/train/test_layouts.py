@@ -305,7 +305,7 @@ def test_cars_as_its_archives_unpack(tmp_path):
     with pytest.raises(ValueError, match=r"annotations of cars_test/ have the class 3; wanted 1 to 2"):
         read("cars", tmp_path)
     savemat(
-        tmp_path / "cars_test_annos_withlabels.mat", {"annotations": cars_annotations([rows[0][:4] + ("a",)], "fname")}
+        tmp_path / "cars_test_annos_withlabels.mat", {"annotations": cars_annotations([(*rows[0][:4], "a")], "fname")}
     )
     with pytest.raises(ValueError, match=r"have no classes; for the test images wanted\s+cars_test_annos_withlabels"):
         read("cars", tmp_path)

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 __all__ = [
     "INTERPOLATIONS",
     "Box",
+    "Interpolation",
     "center_crop",
     "drawn_box",
     "pixels",
