@@ -14,7 +14,7 @@ import processes
 from processes import ProcessOptions
 from run_dir import read_json
 
-__all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
+__all__ = ["ELSEWHERE", "FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
 # What may differ when a run is resumed, because no parameter of the network depends on it.
 ELSEWHERE = tuple(field.name for field in dataclasses.fields(ProcessOptions))
