@@ -129,7 +129,7 @@ def begin(training: Training, program: str, config: Any) -> Path:
 
 def _require_same(config: Any, images: dict[str, Any]) -> None:
     """Raises ValueError where the processes don't all have these options and images, wherever those lie."""
-    own = (*configuration.ELSEWHERE, "data_dir")
+    own = (*configuration.OF_PROCESSES, "data_dir")
     require_same(options={name: str(value) for name, value in vars(config).items() if name not in own}, images=images)
 
 
