@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,8 @@ class Checkpoints:
         leaves = named(state)
         size = sum(leaf.nbytes for leaf in leaves.values())
         with together():
+            if processes.first():
+                self._remove_unfinished()
             if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
                 raise self._no_room(step, size, os.strerror(errno.ENOSPC))
         arguments = orbax.args.Composite(
@@ -264,5 +267,9 @@ class Checkpoints:
 
     def _remove_unfinished(self) -> None:
         """Remove what a kill or a full disk has left half written, which would keep a full disk full."""
-        for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for _ in range(10):
+            for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if not any(self.folder.glob("*.orbax-checkpoint-tmp*")):
+                return
+            time.sleep(0.1)  # after a failure other threads still write for a moment

@@ -14,18 +14,19 @@ import processes
 from processes import ProcessOptions
 from run_dir import read_json
 
-__all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
+__all__ = ["FREE_ON_RESUME", "OF_PROCESSES", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
+# Where the processes of a call find each other, which is of no use to another call.
+OF_PROCESSES = {field.name: field.default for field in dataclasses.fields(ProcessOptions)}
 # What may differ when a run is resumed, because no parameter of the network depends on it.
-ELSEWHERE = tuple(field.name for field in dataclasses.fields(ProcessOptions))
 FREE_ON_RESUME = (
     *("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume"),
     *("second_dir", "threads", "workers", "cache"),
-    *ELSEWHERE,
+    *OF_PROCESSES,
 )
 
 # A config.json from before these options has their defaults.
-ADDED = ("side", "mix_per_device", *ELSEWHERE)
+ADDED = ("side", "mix_per_device", *OF_PROCESSES)
 
 C = TypeVar("C")
 
@@ -100,9 +101,7 @@ def _check_value(name: str, value: Any) -> None:
 def encode(program: str, config: Any) -> dict[str, Any]:
     """The configuration as config.json holds it."""
     content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
-    # Where the processes of a call found each other is of no use to another.
-    elsewhere = {field.name: field.default for field in dataclasses.fields(ProcessOptions)}
-    return {"program": program} | content | elsewhere | {"resume": None}
+    return {"program": program} | content | OF_PROCESSES | {"resume": None}
 
 
 def program(folder: Path) -> str:

@@ -67,8 +67,9 @@ def first_mixed(setup: Setup, source: Source, key: jax.Array, state: State) -> P
     if setup.recipe.augmentation is None and setup.recipe.views is None:
         return None
     # Of several processes each has only its rows otherwise.
-    spread = processes.several() and isinstance(setup.rows, NamedSharding)
-    whole = NamedSharding(setup.rows.mesh, PartitionSpec()) if spread else None
+    whole = None
+    if processes.several() and isinstance(setup.rows, NamedSharding):
+        whole = NamedSharding(setup.rows.mesh, PartitionSpec())
     program = jax.jit(partial(_preview, setup), out_shardings=whole)
     batches = chain.from_iterable(source.batches(epoch) for epoch in count())
     for step, batch in enumerate(islice(batches, STEPS)):

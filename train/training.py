@@ -116,7 +116,7 @@ def begin(training: Training, program: str, config: Any) -> Path:
     Raises ValueError where another process has other options or data, or doesn't see the folder.
     """
     options, images = configuration.encode(program, config), training.source.fingerprint()
-    require_same(options=options, images=images)
+    _require_same(config, images)
 
     def plot(folder: Path) -> None:
         path = folder / "mixed.png"
@@ -137,6 +137,12 @@ def begin(training: Training, program: str, config: Any) -> Path:
     if processes.several():  # all of them take part in it
         plot(folder)
     return folder
+
+
+def _require_same(config: Any, images: dict[str, Any]) -> None:
+    """Raises ValueError where the processes don't all have these options and images, wherever those lie."""
+    own = (*configuration.OF_PROCESSES, "data_dir")
+    require_same(options={name: str(value) for name, value in vars(config).items() if name not in own}, images=images)
 
 
 def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Plan:
@@ -178,8 +184,10 @@ def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, 
 
     Raises ValueError for other data, a damaged file, or a run that another process has locked.
     """
+    images = training.source.fingerprint()
+    _require_same(config, images)
     with together():
-        run_dir.check_fingerprint(folder, training.source.fingerprint(), config.data_dir)
+        run_dir.check_fingerprint(folder, images, config.data_dir)
     checkpoints = Checkpoints(folder)
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.

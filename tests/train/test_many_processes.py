@@ -18,7 +18,7 @@ import cifar
 pytestmark = pytest.mark.slow
 SCRIPT = pathlib.Path(cifar.__file__)
 # An epoch is a step, so that every line of the metrics has the loss of one.
-STEPS = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "--lr", "0.001", "--epochs", "16")
+STEPS = ("--limit-train", "32", "--limit-test", "32", "--batch-size", "32", "--lr", "0.001", "--epochs", "12")
 HEARTBEAT = 10
 # The program, which prints the bits of each step's loss as this process has it.
 NOTING = """
@@ -124,7 +124,7 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
     assert resumed.wait(300) == 0, resumed_log.read_text()
     (whole,) = (tmp_path / "one").glob("[!.]*")
     assert "devices not as in the first entry" in resumed_log.read_text()
-    assert len(losses(whole)) == len(losses(folder)) == 16 > done >= 5
+    assert len(losses(whole)) == len(losses(folder)) == 12 > done >= 5
     differences = np.abs(losses(folder) - losses(whole))
     print("largest difference of a step:", *differences.max(axis=1))
     assert differences[:5].max() <= 1e-6
@@ -137,7 +137,7 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
 
 def test_a_process_that_is_killed_ends_the_other_with_a_message(tmp_path):
     # Without a checkpoint, in the middle of which the other one would wait for the heartbeats to stop.
-    started = two(tmp_path, *STEPS, "--checkpoint-every", "16", "--runs-dir", "two")
+    started = two(tmp_path, *STEPS, "--checkpoint-every", "12", "--runs-dir", "two")
     folder = wait_for_lines(tmp_path / "two", 2, started)
     started[1][0].kill()
     begun = time.monotonic()
