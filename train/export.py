@@ -28,6 +28,7 @@ import tyro
 
 import configuration
 from eval.load_run import PROGRAMS
+from initial_weights import body
 from models import weights
 from training import Finished
 
@@ -69,7 +70,7 @@ def restore(options: Export) -> Finished:
     if name not in PROGRAMS:
         raise ValueError(f"{options.run / 'config.json'} is of the program {name!r}; wanted {', '.join(PROGRAMS)}.")
     program: Any = importlib.import_module(name)
-    return program.restore(options.run, options.data_dir, best=options.checkpoint == "best")
+    return program.restore(options.run, options.data_dir, best=options.checkpoint == "best", limit=1)
 
 
 def export(finished: Finished, to: str, out: Path) -> str:
@@ -81,7 +82,7 @@ def export(finished: Finished, to: str, out: Path) -> str:
     if out.suffix != ".safetensors":
         raise ValueError(f"--out is {out}; wanted a name that ends in .safetensors.")
     try:
-        arrays = weights.to_torchvision(*finished.state.tested())
+        arrays = weights.to_torchvision(*map(body, finished.state.tested()))
     except ValueError as error:
         raise ValueError(f"{model} can't be written: {error}") from error
     if to == "torchvision" and "cls_token" in arrays:

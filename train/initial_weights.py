@@ -120,3 +120,8 @@ def fresh(params: Any) -> Any:
     """Which parameters are of new layers: the last one, and the middle head."""
     new = [name.removeprefix(BODY).startswith(HEADS) for name in _named(params)]
     return jax.tree.unflatten(jax.tree.structure(params), new)
+
+
+def body(tree: Any) -> Any:
+    """The parameters or statistics of the network inside another, or all of them where there is none inside."""
+    return tree.get(BODY[:-1], tree)

@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
         finished = SimpleNamespace(config=SimpleNamespace(model=model), dataset=dataset, graph=None, state=state)
         seen = {}
 
-        def restore(folder, data_dir, *, best):
+        def restore(folder, data_dir, *, best, limit):
             seen.update(folder=folder, data_dir=data_dir, best=best)
             return finished
 

@@ -78,7 +78,7 @@ def test_snapmix_fine_tunes_a_run_of_imagenet_with_two_rates_and_reports_three_a
     assert trained.features(trained.images).shape == (12, 4, 4, 8), "for class activation maps"
     # The first state is that of the other run, inside.
     made = finegrained.build(finegrained.read(folder), finegrained.load(finegrained.read(folder)))
-    kernel = made.first().params["body"]["stem"]["kernel"][...]
+    kernel = initial_weights.body(made.first().params)["stem"]["kernel"][...]
     np.testing.assert_array_equal(kernel, leaf(final_state(run_of("before")), "params.stem.kernel"))
 
 
