@@ -9,6 +9,8 @@ import pytest
 
 import cifar
 import configuration
+import inputs
+import run_dir
 
 
 def refusal(**options):
@@ -47,3 +49,17 @@ def test_a_seed_is_refused_where_it_would_give_the_draws_of_another():
     configuration.check(cifar.Config(seed=2**32 - 1))
     for seed in (2**32, 2**63):
         assert refusal(seed=seed) == f"--seed is {seed}; wanted 4294967295 or less."
+
+
+def test_a_configuration_from_before_an_option_has_its_default(tmp_path):
+    """Options that were added to train/cifar.py don't make its earlier runs unreadable."""
+    config = cifar.resolve(cifar.Config(), inputs.load("digits", tmp_path))
+    content = configuration.encode("cifar", config)
+    for name in ("side", "mix_per_device", "coordinator", "processes", "process", "heartbeat_seconds"):
+        del content[name]
+    run_dir.write_json(tmp_path / "config.json", content)
+    assert configuration.decode(tmp_path, "cifar", cifar.Resolved) == config
+    del content["lr"]
+    run_dir.write_json(tmp_path / "config.json", content)
+    with pytest.raises(ValueError, match="missing: lr"):
+        configuration.decode(tmp_path, "cifar", cifar.Resolved)
