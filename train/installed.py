@@ -7,7 +7,10 @@ from pathlib import Path
 __all__ = ["NEEDED", "missing", "require"]
 
 # What the programs import, jaxmix itself included: its `train` extra, without what only one option needs.
-NEEDED = ("jax", "jaxmix", "flax", "jaxtyping", "matplotlib", "optax", "orbax", "PIL", "sklearn", "tqdm", "tyro")
+NEEDED = (
+    *("jax", "jaxmix", "flax", "jaxtyping", "matplotlib", "optax", "orbax", "PIL", "safetensors", "sklearn", "tqdm"),
+    "tyro",
+)
 
 
 def missing(packages: tuple[str, ...]) -> list[str]:

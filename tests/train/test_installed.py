@@ -11,7 +11,7 @@ import installed
 TRAIN = pathlib.Path(installed.__file__).parent
 
 
-@pytest.mark.parametrize("program", ["cifar", "compare", "evaluate"])
+@pytest.mark.parametrize("program", ["cifar", "compare", "evaluate", "export"])
 def test_a_program_without_its_packages_ends_in_one_line_that_says_what_to_install(program):
     bare = [sys.executable, "-S", "-E", str(TRAIN / f"{program}.py"), "--help"]  # without site-packages
     finished = subprocess.run(bare, capture_output=True, text=True, check=False)

@@ -14,6 +14,8 @@ from flax import nnx
 from .layers import Classifier, Conv, DType, Norm, PreActivated, Stem, residual_stages
 from .wide_resnet import Block
 
+__all__ = ["PreActResNet"]
+
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 

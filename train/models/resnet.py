@@ -12,6 +12,8 @@ from flax import nnx
 from .imagenet_resnet import DEPTHS
 from .layers import Classifier, Conv, DType, Hidden, Network, Norm, residual_stages, through, unchanged, widen
 
+__all__ = ["Block", "ResNet"]
+
 
 class Block(nnx.Module):
     """conv-bn-relu-conv-bn, plus the shortcut, then relu."""
