@@ -1,6 +1,6 @@
 """Images per second and core of the loader, next to bare Pillow and to torch's DataLoader.
 
-    python benchmarks/loader.py --set DIR 224 --set DIR 64
+    PYTHONPATH=. python benchmarks/loader.py --set DIR 224 --set DIR 64
 
 DIR is a folder of classes, see train/inputs/class_folders.py; without one, images are made up. Everyone decodes the
 same files, crops them by torchvision's RandomResizedCrop to the side that follows and stacks 8-bit batches of 64, by
