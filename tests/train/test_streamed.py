@@ -88,7 +88,7 @@ def test_bits_depend_on_seed_and_epoch_alone(varied, options):
 def test_the_rows_of_processes_side_by_side_are_the_batches_of_one_from_any_step(varied, start):
     made = source(varied.train, train_crop=CROP)
     expected = np.concatenate([images(made.batches(epoch)) for epoch in range(2)]).reshape(-1, 4, 8, 8, 3)
-    decoded = DecodedImages(varied.train, CROP).measured(np.random.default_rng(0))
+    decoded = DecodedImages(varied.train, CROP, random=True)
     order = Order(len(decoded), 4, 3)
     halves = [
         [rows.images for rows in stream(Parts(InRandomOrder(decoded, 3), order, own, (8, 8, 3)), start, 6, threads=2)]
@@ -105,7 +105,7 @@ def test_parts_divide_the_rows_of_a_process():
 
 
 def test_the_pipeline_is_picklable_for_workers(varied):
-    decoded = DecodedImages(varied.train, CROP).measured(np.random.default_rng(0))
+    decoded = DecodedImages(varied.train, CROP, random=True)
     parts = Parts(InRandomOrder(decoded, 3, repeats=2), Order(14, 4, 3), range(4), (8, 8, 3))
     parts(1)  # with what its threads keep
     again = pickle.loads(pickle.dumps(parts))
@@ -132,7 +132,7 @@ def test_every_test_image_counts_once_whatever_the_batch_size(listing, batch_siz
 
 
 def test_processes_have_equally_many_test_batches_and_share_the_images(listing):
-    decoded = DecodedImages(listing.first(9), crops.whole).measured()
+    decoded = DecodedImages(listing.first(9), crops.whole)
     parts = [Parts(EachOnce(decoded), Order(12, 4, 3), own, (10, 12, 3)) for own in ((0, 1), (2, 3))]
     halves = [list(stream(part, 0, 3, threads=1)) for part in parts]
     assert [len(half) for half in halves] == [3, 3]

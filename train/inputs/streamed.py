@@ -12,7 +12,6 @@ from typing import Any
 
 import grain
 import jax
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Float
 
@@ -86,14 +85,15 @@ class Streamed:
         self.seconds_waited = 0.0
         self._threads, self._workers = threads or min(os.cpu_count() or 1, 16), workers
         self._own = _own_rows(self.rows, batch_size)
-        images = DecodedImages(train, train_crop, decoder=decoder, cache=cache).measured(np.random.default_rng(0))
-        self.image_shape = images.shape
+        images = DecodedImages(train, train_crop, random=True, decoder=decoder, cache=cache)
+        height, width, channels = images.shape
+        self.image_shape = (height, width, channels)
         order = Order(len(train), batch_size, self.steps_per_epoch)
         self._train = Parts(InRandomOrder(images, seed, repeats=repeats), order, self._own, images.shape)
-        self._test, self._validation = (
-            None if split is None else DecodedImages(split, test_crop, decoder=decoder, cache=cache).measured()
-            for split in (test, validation)
-        )
+        self._test = DecodedImages(test, test_crop, decoder=decoder, cache=cache)
+        self._validation = None
+        if validation is not None:
+            self._validation = DecodedImages(validation, test_crop, decoder=decoder, cache=cache)
         self._listings = {"train": train, "test": test} | ({} if validation is None else {"validation": validation})
         self._running: list[Any] = []  # the iterator of the training, or nothing
         self._next: tuple[int, Any] = -1, None  # the step that it is at, and the step of the state that comes with it
