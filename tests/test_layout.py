@@ -24,8 +24,9 @@ LIBRARY = (
     "mix_structures pixels saliency shifts blocks losses combinators robustness methods visualize __main__"
 ).split()
 PROGRAMS = (
-    "installed averages exits locks events run_dir state checkpoints best devices configuration optimizer models "
-    "inputs recipes options step loop preview training eval cifar paper_rows evaluate compare"
+    "installed averages exits processes agreements locks events run_dir state checksums storage_errors checkpoints "
+    "best devices configuration optimizer models inputs recipes options step plans loop preview "
+    "training eval cifar paper_rows evaluate compare"
 ).split()
 TREES = {"jaxmix": LIBRARY, "train": PROGRAMS}
 

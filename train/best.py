@@ -1,8 +1,11 @@
 """best/: the state after the epoch with the highest accuracy on the validation images, of equals the first."""
 
+import math
 from pathlib import Path
 from typing import Any
 
+import processes
+from agreements import together
 from checkpoints import Checkpoints
 from run_dir import best_line
 
@@ -16,7 +19,9 @@ class Best:
         """Goes on after `step` of the run in `folder`: a later state, of a run that was cut short, is dropped."""
         # Kept until the next checkpoint: a resumed run may find another epoch best than the one that was cut short.
         place = folder / "best"
-        place.mkdir(exist_ok=True)
+        with together():
+            if processes.first():
+                place.mkdir(exist_ok=True)
         self._kept = Checkpoints(place, keep=None)
         self._kept.drop(lambda other: other > step)
 
@@ -25,11 +30,13 @@ class Best:
         best = best_line(lines)
         if best is not None and best["step"] == step:
             self._kept.save(step, state)
+            # Before the checkpoint can be: a run that goes on from that step has this one.
+            self._kept.wait()
 
-    def settle(self) -> None:
-        """Keep the newest alone, once a checkpoint is written."""
-        latest = self._kept.latest()
-        self._kept.drop(lambda other: latest is not None and other < latest)
+    def settle(self, written: float = math.inf) -> None:
+        """Drop those that were best before the newest one that a checkpoint, of step `written`, includes."""
+        latest = max((step for step in self._kept.steps() if step <= written), default=0)
+        self._kept.drop(lambda other: other < latest)
 
     def close(self) -> None:
         """Lets go of the folder."""

@@ -2,30 +2,28 @@
 
 import errno
 import gc
-import json
-import logging
 import os
 import shutil
 import sys
+import time
 import warnings
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as orbax
+from filelock import BaseFileLock
 
 import exits
+import processes
+from agreements import gathered, together
+from checksums import crc32, crc32_of_json, form, form_of, named, signed
 from locks import lock
+from storage_errors import first_line, silence_late_reports, storage_reason, unreadable
 
 __all__ = ["Checkpoints", "DamagedError"]
-
-
-# What keeps a whole file from being opened.
-CLOSED = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE)
 
 
 class DamagedError(ValueError):
@@ -35,8 +33,9 @@ class DamagedError(ValueError):
 class Checkpoints:
     """checkpoints/: the last few states by step, each a mapping from the name of a leaf to its array.
 
-    A state is written whole or not at all: what a kill leaves half written is never read. Beside each state lie the
-    shape, dtype and CRC-32 of every leaf, which each restore compares.
+    A state is written in the background while the training goes on, whole or not at all: what a kill leaves half
+    written is never read. Beside each state lie the shape, dtype and CRC-32 of every leaf, which each restore compares.
+    Of several processes all call these functions, on one shared folder, and all get the error of one.
     """
 
     def __init__(self, folder: Path, *, keep: int | None = 3, create: bool = True) -> None:
@@ -45,54 +44,87 @@ class Checkpoints:
         Raises ValueError if another process has locked it.
         """
         self.folder = (folder / "checkpoints").absolute()
-        self._lock = lock(folder) if create else None
+        self._lock: BaseFileLock | None = None
+        self._writing: tuple[int, int] | None = None  # the step and the size of the state that is being written
         try:
-            if create:
-                self.folder.mkdir(exist_ok=True)
-                self._remove_unfinished()
-            # Not asynchronous: the next step overwrites the arrays that would still be being written.
-            options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=create, enable_async_checkpointing=False)
-            with _no_log():
-                self._manager = orbax.CheckpointManager(self.folder, options=options)
+            with together():
+                if create and processes.first():
+                    self._lock = lock(folder)
+                    self.folder.mkdir(exist_ok=True)
+                    self._remove_unfinished()
+            options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=create, enable_async_checkpointing=create)
+            self._manager = orbax.CheckpointManager(self.folder, options=options)
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
             raise
 
     def latest(self) -> int | None:
-        """The step of the newest checkpoint, None if there is none."""
+        """The step of the newest checkpoint that is whole, None if there is none."""
         return max(self.steps(), default=None)
 
     def steps(self) -> list[int]:
-        """The steps of all checkpoints."""
-        with _no_log():
-            return sorted(self._manager.all_steps())
+        """The steps of all checkpoints that are whole."""
+        unfinished = None if self._writing is None else self._writing[0]
+        return sorted(step for step in self._manager.all_steps() if step != unfinished)
 
     def save(self, step: int, state: Any) -> None:
-        """Writes the state, unless that step is there already.
+        """Begins to write the state, unless that step is there already, once an earlier one is written.
 
-        Raises OSError, in one line, if there is no room for it; the earlier checkpoints stay.
+        When this returns the state has been copied, so its arrays may be overwritten. Raises OSError, in one line, if
+        there is no room for it or the earlier one couldn't be written; the earlier checkpoints stay.
         """
-        if step == self.latest():
+        self.wait()
+        if step in self.steps():
             return
-        leaves = _named(state)
+        silence_late_reports()
+        leaves = named(state)
         size = sum(leaf.nbytes for leaf in leaves.values())
-        if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
-            raise self._no_room(step, size, os.strerror(errno.ENOSPC))
+        with together():
+            if processes.first():
+                self._remove_unfinished()
+            if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
+                raise self._no_room(step, size, os.strerror(errno.ENOSPC))
         arguments = orbax.args.Composite(
-            state=orbax.args.StandardSave(leaves), checksums=orbax.args.JsonSave(_signed(step, leaves))
+            state=orbax.args.StandardSave(leaves), checksums=orbax.args.JsonSave(signed(step, leaves))
         )
         try:
-            with _no_log():
-                saved = self._manager.save(step, args=arguments, force=True)
+            saved = self._manager.save(step, args=arguments, force=True)
         except Exception as error:  # TensorStore raises a ValueError where a quota or a limit ends a write
-            reason = _storage_reason(error)
-            if reason is None:
-                raise
-            self._remove_unfinished()
-            raise self._no_room(step, size, reason) from error
+            raise self._not_written(step, size, error) from error
         if not saved:
             raise OSError(f"the checkpoint {self.folder / str(step)} was not written")
+        self._writing = step, size
+
+    def wait(self) -> None:
+        """Until the state that is being written is on disk. Raises OSError as `save`."""
+        if self._writing is None:
+            return
+        step, size = self._writing
+        with together():
+            try:
+                self._manager.wait_until_finished()
+            except Exception as error:
+                self._writing = None
+                raise self._not_written(step, size, error) from error
+        self._writing = None
+
+    def check(self) -> None:
+        """Raises OSError, as `save`, if the state that was being written has met an error; waits for nothing."""
+        if self._writing is None:
+            return
+        # Once it has ended, and not by Orbax's check for errors, which its own thread has taken out by then.
+        if any(gathered("" if self._manager.is_saving_in_progress() else "ended")):
+            self.wait()
+
+    def _not_written(self, step: int, size: int, error: Exception) -> Exception:
+        """What to raise for an error in writing: one line, where the file system is the reason."""
+        reason = storage_reason(error)
+        if reason is None:
+            return error
+        if processes.first():
+            self._remove_unfinished()
+        return self._no_room(step, size, reason)
 
     def _no_room(self, step: int, size: int, reason: str) -> OSError:
         return OSError(
@@ -106,15 +138,16 @@ class Checkpoints:
         Raises DamagedError where it is not as it was written; ValueError where it is of another model, or where its
         files can't be opened.
         """
+        self.wait()
         step = self.latest() if step is None else step
-        path, names = self.folder / str(step), _named(like)
+        path, names = self.folder / str(step), named(like)
         saved = self._checksums(step)
-        different = [name for name in sorted(saved.keys() | names) if _form(names.get(name)) != _form_of(saved, name)]
+        different = [name for name in sorted(saved.keys() | names) if form(names.get(name)) != form_of(saved, name)]
         if different:
             name = different[0]
             raise ValueError(
-                f"the checkpoint {path} is of another model: {name} is {_form_of(saved, name)} there and "
-                f"{_form(names.get(name))} here ({len(different)} of {len(saved)} differ). Nothing is damaged: go on "
+                f"the checkpoint {path} is of another model: {name} is {form_of(saved, name)} there and "
+                f"{form(names.get(name))} here ({len(different)} of {len(saved)} differ). Nothing is damaged: go on "
                 "with the version that began the run, or move the folder of the run away."
             )
         wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), names)
@@ -126,19 +159,28 @@ class Checkpoints:
 
         Raises ValueError if all are damaged, or as `restore` does.
         """
+        self.wait()
         damaged: dict[int, str] = {}
         for step in reversed(self.steps()):
+            state, reason = None, ""
             try:
                 state = self.restore(like, step)
             except DamagedError as error:
-                damaged[step] = str(error)
+                reason = str(error)
+            reason = next(filter(None, gathered(reason)), "")  # of whichever process has found a damage
+            if reason:
+                damaged[step] = reason
                 continue
             for bad, reason in damaged.items():
-                moved = self._move_away(bad)
-                print(
-                    f"warning: {reason}; it is moved to {moved}. Going on from the one before it, of step {step}.",
-                    file=sys.stderr,
-                )
+                with together():
+                    moved = self._move_away(bad) if processes.first() else None
+                if moved is not None:
+                    print(
+                        f"warning: {reason}; it is moved to {moved}. Going on from the one before it, of step {step}.",
+                        file=sys.stderr,
+                    )
+            if damaged:
+                self._manager.reload()
             return state
         raise ValueError(
             f"no checkpoint in {self.folder} can be used: {'; '.join(damaged.values())}. Put a copy in its place, or "
@@ -147,20 +189,28 @@ class Checkpoints:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The newest state as it lies on disk, name by name. Raises DamagedError."""
+        self.wait()
         step = self.latest()
         return {name: np.asarray(array) for name, array in self._read(step, None, self._checksums(step)).items()}
 
     def drop(self, which: Callable[[int], bool]) -> None:
         """Removes the checkpoints of the steps for which `which` holds."""
+        self.wait()
         for step in self._manager.all_steps():
             if which(step):
                 self._manager.delete(step)
 
     def close(self) -> None:
-        """Lets go of the folder."""
-        self._manager.close()
-        if self._lock is not None:
-            self._lock.release()
+        """Lets go of the folder, once what is being written is on disk; an error in that is no longer reported."""
+        try:
+            if self._writing is None or not processes.several():  # another process may have ended, and not write
+                self._manager.close()
+        except Exception:
+            if self._writing is None:
+                raise
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def _checksums(self, step: int | None) -> dict[str, Any]:
         """What was written of each leaf of a step."""
@@ -172,7 +222,7 @@ class Checkpoints:
             )
         content = self._restored(step, checksums=orbax.args.JsonRestore())["checksums"]
         signed = content.get("signed") if isinstance(content, dict) else None
-        if not isinstance(signed, dict) or content.get("crc32") != _crc32_of_json(signed):
+        if not isinstance(signed, dict) or content.get("crc32") != crc32_of_json(signed):
             raise DamagedError(f"the checkpoint {path} is damaged: its list of checksums has changed")
         if signed["step"] != step:
             raise DamagedError(f"the checkpoint {path} is damaged: it is of step {signed['step']}")
@@ -181,7 +231,7 @@ class Checkpoints:
     def _read(self, step: int | None, wanted: Any, saved: dict[str, Any]) -> dict[str, Any]:
         """The leaves of a step, compared with their checksums."""
         found = self._restored(step, state=orbax.args.StandardRestore(wanted))["state"]
-        changed = [name for name in saved if name not in found or _crc32(found[name]) != saved[name]["crc32"]]
+        changed = [name for name in saved if name not in found or crc32(found[name]) != saved[name]["crc32"]]
         if changed:
             raise DamagedError(
                 f"the checkpoint {self.folder / str(step)} is damaged: {len(changed)} of {len(saved)} arrays have "
@@ -194,16 +244,15 @@ class Checkpoints:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that an error leaves behind
             try:
-                with _no_log():
-                    return self._manager.restore(step, args=orbax.args.Composite(**items))
+                return self._manager.restore(step, args=orbax.args.Composite(**items))
             except (MemoryError, jax.errors.JaxRuntimeError):  # no fault of the files
                 raise
             except Exception as error:  # a broken file can raise nearly anything
-                reason = _first_line(error)
+                reason = first_line(error)
             gc.collect()
         if not path.exists():
             raise ValueError(f"{path} is gone: a training has replaced it. Give the same command again.")
-        closed = _unreadable(path)
+        closed = unreadable(path)
         if closed is not None:
             raise ValueError(f"the checkpoint {path} can't be read: {exits.describe(closed)}")
         raise DamagedError(f"the checkpoint {path} is damaged ({reason})")
@@ -214,85 +263,13 @@ class Checkpoints:
         names = (place / (str(step) if number == 1 else f"{step}-{number}") for number in range(1, 1000))
         moved = next(name for name in names if not name.exists())
         (self.folder / str(step)).rename(moved)
-        self._manager.reload()
         return moved
 
     def _remove_unfinished(self) -> None:
         """Remove what a kill or a full disk has left half written, which would keep a full disk full."""
-        for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _named(state: Any) -> dict[str, Any]:
-    """The leaves by their path: {"params.stem.kernel": ...}."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def _signed(step: int, leaves: dict[str, Any]) -> dict[str, Any]:
-    """Shape, dtype and CRC-32 of each leaf, and the CRC-32 of that list."""
-    content = {"step": step, "leaves": {name: _form(leaf) | {"crc32": _crc32(leaf)} for name, leaf in leaves.items()}}
-    return {"signed": content, "crc32": _crc32_of_json(content)}
-
-
-def _form(leaf: Any) -> dict[str, Any]:
-    """The shape and dtype of a leaf, as JSON holds them; nothing for no leaf."""
-    return {} if leaf is None else {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
-
-
-def _form_of(saved: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in saved.get(name, {}).items() if key != "crc32"}
-
-
-def _crc32(leaf: Any) -> int:
-    return zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)
-
-
-def _crc32_of_json(content: Any) -> int:
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
-
-
-def _unreadable(folder: Path) -> OSError | None:
-    """The error of the first file or folder below that may not be opened, or None."""
-    errors: list[OSError] = []
-    for place, _, files in os.walk(folder, onerror=errors.append):
-        for name in files:
-            try:
-                with (Path(place) / name).open("rb"):
-                    pass
-            except OSError as error:
-                errors.append(error)
-    return next((error for error in errors if error.errno in CLOSED), None)
-
-
-def _storage_reason(error: Exception) -> str | None:
-    """What the file system refused, or None where the error is another one. TensorStore passes it on as text."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    codes = (*exits.FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-    words = [os.strerror(code) for code in codes] + ["Failed to write", "RESOURCE_EXHAUSTED"]
-    return next((word for word in words if word in str(error)), None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-@contextmanager
-def _no_log() -> Iterator[None]:
-    """Keep tracebacks of errors that Orbax raises as well from being printed once more."""
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
-    before = logger.disabled
-    logger.disabled = True
-
-    def report(unraisable: Any) -> None:
-        # After a failure the threads of TensorStore go on to report, to an event loop that has ended.
-        if "Event loop is closed" not in str(unraisable.exc_value):
-            hook(unraisable)
-
-    sys.unraisablehook = report
-    try:
-        yield
-        sys.unraisablehook = hook  # after an error ours stays: the last of those reports come late
-    finally:
-        logger.disabled = before
+        for _ in range(10):
+            for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if not any(self.folder.glob("*.orbax-checkpoint-tmp*")):
+                return
+            time.sleep(0.1)  # after a failure other threads still write for a moment

@@ -35,6 +35,7 @@ import loop
 import models
 import optimizer
 import preview
+import processes
 import run_dir
 import training
 from best import Best
@@ -44,6 +45,7 @@ from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
 from recipes.core import LOSSES, Recipe
+from recipes.per_device import mixed_per_device
 from state import COUNTED
 from step import Setup
 from training import Finished, Training
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             config = configuration.resume(saved, requested, Config(), AUTOMATIC, config.resume)
         return run(config)
 
-    return exits.program(parsed, "no step was done")
+    return processes.program(parsed, "no step was done")
 
 
 def run(options: Config) -> int:
@@ -76,6 +78,7 @@ def run(options: Config) -> int:
     optimizer.check(options)
     if options.deterministic:
         devices.make_deterministic()
+    processes.start(options)
 
     # ---- data, and the defaults that depend on them
     dataset = load(options)
@@ -202,11 +205,14 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         models.create, config.model, len(source.classes), source.image_shape[-1], dtype=jnp.dtype(config.dtype)
     )
     graph, points = models.structure(network, config.model, dataset.name, min(source.image_shape[:2]))
+    recipe = recipe_of(config, dataset)
+    if config.mix_per_device:
+        recipe = mixed_per_device(recipe, mesh, config.batch_size)
     rate = optimizer.learning_rate(config, config.milestones, config.epochs, source.steps_per_epoch, config.extend)
     setup = Setup(
         graph=graph,
         points=points,
-        recipe=recipe_of(config, dataset),
+        recipe=recipe,
         preprocess=Preprocess(source.mean, source.std, config.crop_padding, config.flip, config.crop_fill),
         loss=LOSSES[config.loss],
         label_smoothing=config.label_smoothing,

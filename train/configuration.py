@@ -10,12 +10,16 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 import installed
+import processes
+from processes import ProcessOptions
 from run_dir import read_json
 
-__all__ = ["FREE_ON_RESUME", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
+__all__ = ["FREE_ON_RESUME", "OF_PROCESSES", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
 
+# Where the processes of a call find each other, which is of no use to another call.
+OF_PROCESSES = {field.name: field.default for field in dataclasses.fields(ProcessOptions)}
 # What may differ when a run is resumed, because no parameter of the network depends on it.
-FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume")
+FREE_ON_RESUME = ("data_dir", "runs_dir", "checkpoint_every", "tensorboard", "resume", *OF_PROCESSES)
 
 # A config.json from before these options has their defaults.
 ADDED = ("side",)
@@ -24,7 +28,7 @@ C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(ProcessOptions):
     """How a training runs, whatever it trains."""
 
     seed: int = 0
@@ -52,7 +56,8 @@ LOWEST |= dict.fromkeys(
     ("epochs", "checkpoint_every", "side", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
 )
 LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
-LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding"), 0)
+LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding", "process"), 0)
+LOWEST |= dict.fromkeys(("processes", "heartbeat_seconds"), 1)
 # The highest value: a whole number is int32 in the programs and any other float32, and of a seed jax.random.key takes
 # 32 bits (2**32 would train as 0 does). What must stay below 1 divides by what is left.
 WHOLE, FRACTION = 2**31 - 1, 3.4e38
@@ -65,6 +70,8 @@ def check(config: Any) -> None:
     for name, given in vars(config).items():
         for value in given if isinstance(given, tuple) else (given,):
             _check_value(name, value)
+    if isinstance(config, ProcessOptions):
+        processes.check(config)
     if getattr(config, "extend", ()) and config.resume is None:
         raise ValueError("--extend is for a finished run; wanted --resume RUN with it.")
     if getattr(config, "tensorboard", False) and installed.missing(("tensorboardX",)):
@@ -87,7 +94,7 @@ def _check_value(name: str, value: Any) -> None:
 def encode(program: str, config: Any) -> dict[str, Any]:
     """The configuration as config.json holds it."""
     content = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
-    return {"program": program} | content | {"resume": None}
+    return {"program": program} | content | OF_PROCESSES | {"resume": None}
 
 
 def program(folder: Path) -> str:

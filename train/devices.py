@@ -1,4 +1,4 @@
-"""The devices of this machine: their mesh, steps in one dispatch, bit-identical results.
+"""The devices of all processes: their mesh, steps in one dispatch, bit-identical results.
 
 A training on eight devices is that on one, with the batch in eight parts. The same to the bit: the split for
 validation, the order of the images, and all that is drawn, such as crops, mixes and dropout, since draws are those of
@@ -12,7 +12,8 @@ without interruption on the same number and kind of devices.
 import os
 
 import jax
-from jax.sharding import Mesh
+import numpy as np
+from jax.sharding import AxisType, Mesh
 
 __all__ = ["local_mesh", "make_deterministic", "steps_per_call"]
 
@@ -26,9 +27,9 @@ def make_deterministic() -> None:
 
 
 def local_mesh() -> Mesh:
-    """All devices of this machine, along one axis named "data"."""
-    devices = jax.local_devices()
-    return jax.make_mesh((len(devices),), ("data",), devices=devices, axis_types=(jax.sharding.AxisType.Auto,))
+    """All devices, those of a process next to each other, along one axis named "data"."""
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
 
 
 def steps_per_call(requested: int, steps_per_epoch: int) -> int:

@@ -18,7 +18,8 @@ def lock(folder: Path) -> BaseFileLock:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    held = FileLock(path, timeout=0)
+    # A moment, in which a program that a killed process was about to start lets go of the lock.
+    held = FileLock(path, timeout=0.5)
     try:
         held.acquire()
     except Timeout:

@@ -15,10 +15,13 @@ import numpy as np
 from jaxtyping import Array
 from tqdm import tqdm
 
+import processes
+from agreements import Agreement, together
 from best import Best
 from checkpoints import Checkpoints, DamagedError
 from exits import Interrupt, StorageError, describe
 from inputs.source import Advance
+from plans import NotFiniteError, Plan, in_words, kept, newest, not_finite
 from run_dir import Metrics
 
 __all__ = ["Evaluation", "Functions", "Plan", "evaluate", "train"]
@@ -51,33 +54,6 @@ class Functions(NamedTuple):
     best: Best | None = None
 
 
-class Plan(NamedTuple):
-    """How long to train, and how often to write a checkpoint.
-
-    advice, resume: for the messages about non-finite values and about an interrupt
-    """
-
-    epochs: int
-    steps_per_epoch: int
-    batch_size: int
-    steps_per_call: int
-    checkpoint_every: int
-    advice: str = ""
-    resume: str = ""
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
-
-
-class NotFiniteError(ArithmeticError):
-    """The loss of a step, or the state after its update, is not finite."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.step = step
-
-
 def train(
     state: Any, functions: Functions, plan: Plan, folder: Path, checkpoints: Checkpoints, metrics: Metrics
 ) -> tuple[Any, int]:
@@ -92,49 +68,66 @@ def train(
         try:
             _measure_missing(state, functions, plan, checkpoints, metrics)
             return _epochs(state, functions, plan, checkpoints, metrics, interrupt)
-        except NotFiniteError as error:
-            print(_not_finite(error.step, plan, folder, checkpoints), file=sys.stderr)
+        except NotFiniteError as error:  # in all processes alike
+            if processes.first():
+                print(not_finite(error.step, plan, folder, checkpoints), file=sys.stderr)
             return state, 1
         except KeyboardInterrupt as stop:
-            stop.add_note(f"stopped at once; {_kept(checkpoints)}; {plan.resume}")
+            stop.add_note(f"stopped at once; {newest(checkpoints)}; {plan.resume}")
             raise
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise StorageError(f"{describe(error, folder)}; {_kept(checkpoints)}; {plan.resume}") from error
+            raise StorageError(f"{describe(error, folder)}; {kept(checkpoints)}; {plan.resume}") from error
+        except jax.errors.JaxRuntimeError as error:
+            if not processes.several():
+                raise
+            raise StorageError(f"{processes.lost(error)}; {kept(checkpoints)}; {plan.resume}") from error
 
 
 def _epochs(
     state: Any, functions: Functions, plan: Plan, checkpoints: Checkpoints, metrics: Metrics, interrupt: Interrupt
 ) -> tuple[Any, int]:
     """Train to the last epoch or an interrupt. Returns the last state and the exit code."""
-    step = int(state.step)
+    step, agreement = int(state.step), Agreement()
     while step < plan.steps:
         epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
         title = f"epoch {epoch + 1}/{plan.epochs}"
-        state, step = _epoch(state, step, functions, plan, interrupt)
+        state, step = _epoch(state, step, functions, plan, lambda step: agreement.after(step, interrupt.number))
         if step < (epoch + 1) * plan.steps_per_epoch:
             _check_finite(state, step, functions)
             checkpoints.save(step, state)
+            checkpoints.wait()
             print(f"\ninterrupted after step {step} (in {title}); all of it is saved; {plan.resume}")
-            return state, interrupt.code
+            return state, 128 + agreement.number
         seconds = time.perf_counter() - begun
         line = _results(state, step, functions, plan)
         line["images_per_second"] = (step - first) * plan.batch_size / seconds
         line["seconds"] = time.perf_counter() - begun
         # On disk before the checkpoint is: a run that ends here trains this epoch again, and no line is ever missing.
-        metrics.write(line)
-        print(f"{title}  {_in_words(line)}", flush=True)
+        with together():
+            metrics.write(line)
+        print(f"{title}  {in_words(line)}", flush=True)
+        checkpoints.check()
         if functions.best is not None:
             functions.best.offer(step, state, metrics.lines)
-        if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or interrupt.number:
-            checkpoints.save(step, state)
-            if functions.best is not None:
-                functions.best.settle()
-        if interrupt.number and step < plan.steps:
+        stop = agreement.ask(step, interrupt.number)
+        if (epoch + 1) % plan.checkpoint_every == 0 or step == plan.steps or stop:
+            _save(step, state, checkpoints, functions.best, wait=bool(step == plan.steps or stop))
+        if stop and step < plan.steps:
             print(f"\ninterrupted after {title}; all of it is saved; {plan.resume}")
-            return state, interrupt.code
+            return state, 128 + stop
     return state, 0
+
+
+def _save(step: int, state: Any, checkpoints: Checkpoints, best: Best | None, *, wait: bool) -> None:
+    """Begin to write a checkpoint, or, to `wait`, write it; and drop what was best before those that are written."""
+    checkpoints.save(step, state)
+    if wait:
+        checkpoints.wait()
+    latest = checkpoints.latest()
+    if best is not None and latest is not None:
+        best.settle(latest)
 
 
 def _measure_missing(state: Any, functions: Functions, plan: Plan, checkpoints: Checkpoints, metrics: Metrics) -> None:
@@ -153,9 +146,10 @@ def _measure_missing(state: Any, functions: Functions, plan: Plan, checkpoints: 
             lost.append(end // plan.steps_per_epoch)
             continue
         line = _results(found, end, functions, plan) | {"images_per_second": None}
-        metrics.write(line | {"seconds": time.perf_counter() - begun})
+        with together():
+            metrics.write(line | {"seconds": time.perf_counter() - begun})
         print(f"epoch {line['epoch']}/{plan.epochs} was missing in the metrics, and is tested again", flush=True)
-    if lost:
+    if lost and processes.first():
         print(
             f"warning: the metrics of epoch {', '.join(map(str, lost))} are lost, and no checkpoint can restore them; "
             "the training itself is whole.",
@@ -172,7 +166,9 @@ def evaluate(measure: Callable[..., Array], batches: Iterable[tuple[Any, Array]]
     return Evaluation(float(loss / counted), float(correct / counted), int(counted))
 
 
-def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: Interrupt) -> tuple[Any, int]:
+def _epoch(
+    state: Any, step: int, functions: Functions, plan: Plan, stop_before: Callable[[int], int]
+) -> tuple[Any, int]:
     """Steps to the end of the epoch or an interrupt. Returns the state and the number of steps done."""
     epoch, position = divmod(step, plan.steps_per_epoch)
     with tqdm(
@@ -183,14 +179,15 @@ def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: I
         unit_scale=True,
         leave=False,
         dynamic_ncols=True,
-        disable=None,
+        disable=None if processes.first() else True,
     ) as bar:
         # The host reads the metrics of one call while the device is at the next.
         waiting: jax.Array | None = None
-        while position < plan.steps_per_epoch and not interrupt.number:
+        while position < plan.steps_per_epoch and not stop_before(step):
             # Where a call starts and ends depends on the step alone, so a resumed run makes the same calls.
             count = min(plan.steps_per_call - position % plan.steps_per_call, plan.steps_per_epoch - position)
-            state, metrics = functions.advance(state, epoch, count)
+            with jax.transfer_guard("disallow"):  # a step waits for nothing that lies elsewhere
+                state, metrics = functions.advance(state, epoch, count)
             if waiting is not None:
                 _read(waiting, step, bar)
             waiting, step, position = metrics, step + count, position + count
@@ -202,7 +199,7 @@ def _epoch(state: Any, step: int, functions: Functions, plan: Plan, interrupt: I
 
 def _read(metrics: Array, end: int, bar: Any) -> None:
     """Show the last metrics of the call that ended before step `end`. Raises NotFiniteError for a loss of the call."""
-    rows = np.asarray(metrics)
+    rows = jax.device_get(metrics)
     loss, correct = rows[-1]
     bar.set_postfix_str(f"loss {loss:.3f} accuracy {correct:.3f}", refresh=False)
     failed = np.flatnonzero(~np.isfinite(rows[:, 0]))
@@ -238,28 +235,3 @@ def _results(state: Any, step: int, functions: Functions, plan: Plan) -> dict[st
         "test_images": test.images,
         "learning_rate": float(functions.learning_rate(step - 1)),
     } | validated
-
-
-def _in_words(line: dict[str, Any]) -> str:
-    validated = ""
-    if "val_loss" in line:
-        validated = f"validation loss {line['val_loss']:.4f} accuracy {line['val_accuracy']:.4f}   "
-    return (
-        f"train loss {line['train_loss']:.4f} accuracy {line['train_accuracy']:.4f}   {validated}test loss "
-        f"{line['test_loss']:.4f} accuracy {line['test_accuracy']:.4f}   {line['images_per_second']:,.0f} images/s"
-    )
-
-
-def _kept(checkpoints: Checkpoints) -> str:
-    latest = checkpoints.latest()
-    if latest is None:
-        return "there is no checkpoint yet"
-    return f"the last checkpoint is {checkpoints.folder / str(latest)}"
-
-
-def _not_finite(step: int, plan: Plan, folder: Path, checkpoints: Checkpoints) -> str:
-    return (
-        f"\nerror: the loss of step {step}, or the state after its update, is not finite "
-        f"(epoch {step // plan.steps_per_epoch + 1}). Stopped; {_kept(checkpoints)}.\n{plan.advice} The run is in "
-        f"{folder}."
-    )

@@ -52,6 +52,9 @@ class ClassifierOptions:
     batch_size: int = 128
     """Images in a step, over all devices together. The last, smaller part of an epoch is left out (another one every
     epoch)."""
+    mix_per_device: bool = False
+    """Mix the images of each device among themselves, which sends none of them to another one, but makes the mixes
+    depend on the number of devices."""
     label_smoothing: float = 0.0
     """Share of every label that is spread evenly over all classes."""
     loss: Literal["auto", "cross_entropy", "softmax_bce"] = "auto"

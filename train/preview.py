@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt8
 
+import processes
 from inputs.source import Batch, Source
 from jaxmix import visualize
 from jaxmix.mix import Mix
@@ -43,6 +45,8 @@ def plot(setup: Setup, source: Source, key: jax.Array, state: State, path: Path,
         print(f"no mixed.png: images of {channels} channels can't be plotted")
         return
     batch = first_mixed(setup, source, key, state)
+    if not processes.first():
+        return
     if batch is None:
         print(f"no mixed.png: no mixed batch found in the first {STEPS} steps")
         return
@@ -62,7 +66,11 @@ def first_mixed(setup: Setup, source: Source, key: jax.Array, state: State) -> P
     """
     if setup.recipe.augmentation is None and setup.recipe.views is None:
         return None
-    program = jax.jit(partial(_preview, setup))
+    # Of several processes each has only its rows otherwise.
+    whole = None
+    if processes.several() and isinstance(setup.rows, NamedSharding):
+        whole = NamedSharding(setup.rows.mesh, PartitionSpec())
+    program = jax.jit(partial(_preview, setup), out_shardings=whole)
     batches = chain.from_iterable(source.batches(epoch) for epoch in count())
     for step, batch in enumerate(islice(batches, STEPS)):
         preview, before = jax.device_get(program(state, batch, key, step))

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import jax
 
+import processes
 from events import Events
 
 __all__ = [
@@ -157,8 +158,10 @@ def versions() -> dict[str, Any]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
-    devices = jax.local_devices()
+    devices = jax.devices()
     found["devices"] = {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)}
+    if processes.several():
+        found["devices"]["processes"] = processes.count()
     here = Path(__file__).parent
     try:
         git = ["git", "-C", str(here)]
@@ -180,7 +183,8 @@ def add_versions(folder: Path, step: int) -> list[str]:
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError(f"{path} is not a list with one entry per call: was this run begun by another version?")
     now = {"step": step, **versions()}
-    write_json(path, [*calls, now])
+    if processes.first():
+        write_json(path, [*calls, now])
     first = (calls or [now])[0]
     return [name for name in now if name != "step" and now[name] != first.get(name)]
 
@@ -194,6 +198,7 @@ FIELDS = (
 
 class Metrics:
     """metrics.jsonl: one object a line, on disk as soon as it is written; and TensorBoard's copy of it if asked for.
+    Of several processes the first one writes.
 
     lines: by step
     """
@@ -205,7 +210,7 @@ class Metrics:
         """
         self.path = folder / "metrics.jsonl"
         found, broken = _parse(self.path)
-        if broken:
+        if broken and processes.first():
             kept = _copy_aside(self.path)
             print(
                 f"warning: {self.path} is damaged in line {', '.join(map(str, broken))}; it is kept as {kept.name}, "
@@ -215,11 +220,13 @@ class Metrics:
         by_step = {line["step"]: line for line in found if line["step"] <= step}
         self.lines = [by_step[step] for step in sorted(by_step)]
         self._rewrite()
-        self._events = Events(folder, step + 1) if tensorboard else None
+        self._events = Events(folder, step + 1) if tensorboard and processes.first() else None
 
     def write(self, line: dict[str, Any]) -> None:
         """Adds a line; it has the key "step". On disk when this returns."""
         self.lines.append(line)
+        if not processes.first():
+            return
         if len(self.lines) > 1 and line["step"] < self.lines[-2]["step"]:
             self.lines.sort(key=lambda line: line["step"])
             self._rewrite()
@@ -234,7 +241,8 @@ class Metrics:
             raise _with_path(error, self.path) from error
 
     def _rewrite(self) -> None:
-        _write_whole(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
+        if processes.first():
+            _write_whole(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def close(self) -> None:
         """Closes TensorBoard's file."""

@@ -16,7 +16,9 @@ from flax import nnx
 import configuration
 import loop
 import preview
+import processes
 import run_dir
+from agreements import gathered, require_same, shared_folder, together
 from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.source import Advance, Source
@@ -70,7 +72,7 @@ def compile_training(
     finite = jax.jit(all_finite, out_shardings=source.replicated)
 
     def evaluate(batches: Callable[[], Any], state: State) -> loop.Evaluation:
-        zeros = jax.device_put(np.zeros(3, np.float32), source.replicated)
+        zeros = processes.put(np.zeros(3, np.float32), source.replicated)
         return loop.evaluate(partial(test, *state.tested()), batches(), zeros)
 
     each = setup.accumulate  # all steps to an update have the rate of the first
@@ -81,6 +83,8 @@ def compile_training(
         lambda step: learning_rate(step // each * each),
         None if not source.validation_size else partial(evaluate, source.validation_batches),
     )
+    start_key = processes.put_key(start_key, source.replicated)
+    step_key = processes.put_key(step_key, source.replicated)
     begin = partial(jax.jit(first, out_shardings=source.replicated), start_key)
     return Training(source, setup, step_key, begin, functions)
 
@@ -96,14 +100,36 @@ def _advance(source: Source, setup: Setup, key: jax.Array, mix_until: int | None
 
 
 def begin(training: Training, program: str, config: Any) -> Path:
-    """Make the folder of a new run of a program, with what it begins with."""
+    """Make the folder of a new run of a program, with what it begins with.
 
-    def write(folder: Path) -> None:
-        run_dir.begin(folder, configuration.encode(program, config), training.source.fingerprint())
+    Raises ValueError where another process has other options or data, or doesn't see the folder.
+    """
+    options, images = configuration.encode(program, config), training.source.fingerprint()
+    _require_same(config, images)
+
+    def plot(folder: Path) -> None:
         path = folder / "mixed.png"
         preview.plot(training.setup, training.source, training.key, training.start(), path, config.method)
 
-    return run_dir.create(config.runs_dir, config.dataset, config.model, config.method, f"s{config.seed}", write=write)
+    def write(folder: Path) -> None:
+        run_dir.begin(folder, options, images)
+        if not processes.several():
+            plot(folder)
+
+    labels, made = (config.dataset, config.model, config.method, f"s{config.seed}"), None
+    with together():
+        if processes.first():
+            made = run_dir.create(config.runs_dir, *labels, write=write)
+    folder = shared_folder(made)
+    if processes.several():  # all of them take part in it
+        plot(folder)
+    return folder
+
+
+def _require_same(config: Any, images: dict[str, Any]) -> None:
+    """Raises ValueError where the processes don't all have these options and images, wherever those lie."""
+    own = (*configuration.OF_PROCESSES, "data_dir")
+    require_same(options={name: str(value) for name, value in vars(config).items() if name not in own}, images=images)
 
 
 def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Plan:
@@ -122,15 +148,17 @@ def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Pl
 
 def describe(training: Training, plan: loop.Plan, method: str) -> str:
     """One line on the training to come, and one on classes without a training image, if there are any."""
-    source, local = training.source, jax.local_devices()
+    source, devices = training.source, jax.devices()
     images = f"{source.train_size:,} training images, "
     if source.validation_size:
         images += f"{source.validation_size:,} validation images, "
     line = (
         f"{source.name}: {len(source.classes):,} classes, {images}"
         f"{source.test_size:,} test images; {method}, {plan.epochs} epochs of {plan.steps_per_epoch} steps of "
-        f"{plan.batch_size}, on {len(local)} x {local[0].device_kind}"
+        f"{plan.batch_size}, on {len(devices)} x {devices[0].device_kind}"
     )
+    if processes.several():
+        line += f" of {processes.count()} processes"
     if not source.absent:
         return line
     listed = ", ".join(source.absent[:10]) + ", ..." * (len(source.absent) > 10)
@@ -143,17 +171,22 @@ def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, 
 
     Raises ValueError for other data, a damaged file, or a run that another process has locked.
     """
-    run_dir.check_fingerprint(folder, training.source.fingerprint(), config.data_dir)
+    images = training.source.fingerprint()
+    _require_same(config, images)
+    with together():
+        run_dir.check_fingerprint(folder, images, config.data_dir)
     checkpoints, state = Checkpoints(folder), training.start()
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
         state = state if checkpoints.latest() is None else checkpoints.recover(state)
-        metrics = run_dir.Metrics(folder, step=int(state.step), tensorboard=config.tensorboard)
-        changed = run_dir.add_versions(folder, int(state.step))
+        step = int(state.step)
+        with together():
+            metrics = run_dir.Metrics(folder, step=step, tensorboard=config.tensorboard)
+            changed = run_dir.add_versions(folder, step)
     except BaseException:
         checkpoints.close()
         raise
-    if changed:
+    if changed and processes.first():
         print(
             f"warning: {', '.join(changed)} not as in the first entry of {folder / 'versions.json'}; "
             "results are the same to the bit only with the same versions and devices.",
@@ -180,7 +213,10 @@ def extend(folder: Path, config: Any, steps_per_epoch: int) -> None:
             f"--extend is for a finished run, and {folder} has {done} of its {epochs} epochs: first --resume it "
             "without a new --extend."
         )
-    run_dir.write_json(path, content | {"extend": list(config.extend)})
+    gathered("")  # all have read the file before one writes it
+    with together():
+        if processes.first():
+            run_dir.write_json(path, content | {"extend": list(config.extend)})
 
 
 def newest_state(training: Training, folder: Path, data_dir: Path, *, best: bool = False) -> State:

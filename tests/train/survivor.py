@@ -45,6 +45,8 @@ from state import State
 # One epoch more than there are checkpoints at a time.
 STEPS_PER_EPOCH, EPOCHS = 2, 4
 SIZE = 4096
+# The images of an epoch, a half of them in each step.
+IMAGES = 8
 # What Python reports before it changes a file.
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link"}
 
@@ -63,17 +65,28 @@ class Config(RunOptions):
 
 def first():
     values = np.random.default_rng(0).standard_normal((3, SIZE), np.float32)
-    arrays = np.int32(0), {"kernel": values[0]}, {"mean": values[1]}, (values[2],), np.zeros(2, np.float32)
+    arrays = (
+        np.int32(0),
+        {"kernel": values[0]},
+        {"mean": values[1], "seen": np.zeros(IMAGES, np.int32)},
+        (values[2],),
+        np.zeros(2, np.float32),
+    )
     return State(*jax.device_put(arrays))
 
 
 def advance(state, epoch, count):
-    """One step, on the host."""
+    """One step, on the host; it counts the images that it trains on."""
     step, params, statistics, (momentum,), totals, _ = jax.device_get(state)
     gradient = np.random.default_rng(int(step)).standard_normal(SIZE, np.float32)
     momentum = np.float32(0.9) * momentum + gradient
     metrics = np.array([[np.abs(gradient).mean(), gradient[0] > 0]], np.float32)
     totals = metrics[0] + (totals if step % STEPS_PER_EPOCH else np.float32(0))
+    half = IMAGES // STEPS_PER_EPOCH
+    start = int(step) % STEPS_PER_EPOCH * half
+    rows = np.random.default_rng(epoch).permutation(IMAGES)[start : start + half]
+    seen = statistics["seen"] + np.bincount(rows, minlength=IMAGES).astype(np.int32)
+    statistics = statistics | {"seen": seen}
     params = {"kernel": params["kernel"] - np.float32(0.1) * momentum}
     return State(*jax.device_put((step + np.int32(1), params, statistics, (momentum,), totals))), metrics
 
@@ -114,6 +127,7 @@ def result(place):
     (folder,) = runs(place)
     checkpoints = Checkpoints(folder, create=False)
     arrays = {name: array.tobytes().hex() for name, array in checkpoints.arrays().items()}
+    assert arrays["statistics.seen"] == np.full(IMAGES, EPOCHS, np.int32).tobytes().hex()  # each once in an epoch
     lines = [
         {name: line[name] for name in sorted(line) if name not in ("seconds", "images_per_second")}
         for line in run_dir.read_lines(folder / "metrics.jsonl")

@@ -54,12 +54,33 @@ def assert_same_bits(one, other):
         assert one[name].tobytes() == other[name].tobytes(), name
 
 
+@pytest.fixture
+def compiled(monkeypatch):
+    """The number of programs that have been compiled by the end of each epoch."""
+    programs, counts = [], []
+    write = run_dir.Metrics.write
+
+    def listen(event, seconds, **kinds):
+        if event.endswith("backend_compile_duration"):
+            programs.append(event)
+
+    def noting(metrics, line):
+        counts.append(len(programs))
+        write(metrics, line)
+
+    monkeypatch.setattr(run_dir.Metrics, "write", noting)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield counts
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
 def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_with_the_same_bits(
-    place, capsys, monkeypatch
+    place, capsys, monkeypatch, compiled
 ):
     monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
     run = [*QUICK, "--epochs", "6"]
     assert cifar.main([*run, "--tensorboard", "--runs-dir", "whole"]) == 0
+    assert len(compiled) == 6 and compiled[0] > 0 and set(compiled) == {compiled[0]}  # nothing twice
     (whole,) = pathlib.Path("whole").iterdir()
     metrics, out = lines(whole), capsys.readouterr().out
     assert [line["step"] for line in metrics] == [5, 10, 15, 20, 25, 30]

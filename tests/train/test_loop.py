@@ -5,6 +5,7 @@ import signal
 import types
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
 
@@ -32,6 +33,12 @@ class Saved:
         assert step == state.step
         self.saved.append(step)
         self.order.append(("checkpoint", step))
+
+    def check(self):
+        pass
+
+    def wait(self):
+        pass
 
     def latest(self):
         return self.saved[-1] if self.saved else None
@@ -207,6 +214,16 @@ def test_a_state_that_is_not_finite_is_neither_saved_nor_written(tmp_path, capsy
     error = capsys.readouterr().err
     assert f"the loss of step {step}, or the state after its update, is not finite (epoch 1)" in error
     assert "there is no checkpoint yet" in error
+
+
+def test_a_step_may_not_send_anything_to_the_device_or_fetch_it_unasked(tmp_path):
+    def sending(step):
+        jax.device_put(np.float32(step))  # by request
+        if step == 7:
+            jax.jit(lambda x: x + 1)(np.float32(step))
+
+    with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+        train(tmp_path, at=sending)
 
 
 def test_evaluation_is_the_weighted_mean_over_batches():

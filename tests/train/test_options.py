@@ -115,10 +115,11 @@ def test_the_best_epoch_is_offered_and_a_validation_loss_that_is_not_finite_ends
     """With a step that only counts."""
     validated = iter(losses)
     offered, kept = [], types.SimpleNamespace(lines=[], folder=place, steps=[], close=lambda: None)
-    kept.save, kept.write, kept.latest = (lambda step, state: kept.steps.append(step)), kept.lines.append, lambda: None
+    kept.save, kept.write = (lambda step, state: kept.steps.append(step)), kept.lines.append
+    kept.latest, kept.check, kept.wait = lambda: (kept.steps or [None])[-1], lambda: None, lambda: None
     best = types.SimpleNamespace(
         offer=lambda step, state, lines: offered.append((step, lines[-1]["val_accuracy"], list(kept.steps))),
-        settle=lambda: offered.append("settled"),
+        settle=lambda written: offered.append("settled"),
         close=lambda: offered.append("closed"),
     )
     functions = loop.Functions(

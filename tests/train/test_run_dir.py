@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import time
 from typing import Any, NamedTuple
@@ -456,7 +457,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch)
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(reader._manager, "restore", closed)
-    monkeypatch.setattr(checkpoints_module, "_unreadable", lambda folder: closed_error(path))
+    monkeypatch.setattr(checkpoints_module, "unreadable", lambda folder: closed_error(path))
     with pytest.raises(
         ValueError, match=f"1 can't be read: {path}: Permission denied: change its permissions"
     ) as caught:
@@ -493,6 +494,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeyp
 def test_one_process_at_a_time_trains_a_run_and_any_may_read_it(tmp_path):
     first = Checkpoints(tmp_path)
     first.save(1, state(1))
+    first.wait()
     with pytest.raises(ValueError, match=rf"^{tmp_path} is in use by process {os.getpid()} on .*\. Wait for its end"):
         Checkpoints(tmp_path)
     reader = Checkpoints(tmp_path, create=False)
@@ -534,10 +536,12 @@ def test_only_a_finished_run_is_extended(tmp_path):
     run_dir.write_json(tmp_path / "config.json", configuration.encode("cifar", SAVED))
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(14, state(14))
+    checkpoints.wait()
     assert extend() == ()
     with pytest.raises(ValueError, match=r"--extend is for a finished run, and .* has 2 of its 3 epochs"):
         extend(2)
     checkpoints.save(15, state(15))
+    checkpoints.wait()
     assert extend(2) == extend(2) == (2,)
     with pytest.raises(ValueError, match="has 3 of its 5 epochs"):
         extend(2, 4)
@@ -605,3 +609,51 @@ def test_a_run_goes_on_from_its_newest_state_and_warns_of_other_versions(tmp_pat
     checkpoints, _, state = training.resume(made, folder, config)
     checkpoints.close()
     assert int(state.step) == 2
+
+
+def test_a_state_is_written_while_the_training_goes_on_and_counts_once_it_is_whole(tmp_path):
+    overwrite = jax.jit(lambda state: {"kernel": 7 - state["kernel"]}, donate_argnums=0)
+    first = {"kernel": jax.numpy.arange(2**21, dtype=np.float32)}
+    expected = np.arange(2**21, dtype=np.float32)
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        checkpoints.save(1, first)
+        assert checkpoints.latest() is None  # not before it is whole
+        overwrite(first)
+        checkpoints.check()
+        checkpoints.wait()
+        assert checkpoints.latest() == 1
+        like = {"kernel": jax.numpy.zeros(2**21)}
+        np.testing.assert_array_equal(checkpoints.restore(like)["kernel"], expected)
+
+
+def save_and_go_on(checkpoints, large, found_by):
+    """Begin a checkpoint, and do what a training does next, until that raises its error."""
+    checkpoints.save(2, large)
+    if found_by == "save":
+        checkpoints.save(3, large)
+    deadline = time.monotonic() + 60
+    while found_by == "check" and time.monotonic() < deadline:
+        checkpoints.check()
+    checkpoints.wait()
+
+
+@pytest.mark.parametrize("found_by", ["check", "wait", "save"])
+def test_a_state_that_cannot_be_written_in_the_background_is_one_line_later(tmp_path, monkeypatch, capfd, found_by):
+    saved(tmp_path, 1)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    checkpoints = Checkpoints(tmp_path)
+    large = state(2)._replace(params={"kernel": jax.numpy.arange(2**16, dtype=np.float32)})
+    message = r"checkpoints/2 can't be written: File too large; it needs about 0\.3 MB, [\d.,]+ MB are free$"
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(OSError, match=message):
+            save_and_go_on(checkpoints, large, found_by)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert checkpoints.latest() == 1
+    checkpoints.save(3, state(3))
+    checkpoints.wait()
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "3"}
+    assert int(checkpoints.restore(state(0)).step) == 3
+    checkpoints.close()
+    assert capfd.readouterr() == ("", "")

@@ -12,8 +12,10 @@ import tiny
 
 import cifar
 import devices
+import processes
 import step
 from optimizer import OptimizerOptions
+from recipes.per_device import mixed_per_device
 
 
 def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
@@ -27,6 +29,25 @@ def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
     np.testing.assert_array_equal(noted(tiny.one_device()), noted(devices.local_mesh()))  # sums of integers, and draws
 
 
+def test_rows_of_each_process_are_put_where_those_of_the_whole_batch_would_be(monkeypatch):
+    rows = jax.sharding.NamedSharding(devices.local_mesh(), jax.sharding.PartitionSpec("data"))
+    batch = np.arange(48).reshape(16, 3)
+    expected = jax.device_put(batch, rows)
+    for found in (processes.put_rows(batch, rows), processes._placed(batch, rows, batch.shape, 0)):
+        assert found.sharding == rows
+        np.testing.assert_array_equal(found, expected)
+
+    class Second:  # of two processes
+        def addressable_devices_indices_map(self, shape):
+            return dict(list(rows.addressable_devices_indices_map(shape).items())[4:])
+
+    parts = []
+    monkeypatch.setattr(jax, "make_array_from_single_device_arrays", lambda shape, sharding, given: parts.extend(given))
+    processes._placed(batch[8:], Second(), batch.shape, 8)
+    np.testing.assert_array_equal(np.concatenate(parts), batch[8:])
+    assert [part.devices() for part in parts] == [{device} for device in jax.devices()[4:]]
+
+
 def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", "")
@@ -38,6 +59,36 @@ def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path,
 def test_a_balanced_order_is_the_same_on_one_device_and_on_eight():
     sources = [tiny.source(mesh, balanced=True) for mesh in (tiny.one_device(), devices.local_mesh())]
     np.testing.assert_array_equal(*[np.asarray(source.order(1)) for source in sources])
+
+
+@pytest.mark.parametrize("method", ["cutmix", "cutmix-scheduled", "randommix", "resizemix", "cutout+mixup", "fmix"])
+def test_a_recipe_that_mixes_on_each_device_keeps_its_shapes(method):
+    recipe = tiny.recipe(method)
+    own = mixed_per_device(recipe, devices.local_mesh(), 16)
+    shapes = jax.eval_shape(lambda: (jax.random.key(0), np.zeros((16, 8, 8, 1), np.float32), 0.5))
+    found, expected = (jax.eval_shape(jax.jit(each.augmentation), *shapes) for each in (own, recipe))
+    assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, expected)
+
+
+def test_mixing_per_device_pairs_the_images_of_a_device_and_sends_none():
+    mesh = devices.local_mesh()
+    mixed = jax.jit(mixed_per_device(tiny.recipe("cutmix", views=None), mesh, 16).augmentation)
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    arguments = jax.random.key(0), jax.device_put(np.zeros((16, 8, 8, 1), np.float32), rows), np.float32(0.5)
+    program = mixed.lower(*arguments).compile()
+    assert not re.search(r"(all-gather|all-to-all|collective-permute)\(", program.as_text())
+    source = np.asarray(program(*arguments)[1].source)
+    np.testing.assert_array_equal(source // 2, np.arange(16)[:, None] // 2 + np.zeros((1, source.shape[1])))
+    assert (source[:, 1] != source[:, 0]).any()
+
+
+def test_mixing_per_device_is_refused_where_there_is_nothing_to_mix(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert cifar.main(["--batch-size", "8", "--mix-per-device"]) == 2
+    assert "--batch-size is 8 on 8 devices; wanted 16 or more with --mix-per-device" in capsys.readouterr().err
+    assert cifar.main(["--method", "none", "--mix-per-device"]) == 2
+    assert "--mix-per-device is for methods that mix images" in capsys.readouterr().err
 
 
 def trained(chosen, mesh, **options):

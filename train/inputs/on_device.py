@@ -1,4 +1,4 @@
-"""A source whose images lie as uint8 on every device.
+"""A source whose images lie as uint8 on every device, of this process and of others.
 
 A step gathers its batch by index inside its own program, the index being split over the devices, so each device crops
 and mixes its own rows, while batch statistics, mixes and gradients are those of the whole batch: the draws and the
@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Float, Int
 
+import processes
 from inputs.balanced import balanced_order, members
 from inputs.dataset import Dataset, describe
 from inputs.source import Advance, Batch, Step
@@ -58,7 +59,7 @@ class OnDevice:
         self.rows: Sharding
         self.replicated, self.rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
         self.train, self.test = (
-            Batch(*jax.device_put(arrays, self.replicated))
+            Batch(*processes.put(arrays, self.replicated))
             for arrays in (
                 (dataset.train_images, dataset.train_labels),
                 (dataset.test_images, dataset.test_labels),
@@ -69,12 +70,12 @@ class OnDevice:
         if dataset.validation_images is not None:
             self.validation_size = len(dataset.validation_images)
             arrays = dataset.validation_images, dataset.validation_labels
-            self.validation = Batch(*jax.device_put(arrays, self.replicated))
+            self.validation = Batch(*processes.put(arrays, self.replicated))
         self.steps_per_epoch = count // (batch_size * accumulate) * accumulate
-        self._dataset, self._order_key = dataset, key
+        self._dataset, self._order_key = dataset, processes.put_key(key, self.replicated)
         shuffle: Callable[[jax.Array], Array] = partial(jax.random.permutation, x=count)
         if balanced:
-            table, counts = jax.device_put(members(dataset.train_labels), self.replicated)
+            table, counts = processes.put(members(dataset.train_labels), self.replicated)
             shuffle = partial(balanced_order, table=table, counts=counts, size=count)
         self._permutation = jax.jit(
             lambda key, epoch: shuffle(jax.random.fold_in(key, epoch)), out_shardings=self.replicated
@@ -88,7 +89,7 @@ class OnDevice:
     def order(self, epoch: int) -> Int[Array, "n"]:
         """The indices of the training images in the order of an epoch; that of the last epoch is kept."""
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, self._permutation(self._order_key, epoch)
+            self._order = epoch, self._permutation(self._order_key, processes.put(np.int32(epoch), self.replicated))
         return self._order[1]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
@@ -111,11 +112,11 @@ class OnDevice:
         rows = np.where(rows < count, rows, 0)
         for start in range(0, len(rows), self.batch_size):
             here = slice(start, start + self.batch_size)
-            rows_here, weight_here = jax.device_put((rows[here], weight[here]), self.rows)
+            rows_here, weight_here = processes.put((rows[here], weight[here]), self.rows)
             yield self._gather(split, rows_here), weight_here
 
     def advance(self, step: Step, key: jax.Array) -> Advance:
-        program = self.program(step)
+        program, key = self.program(step), processes.put_key(key, self.replicated)
 
         def advance(state: Any, epoch: int, count: int) -> tuple[Any, Array]:
             return program(state, self.train, self.order(epoch), key, count=count)
