@@ -15,6 +15,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Float
 
+import processes
 from inputs.decoded import DecodedImages, TestCrop, TrainCrop
 from inputs.decoding import Decoder
 from inputs.listing import Listing
@@ -136,7 +137,7 @@ class Streamed:
             iterator.close()
 
     def advance(self, step: Step, key: Array) -> Advance:
-        program, key = self.program(step), jax.device_put(key, self.replicated)
+        program, key = self.program(step), processes.put_key(key, self.replicated)
 
         def advance(state: Any, epoch: int, count: int) -> tuple[Any, Array]:
             found = []
@@ -203,9 +204,8 @@ def _close(running: list[Any]) -> None:
 
 def _own_rows(sharding: Sharding, batch_size: int) -> list[int]:
     """The rows of a batch that lie on the devices of this process, in order."""
-    slices = {
-        places[0].indices(batch_size) for places in sharding.addressable_devices_indices_map((batch_size,)).values()
-    }
+    places = sharding.addressable_devices_indices_map((batch_size,)).values()
+    slices = {place[0].indices(batch_size) for place in places if place is not None}
     return [row for one in sorted(slices) for row in range(*one)]
 
 
