@@ -56,7 +56,9 @@ class Streamed:
         validation: Listing | None = None,
         decoder: Decoder | None = None,
     ) -> None:
-        """Args:
+        """Read the first image of each split, for its size.
+
+        Args:
             seed: of the order and the crops of the training images.
             train_crop: (image, generator) -> uint8 [h w 3], all of one size; as functools.partial of a function of
                 `crops`.
@@ -65,8 +67,8 @@ class Streamed:
             threads: that decode, in each process; by default one for each core, 16 at the most.
             workers: processes that decode, beside each process of the training; 0 for its own threads.
             cache: whether decoded images are kept in memory.
-            accumulate: of which the number of steps in an epoch is a multiple.
-            repeats: how often an image is in the epochs that have it, each time with another crop.
+            accumulate: the number of steps in an epoch is a multiple of it.
+            repeats: the number of crops of an image in an epoch, which has that many times fewer images.
             decoder: see `decoding`; by default the fastest.
 
         Raises ValueError if the batch size doesn't suit the images or the devices, for other classes in a split, for
