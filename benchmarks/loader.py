@@ -1,6 +1,6 @@
 """Images per second and core of the loader, next to bare Pillow and to torch's DataLoader.
 
-    python benchmarks/loader.py --set DIR 224 --set DIR 64
+    PYTHONPATH=. python benchmarks/loader.py --set DIR 224 --set DIR 64
 
 DIR is a folder of classes, see train/inputs/class_folders.py; without one, images are made up. Everyone decodes the
 same files, crops them by torchvision's RandomResizedCrop to the side that follows and stacks 8-bit batches of 64, by
@@ -82,12 +82,12 @@ def compare(listing: Listing, side: int, rounds: int) -> dict[str, Any]:
             spent = contenders[name]()
             if not warm:
                 times[name].append(spent)
-    found = {}
-    for name, spent in times.items():
-        found[name] = {"images per second": round(1 / statistics.median(spent), 1)}
+    found: dict[str, dict[str, Any]] = {}
+    for name, seconds in times.items():
+        found[name] = {"images per second": round(1 / statistics.median(seconds), 1)}
         for base in ("pillow", "torch"):
             if base in times and base != name:
-                found[name][f"of {base}"] = measure.ratios(times[base], spent)
+                found[name][f"of {base}"] = measure.ratios(times[base], seconds)
         print(f"{side} px  {name}: {found[name]}", flush=True)
     sizes = [len(listing[index]) for index in range(0, len(listing), 16)]
     return {"images": len(listing), "kB per file": round(statistics.mean(sizes) / 1e3, 1), "contenders": found}
@@ -99,8 +99,8 @@ def contenders_of(listing: Listing, side: int) -> dict[str, Contender]:
     if decoding.simplejpeg is not None:
         decoders["loader, simplejpeg"] = decoding.decode_jpeg
     for name, decoder in decoders.items():
-        images = DecodedImages(listing, partial(crops.random_resized_crop, size=side), decoder=decoder)
-        found[name] = partial(loader, images.measured(np.random.default_rng(0)), [0])
+        crop = partial(crops.random_resized_crop, size=side)
+        found[name] = partial(loader, DecodedImages(listing, crop, random=True, decoder=decoder), [0])
     if torch is not None:
         found["torch"] = partial(data_loader, torch_loader(listing, side), len(listing))
     return found
@@ -123,7 +123,6 @@ def loader(images: DecodedImages, epoch: list[int]) -> float:
     """The next epoch of the loader, by one thread."""
     steps = len(images) // BATCH
     order = Order(len(images), BATCH, steps)
-    assert images.shape is not None
     parts = Parts(InRandomOrder(images, 3), order, range(BATCH), images.shape)
     iterator = iter(stream(parts, epoch[0] * steps, (epoch[0] + 1) * steps, threads=1))
     epoch[0] += 1
@@ -140,7 +139,7 @@ def torch_loader(listing: Listing, side: int) -> Any:
     transforms = torchvision.transforms
     transform = transforms.Compose([transforms.RandomResizedCrop(side), transforms.PILToTensor()])
 
-    class Images(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
+    class Images(torch.utils.data.Dataset):
         def __len__(self) -> int:
             return len(listing)
 

@@ -18,6 +18,7 @@ if int(PROCESSES) > 1:
 
 import tiny
 
+import processes
 from inputs import crops
 from inputs.class_folders import class_folders
 from inputs.streamed import Streamed
@@ -31,7 +32,7 @@ def main() -> None:
     source = Streamed(
         *splits[:2], mesh, batch_size=16, seed=3, train_crop=crop, test_crop=crops.whole, mean=half, std=half
     )
-    state = jax.device_put(tiny.Noted(np.int32(1)), source.replicated)
+    state = processes.put(tiny.Noted(np.int32(1)), source.replicated)
     advance, metrics = source.advance(tiny.note, jax.random.key(3)), []
     for epoch in (0, 1, 1):
         state, found = advance(state, epoch, 1)

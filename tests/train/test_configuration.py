@@ -1,5 +1,6 @@
 """The options of a run: their ranges, and what a resumed run may change."""
 
+import dataclasses
 import math
 import typing
 
@@ -26,6 +27,15 @@ def test_values_that_are_not_finite_are_refused(name):
     for value in (math.nan, math.inf, -math.inf):
         assert refusal(**{name: value}).startswith(f"{option} is {value}; wanted ")
     assert refusal(**{name: 1e39}).startswith(f"{option} is 1e+39; wanted 3.4e+38 or less")  # infinite in float32
+
+
+def test_a_configuration_from_before_an_option_has_its_default(tmp_path):
+    saved = {"program": "test", "lr": 0.5}
+    run_dir.write_json(tmp_path / "config.json", saved)
+    kind = dataclasses.make_dataclass("Kind", [("lr", float), ("side", int | None, None)], frozen=True)
+    assert configuration.decode(tmp_path, "test", kind) == kind(0.5, None)
+    run_dir.write_json(tmp_path / "config.json", saved | {"side": 32})
+    assert configuration.decode(tmp_path, "test", kind).side == 32
 
 
 def whole(hint):

@@ -6,7 +6,6 @@ import image_folders
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import tiny
 
 from inputs import crops
@@ -14,7 +13,6 @@ from inputs.class_folders import class_folders
 from inputs.streamed import Streamed
 
 
-@pytest.mark.skipif(jax.device_count() < 8, reason="for eight devices")
 def test_batches_and_steps_on_eight_devices_are_those_of_one(tmp_path):
     splits = class_folders(image_folders.folder_of_classes(tmp_path, train=9, val=5))
     eight = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))

@@ -1,6 +1,7 @@
 """The images of a listing, decoded and cropped on the host."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,44 +25,49 @@ class DecodedImages:
     """
 
     def __init__(
-        self, listing: Listing, crop: TrainCrop | TestCrop, *, decoder: Decoder | None = None, cache: bool = False
+        self,
+        listing: Listing,
+        crop: TrainCrop | TestCrop,
+        *,
+        random: bool = False,
+        decoder: Decoder | None = None,
+        cache: bool = False,
     ) -> None:
-        """`crop` takes an image, and for training a generator. `cache` keeps every image as it is before the crop, from
-        the first time that it is read.
+        """`random`: whether `crop` takes a generator. `cache` keeps every image as it is before the crop, from the
+        first time that it is read.
 
         Raises ValueError: no image; a first image that can't be read; with `cache`, more images than memory holds.
         """
         if not len(listing):
             raise ValueError(f"{listing.name} has no images.")
-        self.listing, self._crop = listing, crop
+        self.listing, self._crop = listing, cast(Callable[..., np.ndarray], crop)
         self._decoder = fastest() if decoder is None else decoder
         self._kept: dict[int, tuple[np.ndarray, int]] | None = {} if cache else None
         if cache:
             self._require_memory()
-        self.shape: tuple[int, ...] | None = None
+        generators = (np.random.default_rng(0),) if random else ()
+        self.shape = self._cropped(0, *generators)[0].shape
 
     def __len__(self) -> int:
         return len(self.listing)
 
-    def measured(self, *random: np.random.Generator) -> "DecodedImages":
-        """The same, with the shape of the first image."""
-        self.shape = self.crop(0, *random)[0].shape
-        return self
-
-    def crop(self, index: int, *random: np.random.Generator) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
+    def crop(self, index: int, *generator: np.random.Generator) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
         """The crop of an image, and its label. Raises ValueError, which begins with the path of its file."""
-        image, label = self._load(index)
-        try:
-            cropped = self._crop(image, *random)
-        except ValueError as error:
-            raise ValueError(f"{self.listing.path(index)}: {error}") from error
-        if self.shape is not None and cropped.shape != self.shape:
+        cropped, label = self._cropped(index, *generator)
+        if cropped.shape != self.shape:
             (height, width), wanted = cropped.shape[:2], self.shape
             raise ValueError(
                 f"{self.listing.path(index)} has {height} x {width} pixels after its crop, and {self.listing.path(0)} "
                 f"{wanted[0]} x {wanted[1]}; wanted one size: resize them."
             )
         return cropped, label
+
+    def _cropped(self, index: int, *generator: np.random.Generator) -> tuple[UInt8[np.ndarray, "h w 3"], int]:
+        image, label = self._load(index)
+        try:
+            return self._crop(image, *generator), label
+        except ValueError as error:
+            raise ValueError(f"{self.listing.path(index)}: {error}") from error
 
     def _load(self, index: int) -> tuple[Image.Image, int]:
         if self._kept is not None and index in self._kept:

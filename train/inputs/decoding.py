@@ -68,7 +68,7 @@ def fastest() -> Decoder:
 
 
 def _rgb(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+    image: Image.Image = Image.open(io.BytesIO(data))
     if image.mode == "RGB":
         image.load()
         return image

@@ -106,7 +106,6 @@ class EachOnce:
     def __getitem__(self, place: int) -> Example:
         if place < len(self.images):
             return *self.images.crop(place), 1.0
-        assert self.images.shape is not None
         return np.zeros(self.images.shape, np.uint8), 0, 0.0
 
 
@@ -118,13 +117,42 @@ class Parts:
         self.count = next(count for count in range(math.ceil(len(own) / PART), len(own) + 1) if len(own) % count == 0)
         self.examples, self.order, self.own, self.shape = examples, order, tuple(own), shape
 
+    @property
+    def size(self) -> int:
+        """The number of rows in a part."""
+        return len(self.own) // self.count
+
     def __call__(self, index: int) -> Rows:
         step, part = divmod(int(index), self.count)
-        size = len(self.own) // self.count
-        rows = Rows(np.empty((size, *self.shape), np.uint8), np.empty(size, np.int32), np.empty(size, np.float32))
-        for slot, row in enumerate(self.own[part * size : (part + 1) * size]):
+        rows = self.empty(self.size)
+        self.fill(rows, 0, step, part)
+        return rows
+
+    def empty(self, size: int) -> Rows:
+        return Rows(np.empty((size, *self.shape), np.uint8), np.empty(size, np.int32), np.empty(size, np.float32))
+
+    def fill(self, rows: Rows, begin: int, step: int, part: int) -> None:
+        """Put a part of a step into rows, from row `begin` on."""
+        for slot, row in enumerate(self.own[part * self.size : (part + 1) * self.size], begin):
             example = self.examples[self.order.place(step, row)]
             rows.images[slot], rows.labels[slot], rows.weights[slot] = example
+
+
+class _Shared:
+    """Makes the parts of a step in the same arrays, so that threads need not have them copied to a batch."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._lock = threading.Lock()
+        self._begun: dict[int, tuple[Rows, int]] = {}  # the rows of a step, and how many of its parts have begun
+
+    def __call__(self, index: int) -> Rows:
+        step, part = divmod(int(index), self.parts.count)
+        with self._lock:
+            rows, begun = self._begun.pop(step, None) or (self.parts.empty(len(self.parts.own)), 0)
+            if begun + 1 < self.parts.count:
+                self._begun[step] = rows, begun + 1
+        self.parts.fill(rows, part * self.parts.size, step, part)
         return rows
 
 
@@ -136,15 +164,21 @@ def stream(parts: Parts, start: int, stop: int, *, threads: int, workers: int = 
     ahead = max(2 * parts.count // max(workers, 1), 2 * threads)
     dataset = (
         grain.MapDataset.range(start * parts.count, stop * parts.count)
-        .map(parts)
+        .map(parts if workers else _Shared(parts))
         .to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
     )
     if workers:
         if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # grain's processes read a flag of absl's, whose parser nobody here calls
+            flags.FLAGS.mark_as_parsed()  # grain's processes read a flag of absl's
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=ahead))
-    return dataset.batch(parts.count).map(_merged)
+        return dataset.batch(parts.count, batch_fn=_concatenated)
+    return dataset.batch(parts.count, batch_fn=_first)
 
 
-def _merged(rows: Rows) -> Rows:
-    return Rows(*(array.reshape(-1, *array.shape[2:]) for array in rows))
+def _concatenated(found: Sequence[Rows]) -> Rows:
+    return Rows(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _first(found: Sequence[Rows]) -> Rows:
+    """The rows of a step that all of its parts have been put into."""
+    return found[0]

@@ -12,10 +12,10 @@ from typing import Any
 
 import grain
 import jax
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Float
 
+import processes
 from inputs.decoded import DecodedImages, TestCrop, TrainCrop
 from inputs.decoding import Decoder
 from inputs.listing import Listing
@@ -56,7 +56,9 @@ class Streamed:
         validation: Listing | None = None,
         decoder: Decoder | None = None,
     ) -> None:
-        """Args:
+        """Read the first image of each split, for its size.
+
+        Args:
             seed: of the order and the crops of the training images.
             train_crop: (image, generator) -> uint8 [h w 3], all of one size; as functools.partial of a function of
                 `crops`.
@@ -65,8 +67,8 @@ class Streamed:
             threads: that decode, in each process; by default one for each core, 16 at the most.
             workers: processes that decode, beside each process of the training; 0 for its own threads.
             cache: whether decoded images are kept in memory.
-            accumulate: of which the number of steps in an epoch is a multiple.
-            repeats: how often an image is in the epochs that have it, each time with another crop.
+            accumulate: the number of steps in an epoch is a multiple of it.
+            repeats: the number of crops of an image in an epoch, which has that many times fewer images.
             decoder: see `decoding`; by default the fastest.
 
         Raises ValueError if the batch size doesn't suit the images or the devices, for other classes in a split, for
@@ -86,14 +88,15 @@ class Streamed:
         self.seconds_waited = 0.0
         self._threads, self._workers = threads or min(os.cpu_count() or 1, 16), workers
         self._own = _own_rows(self.rows, batch_size)
-        images = DecodedImages(train, train_crop, decoder=decoder, cache=cache).measured(np.random.default_rng(0))
-        self.image_shape = images.shape
+        images = DecodedImages(train, train_crop, random=True, decoder=decoder, cache=cache)
+        height, width, channels = images.shape
+        self.image_shape = (height, width, channels)
         order = Order(len(train), batch_size, self.steps_per_epoch)
         self._train = Parts(InRandomOrder(images, seed, repeats=repeats), order, self._own, images.shape)
-        self._test, self._validation = (
-            None if split is None else DecodedImages(split, test_crop, decoder=decoder, cache=cache).measured()
-            for split in (test, validation)
-        )
+        self._test = DecodedImages(test, test_crop, decoder=decoder, cache=cache)
+        self._validation = None
+        if validation is not None:
+            self._validation = DecodedImages(validation, test_crop, decoder=decoder, cache=cache)
         self._listings = {"train": train, "test": test} | ({} if validation is None else {"validation": validation})
         self._running: list[Any] = []  # the iterator of the training, or nothing
         self._next: tuple[int, Any] = -1, None  # the step that it is at, and the step of the state that comes with it
@@ -136,7 +139,7 @@ class Streamed:
             iterator.close()
 
     def advance(self, step: Step, key: Array) -> Advance:
-        program, key = self.program(step), jax.device_put(key, self.replicated)
+        program, key = self.program(step), processes.put_key(key, self.replicated)
 
         def advance(state: Any, epoch: int, count: int) -> tuple[Any, Array]:
             found = []
@@ -203,9 +206,8 @@ def _close(running: list[Any]) -> None:
 
 def _own_rows(sharding: Sharding, batch_size: int) -> list[int]:
     """The rows of a batch that lie on the devices of this process, in order."""
-    slices = {
-        places[0].indices(batch_size) for places in sharding.addressable_devices_indices_map((batch_size,)).values()
-    }
+    places = sharding.addressable_devices_indices_map((batch_size,)).values()
+    slices = {place[0].indices(batch_size) for place in places if place is not None}
     return [row for one in sorted(slices) for row in range(*one)]
 
 

@@ -63,7 +63,7 @@ class Records(Listing):
     labels_known = False
 
     @cached_property
-    def labels(self) -> Int[np.ndarray, "n"]:  # type: ignore[override]
+    def labels(self) -> Int[np.ndarray, "n"]:
         return np.fromiter((self.example(index)[1] for index in range(len(self))), np.int32)
 
     def __len__(self) -> int:
