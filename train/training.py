@@ -179,7 +179,7 @@ def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, 
     checkpoints, state = Checkpoints(folder), training.start()
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        state = state if checkpoints.latest() is None else checkpoints.recover(state)
+        state = checkpoints.recover(state) if checkpoints.steps() else state
         step = int(state.step)
         with together():
             metrics = run_dir.Metrics(folder, step=step, tensorboard=config.tensorboard)
