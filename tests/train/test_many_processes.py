@@ -135,8 +135,7 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
 
 
 def test_a_process_that_is_killed_ends_the_other_with_a_message(tmp_path):
-    # Without a checkpoint, in the middle of which the other one would wait for the heartbeats to stop.
-    started = two(tmp_path, *STEPS, "--checkpoint-every", "12", "--runs-dir", "two")
+    started = two(tmp_path, *STEPS, "--runs-dir", "two")
     folder = wait_for_lines(tmp_path / "two", 2, started)
     started[1][0].kill()
     begun = time.monotonic()
