@@ -117,7 +117,7 @@ def policies() -> str:
             own, compile_seconds = by["jaxmix"], f"{by['jaxmix']['compile_seconds']:.1f}"
             rows.append([f"{name}, {size}", f"{own['images_per_second']:,.0f}", *peers, compile_seconds])
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    together = [f"{forms['together'] / forms['one_by_one']:.0f}" for forms in found["forms_ms"].values()]
+    together = [f"{forms['vectorized'] / forms['loop_over_images']:.0f}" for forms in found["forms_ms"].values()]
     return f"""## AugMix and the policies
 
 Images per second, 8 bits in and out, and in brackets how many times as fast as each library's on Pillow;

@@ -57,7 +57,8 @@ def moved(x, offset):
 
 
 def test_a_bilinear_shear_by_one_hot_products_is_the_librarys_to_the_bit():
-    for slope in (-0.9, -0.31, 0.0, 0.17, 0.5):
+    # With these slopes every product and sum is exact, so that no compiler can round one form in another way.
+    for slope in (-0.875, -0.3125, 0.0, 0.1875, 0.5):
         library, product = sheared(image(), jnp.float32(slope))
         assert len(np.unique(library)) > 30
         np.testing.assert_array_equal(product, library)
