@@ -35,7 +35,9 @@ class Best:
 
     def settle(self, written: float = math.inf) -> None:
         """Drop those that were best before the newest one that a checkpoint, of step `written`, includes."""
-        latest = max((step for step in self._kept.steps() if step <= written), default=0)
+        if not processes.first():
+            return
+        latest = max((step for step in self._kept.seen() if step <= written), default=0)
         self._kept.drop(lambda other: other < latest)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import json
 import os
 import shutil
 import sys
@@ -35,7 +36,8 @@ class Checkpoints:
 
     A state is written in the background while the training goes on, whole or not at all: what a kill leaves half
     written is never read. Beside each state lie the shape, dtype and CRC-32 of every leaf, which each restore compares.
-    Of several processes all call these functions, on one shared folder, and all get the error of one.
+    Of several processes all call these functions, on one shared folder, and all get the error of one. The first of them
+    writes, without waiting for the others, as each has the whole state; every one reads for itself.
     """
 
     def __init__(self, folder: Path, *, keep: int | None = 3, create: bool = True) -> None:
@@ -52,7 +54,12 @@ class Checkpoints:
                     self._lock = lock(folder)
                     self.folder.mkdir(exist_ok=True)
                     self._remove_unfinished()
-            options = orbax.CheckpointManagerOptions(max_to_keep=keep, create=create, enable_async_checkpointing=create)
+            options = orbax.CheckpointManagerOptions(
+                max_to_keep=keep,
+                create=create and not processes.several(),
+                enable_async_checkpointing=create,
+                multiprocessing_options=_alone() if processes.several() else orbax.options.MultiprocessingOptions(),
+            )
             self._manager = orbax.CheckpointManager(self.folder, options=options)
         except BaseException:
             if self._lock is not None:
@@ -60,11 +67,15 @@ class Checkpoints:
             raise
 
     def latest(self) -> int | None:
-        """The step of the newest checkpoint that is whole, None if there is none."""
-        return max(self.steps(), default=None)
+        """The step of the newest checkpoint that is whole, as this process sees it; None if there is none."""
+        return max(self.seen(), default=None)
 
     def steps(self) -> list[int]:
-        """The steps of all checkpoints that are whole."""
+        """The steps of all checkpoints that are whole, as the first process sees them."""
+        return json.loads(gathered(json.dumps(self.seen()))[0])
+
+    def seen(self) -> list[int]:
+        """The same, as this process sees them."""
         unfinished = None if self._writing is None else self._writing[0]
         return sorted(step for step in self._manager.all_steps() if step != unfinished)
 
@@ -77,14 +88,20 @@ class Checkpoints:
         self.wait()
         if step in self.steps():
             return
-        silence_late_reports()
         leaves = named(state)
+        if processes.several():  # each has the whole of every array
+            leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}
         size = sum(leaf.nbytes for leaf in leaves.values())
         with together():
             if processes.first():
-                self._remove_unfinished()
-            if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
-                raise self._no_room(step, size, os.strerror(errno.ENOSPC))
+                self._begin(step, leaves, size)
+        self._writing = step, size
+
+    def _begin(self, step: int, leaves: dict[str, Any], size: int) -> None:
+        silence_late_reports()
+        self._remove_unfinished()
+        if shutil.disk_usage(self.folder).free < 1.1 * size + 2**16:
+            raise self._no_room(step, size, os.strerror(errno.ENOSPC))
         arguments = orbax.args.Composite(
             state=orbax.args.StandardSave(leaves), checksums=orbax.args.JsonSave(signed(step, leaves))
         )
@@ -94,7 +111,6 @@ class Checkpoints:
             raise self._not_written(step, size, error) from error
         if not saved:
             raise OSError(f"the checkpoint {self.folder / str(step)} was not written")
-        self._writing = step, size
 
     def wait(self) -> None:
         """Until the state that is being written is on disk. Raises OSError as `save`."""
@@ -108,13 +124,15 @@ class Checkpoints:
                 self._writing = None
                 raise self._not_written(step, size, error) from error
         self._writing = None
+        if not processes.first():
+            self._manager.reload()
 
     def check(self) -> None:
         """Raises OSError, as `save`, if the state that was being written has met an error; waits for nothing."""
         if self._writing is None:
             return
         # Once it has ended, and not by Orbax's check for errors, which its own thread has taken out by then.
-        if any(gathered("" if self._manager.is_saving_in_progress() else "ended")):
+        if gathered("" if self._manager.is_saving_in_progress() else "ended")[0]:
             self.wait()
 
     def _not_written(self, step: int, size: int, error: Exception) -> Exception:
@@ -150,8 +168,9 @@ class Checkpoints:
                 f"{form(names.get(name))} here ({len(different)} of {len(saved)} differ). Nothing is damaged: go on "
                 "with the version that began the run, or move the folder of the run away."
             )
-        wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), names)
-        found = self._read(step, wanted, saved)
+        found = self._read(step, {name: _wanted(leaf) for name, leaf in names.items()}, saved)
+        if processes.several():
+            found = {name: processes.put(found[name], leaf.sharding) for name, leaf in names.items()}
         return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in names])
 
     def recover(self, like: Any) -> Any:
@@ -196,15 +215,14 @@ class Checkpoints:
     def drop(self, which: Callable[[int], bool]) -> None:
         """Removes the checkpoints of the steps for which `which` holds."""
         self.wait()
-        for step in self._manager.all_steps():
+        for step in self.seen() if processes.first() else ():
             if which(step):
                 self._manager.delete(step)
 
     def close(self) -> None:
         """Lets go of the folder, once what is being written is on disk; an error in that is no longer reported."""
         try:
-            if self._writing is None or not processes.several():  # another process may have ended, and not write
-                self._manager.close()
+            self._manager.close()
         except Exception:
             if self._writing is None:
                 raise
@@ -273,3 +291,18 @@ class Checkpoints:
             if not any(self.folder.glob("*.orbax-checkpoint-tmp*")):
                 return
             time.sleep(0.1)  # after a failure other threads still write for a moment
+
+
+def _alone() -> orbax.options.MultiprocessingOptions:
+    """Let a manager of checkpoints work as if there were no other process."""
+    own = processes.number()
+    return orbax.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+    )
+
+
+def _wanted(leaf: Any) -> Any:
+    """What to restore a leaf as: an array on its devices, or, of several processes, one in memory."""
+    if processes.several():
+        return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)

@@ -141,7 +141,7 @@ def begin(training: Training, program: str, config: Any) -> Path:
 
 def _require_same(config: Any, images: dict[str, Any]) -> None:
     """Raises ValueError where the processes don't all have these options and images, wherever those lie."""
-    own = (*configuration.OF_PROCESSES, "data_dir")
+    own = (*configuration.OF_PROCESSES, "data_dir", "second_dir", "weights", "threads", "workers", "cache")
     require_same(options={name: str(value) for name, value in vars(config).items() if name not in own}, images=images)
 
 
@@ -191,7 +191,7 @@ def resume(training: Training, folder: Path, config: Any) -> tuple[Checkpoints, 
     checkpoints = Checkpoints(folder)
     try:
         # A run killed before its first checkpoint starts again from the same seed, which gives the same result.
-        state = training.first() if checkpoints.latest() is None else checkpoints.recover(training.start())
+        state = checkpoints.recover(training.start()) if checkpoints.steps() else training.first()
         step = int(state.step)
         with together():
             metrics = run_dir.Metrics(folder, step=step, tensorboard=config.tensorboard)

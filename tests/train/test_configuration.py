@@ -61,7 +61,7 @@ def test_a_seed_is_refused_where_it_would_give_the_draws_of_another():
         assert refusal(seed=seed) == f"--seed is {seed}; wanted 4294967295 or less."
 
 
-def test_a_configuration_from_before_an_option_has_its_default(tmp_path):
+def test_the_configuration_of_an_earlier_run_of_cifar_is_read(tmp_path):
     """Options that were added to train/cifar.py don't make its earlier runs unreadable."""
     config = cifar.resolve(cifar.Config(), inputs.load("digits", tmp_path))
     content = configuration.encode("cifar", config)
