@@ -15,7 +15,7 @@ from checkpoints import Checkpoints
 from models import weights
 from state import State
 
-__all__ = ["BODY", "fresh", "from_file"]
+__all__ = ["BODY", "body", "fresh", "from_file"]
 
 # What the parameters of the network inside another are called there, and what is new where the classes are others.
 BODY, HEADS = "body.", ("classifier.", "middle.", "linear.")
@@ -67,16 +67,14 @@ def _of_run(folder: Path) -> tuple[Arrays, Arrays]:
     finally:
         checkpoints.close()
     averaged = any(name.startswith("average.") for name in arrays)
-    beginnings = ("average.0.", "average.1.") if averaged else ("params.", "statistics.")
-    params, statistics = (
-        {
-            n.removeprefix(beginning).removeprefix(BODY).removesuffix(VALUE): a
-            for n, a in arrays.items()
-            if n.startswith(beginning)
-        }
-        for beginning in beginnings
-    )
-    return params, statistics
+    params, statistics = ("average.0.", "average.1.") if averaged else ("params.", "statistics.")
+    return _below(params, arrays), _below(statistics, arrays)
+
+
+def _below(beginning: str, arrays: Arrays) -> Arrays:
+    """The arrays whose names begin so, under what follows; of a network inside another, as if it were by itself."""
+    found = {name.removeprefix(beginning): array for name, array in arrays.items() if name.startswith(beginning)}
+    return {name.removeprefix(BODY).removesuffix(VALUE): array for name, array in found.items()}
 
 
 def _of_file(path: Path, network: Callable[[nnx.Rngs], Any]) -> tuple[Arrays, Arrays]:
