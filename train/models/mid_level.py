@@ -31,7 +31,7 @@ class MidLevel(Network):
             raise ValueError("A middle head needs a network of two stages or more; leave it out with --no-middle.")
         self.body, self.points, self.smallest = body, body.points, body.smallest
         width = jax.eval_shape(lambda x: self._features(x, False)[1], _images(body.smallest, channels)).shape[-1]
-        # As torch's layers start. From He's initialization, six times the variance, the ReLU can be dead in an epoch.
+        # As torch's layers start: with a sixth of the variance of He's initialization.
         init = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
         self.middle = nnx.Conv(width, width, (1, 1), kernel_init=init, dtype=dtype, rngs=rngs)
         self.linear = nnx.Linear(width, num_classes, kernel_init=init, dtype=dtype, rngs=rngs)
