@@ -149,7 +149,9 @@ class _Shared:
     def __call__(self, index: int) -> Rows:
         step, part = divmod(int(index), self.parts.count)
         with self._lock:
-            rows, begun = self._begun.pop(step, None) or (self.parts.empty(len(self.parts.own)), 0)
+            if step not in self._begun:
+                self._begun[step] = self.parts.empty(len(self.parts.own)), 0
+            rows, begun = self._begun.pop(step)
             if begun + 1 < self.parts.count:
                 self._begun[step] = rows, begun + 1
         self.parts.fill(rows, part * self.parts.size, step, part)
