@@ -114,8 +114,8 @@ def decoded(splits: Splits, crop: TestCrop, config: Any, limit: int | None) -> D
     Raises ValueError where memory is too small for them.
     """
     test = limited(splits.test, limit)
-    images = DecodedImages(test, crop).measured()
-    shape = images.shape or ()
+    images = DecodedImages(test, crop)
+    shape = images.shape
     memory.require(len(test) * math.prod(shape), f"The {len(test):,} test images of {test.name}", "Name a --limit.")
     array = np.empty((len(test), *shape), np.uint8)
     with ThreadPoolExecutor(threads(config)) as pool:
