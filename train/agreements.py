@@ -17,7 +17,7 @@ import processes
 __all__ = ["Agreement", "gathered", "require_same", "shared_folder", "together"]
 
 # Bytes of a message from one process to the others.
-LENGTH = 1024
+LENGTH = 2048
 # Seconds in which a folder that one process has made has to show up at the others.
 VISIBLE = 60
 

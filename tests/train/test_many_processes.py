@@ -115,7 +115,7 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
     assert all("waiting for 2 processes of step 0 of SLURM job" in text for text in (first, second))
     assert "epoch" not in second  # the first one prints
     bits = [re.findall("^step .*", text, re.MULTILINE) for text in (first, second)]
-    assert bits[0] == bits[1] and len(bits[0]) >= 6
+    assert bits[0] == bits[1] and len(bits[0]) >= 5
     done = len(lines(folder))
     assert (folder / "checkpoints" / str(done) / "_CHECKPOINT_METADATA").exists()
 
