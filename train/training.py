@@ -73,7 +73,15 @@ def compile_training(
     mix_until: int | None = None,
     pretrained: Callable[[State], State] | None = None,
 ) -> Training:
-    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed."""
+    """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed.
+
+    Raises ValueError for a method that mixes at points which the network doesn't have.
+    """
+    if setup.recipe.augmentation is not None and max(setup.recipe.points) >= setup.points:
+        raise ValueError(
+            f"--method mixes at the points {', '.join(map(str, setup.recipe.points))} of a network, and --model has 0 to "
+            f"{setup.points - 1}: take a network with a point after each stage, such as vit-s16 in place of deit-s16."
+        )
 
     def first(key: jax.Array) -> State:
         return start(network(nnx.Rngs(params=key)), setup.optimizer, average=setup.ema is not None)

@@ -353,3 +353,8 @@ def test_after_its_last_epoch_of_mixing_a_training_steps_as_without_a_method():
     for found, expected in ((ends[1][0], ends[0][0]), (ends[1][1], ends[2][1])):
         jax.tree.map(np.testing.assert_array_equal, found, expected)
     assert (ends[0][1][1] != ends[2][1][1]).any()
+
+
+def test_a_method_needs_the_points_at_which_it_mixes():
+    with pytest.raises(ValueError, match="mixes at the points 0, 9 of a network, and --model has 0 to"):
+        tiny.training(tiny.recipe("cutmix", points=(0, 9)))
