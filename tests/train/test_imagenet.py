@@ -26,6 +26,8 @@ import preview
 import state
 import streaming
 from eval import load_run
+from models import weights
+from models.imagenet_resnet import ImageNetResNet
 
 pytestmark = pytest.mark.unoptimized
 
@@ -131,6 +133,26 @@ def begin_from(folder):
         initial_weights.from_file(folder, tiny.Tiny)(
             state.start(tiny.Tiny(3, nnx.Rngs(0)), imagenet.optimizer.create(imagenet.Config(), lambda step: 0.1, 0.0))
         )
+
+
+def test_a_network_begins_with_a_file_of_torchvision_whose_last_layer_may_be_of_other_classes(place):
+    def network(classes, seed):
+        return ImageNetResNet(18, classes, 3, width=2, rngs=nnx.Rngs(seed), dtype=jnp.float32)
+
+    made = network(3, 0)
+    params, statistics = nnx.state(made, nnx.Param), nnx.state(made, nnx.BatchStat)
+    weights.write(place / "narrow.safetensors", weights.to_torchvision(params, statistics))
+    for classes in (3, 5):
+        fresh = network(classes, 1)
+        before = state.State(*[None] * 5)._replace(
+            params=nnx.state(fresh, nnx.Param), statistics=nnx.state(fresh, nnx.BatchStat)
+        )
+        put = initial_weights.from_file(place / "narrow.safetensors", lambda rngs, k=classes: network(k, 2))
+        begun = put(before)
+        for name in ("stem", "stages"):
+            jax.tree.map(np.testing.assert_array_equal, begun.params[name], params[name])
+        expected = (params if classes == 3 else before.params)["classifier"]
+        jax.tree.map(np.testing.assert_array_equal, begun.params["classifier"], expected)
 
 
 @pytest.mark.parametrize(
