@@ -175,6 +175,25 @@ rounds, {"; ".join(sorted(devices))}. AugMix trains on three views of each image
 {table(["network", "method", "ms", "times plain training"], rows)}"""
 
 
+def loader() -> str:
+    """The loader of image files against bare Pillow and torch."""
+    found = read("loader")
+    rows = []
+    for size, measured in found["sets"].items():
+        for name, own in measured["contenders"].items():
+            ratios = [f"{own[of]['ratio']:.2f}" if of in own else "1" for of in ("of pillow", "of torch")]
+            rows.append([name, size, f"{own['images per second']:,.0f}", *ratios])
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"""## Reading image files
+
+Images per second of one core: decoded, cropped at random, resized and put into batches, by one thread each;
+medians of {found["rounds"]} interleaved rounds of processor time, {found["device"]}, on a busy machine.
+{found["note"].split("; other")[0]}. {versions}. "pillow" is the bare loop, without batches; torch is its
+DataLoader with torchvision's transforms. From `benchmarks/loader.py`.
+
+{table(["", "images", "images a second", "times pillow", "times torch"], rows)}"""
+
+
 def first_trainings() -> str:
     """Two epochs on CIFAR-10."""
     files = ["cifar10-resnet-8-2-epochs", "cifar10-resnet-8-2-epochs-guided", "cifar10-resnet-8-2-epochs-augmix"]
@@ -223,7 +242,8 @@ Localization and backgrounds need boxes: for {boxed["run"]["epochs"]} epochs of 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [blend(), guided(), policies(), corruptions(), steps(), first_trainings(), evaluations()]
+    parts = [blend(), guided(), policies(), corruptions(), steps(), loader()]
+    parts += [first_trainings(), evaluations()]
     head = """<!-- Written by docs/tables.py from benchmarks/results. -->
 
 # Benchmarks
