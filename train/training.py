@@ -78,9 +78,10 @@ def compile_training(
     Raises ValueError for a method that mixes at points which the network doesn't have.
     """
     if setup.recipe.augmentation is not None and max(setup.recipe.points) >= setup.points:
+        points = ", ".join(map(str, setup.recipe.points))
         raise ValueError(
-            f"--method mixes at the points {', '.join(map(str, setup.recipe.points))} of a network, and --model has 0 to "
-            f"{setup.points - 1}: take a network with a point after each stage, such as vit-s16 in place of deit-s16."
+            f"--method mixes at the points {points} of a network, and --model has 0 to {setup.points - 1}: take a "
+            "network with a point after each stage, such as vit-s16 in place of deit-s16."
         )
 
     def first(key: jax.Array) -> State:

@@ -12,9 +12,6 @@ import jax
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "train"), str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-FOLDER, ADDRESS, PROCESSES, PROCESS = sys.argv[1:]
-if int(PROCESSES) > 1:
-    jax.distributed.initialize(ADDRESS, int(PROCESSES), int(PROCESS))
 
 import tiny
 
@@ -24,9 +21,11 @@ from inputs.class_folders import class_folders
 from inputs.streamed import Streamed
 
 
-def main() -> None:
+def main(folder: str, address: str, number: str, process: str) -> None:
+    if int(number) > 1:
+        jax.distributed.initialize(address, int(number), int(process))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    splits = class_folders(Path(FOLDER))
+    splits = class_folders(Path(folder))
     crop = partial(crops.random_resized_crop, size=8)
     half = (0.5,) * 3
     source = Streamed(
@@ -40,14 +39,14 @@ def main() -> None:
         metrics.append(np.asarray(found)[0].tolist())
     source.close()
     rows = {}
-    for number, batch in enumerate(source.batches(1)):
+    for position, batch in enumerate(source.batches(1)):
         for shard in batch.images.addressable_shards:
             for row, image in zip(range(16)[shard.index[0]], np.asarray(shard.data), strict=True):
-                rows[f"{number} {row}"] = int(image.astype(np.int64).sum())
+                rows[f"{position} {row}"] = int(image.astype(np.int64).sum())
     count = jax.jit(lambda weight: weight.sum(), out_shardings=source.replicated)
     tested = [float(count(weight)) for _, weight in source.test_batches()]
     print(json.dumps({"metrics": metrics, "rows": rows, "tested": tested, "own": len(source._own)}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
