@@ -186,6 +186,7 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
     body = body_of(config, len(source.classes))
     network = partial(mid_level.around, body, len(source.classes), jnp.dtype(config.dtype)) if config.middle else body
     graph, points = models.structure(network, config.model, config.dataset, config.crop)
+    programs.check_sides(network, config.model, config.crop)
     recipe = recipe_of(config)
     if config.mix_per_device:
         recipe = mixed_per_device(recipe, mesh, config.batch_size)

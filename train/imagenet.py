@@ -180,6 +180,7 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
         zero_last=config.zero_last,
     )
     graph, points = models.structure(network, config.model, config.dataset, min(config.crop, config.test_crop))
+    programs.check_sides(network, config.model, config.crop, config.test_crop)
     recipe = recipe_of(config)
     if config.mix_per_device:
         recipe = mixed_per_device(recipe, mesh, config.batch_size)

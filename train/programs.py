@@ -5,11 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 import tyro
+from flax import nnx
 
 import configuration
 import loop
+import models
 import optimizer
 import preview
 import processes
@@ -21,7 +25,7 @@ from recipes.core import Recipe
 from state import COUNTED
 from training import Training
 
-__all__ = ["carry_out", "main", "planned", "rate"]
+__all__ = ["carry_out", "check_sides", "main", "planned", "rate"]
 
 Rows = Callable[[list[dict[str, Any]]], list[tuple[str, str]]]
 
@@ -105,6 +109,18 @@ def rate(config: Any, steps_per_epoch: int) -> optax.Schedule:
         start=config.warmup_start,
         end=config.lr_end,
     )
+
+
+def check_sides(network: Callable[[nnx.Rngs], Any], model: str, *sides: int) -> None:
+    """Raises ValueError where a transformer doesn't take images of these sides, before anything is made."""
+    if models.family(model) not in ("vit", "deit"):
+        return
+    for side in sides:
+        images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+        try:
+            nnx.eval_shape(lambda x: network(nnx.Rngs(0))(x, train=False), images)
+        except ValueError as error:
+            raise ValueError(f"--model {model} doesn't take images of {side} pixels a side. {error}") from error
 
 
 def planned(config: Any, recipe: Recipe, epochs: int, images: int) -> tuple[tuple[int, ...], int]:

@@ -1,6 +1,7 @@
 """train/imagenet.py on tiny folders, with a tiny network, from end to end; its options; pretrained weights."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -23,11 +24,13 @@ import initial_weights
 import loop
 import models
 import preview
+import programs
 import state
 import streaming
 from eval import load_run
 from models import weights
 from models.imagenet_resnet import ImageNetResNet
+from models.vision_transformer import VisionTransformer
 
 pytestmark = pytest.mark.unoptimized
 
@@ -178,6 +181,13 @@ def test_a_mistake_is_one_message_and_leaves_no_run_folder(arguments, message, p
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ")
     assert not any((place / "runs").iterdir())
+
+
+def test_a_transformer_is_refused_for_images_that_are_no_whole_number_of_patches():
+    network = functools.partial(VisionTransformer, "mu", 8, 3, 3, dtype=jnp.float32)
+    programs.check_sides(lambda rngs: network(rngs=rngs), "vit-mu8", 16, 24)
+    with pytest.raises(ValueError, match="--model vit-mu8 doesn't take images of 20 pixels a side. The network takes"):
+        programs.check_sides(lambda rngs: network(rngs=rngs), "vit-mu8", 16, 20)
 
 
 def test_options_beside_a_preset_come_before_its_own(monkeypatch):
