@@ -168,12 +168,12 @@ def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
     run = cifar.restore(folder, wanted.data_dir)
     dataset = cifar.load(dataclasses.replace(run.config, limit_test=None))
     model, step = nnx.merge(run.graph, *run.state.tested()), int(run.state.step)
-    whole = Trained(model, dataset, run.config, step, mesh=devices.local_mesh(), batch_size=BATCH)
+    whole = Trained(model, dataset, run.config, step, mesh=devices.global_mesh(), batch_size=BATCH)
     wrong = error(whole.logits(dataset.train_images, "training images"), dataset.train_labels)
     made.summary["training accuracy, %"] = 100 * (1 - wrong)
     for limit in dict.fromkeys(setting.suites.values()):
         suites = [suite for suite, count in setting.suites.items() if count == limit]
-        mesh = devices.local_mesh()
+        mesh = devices.global_mesh()
         trained = Trained(model, dataset, run.config, step, mesh=mesh, limit=limit, batch_size=BATCH)
         options = evaluate.Evaluation(runs=(folder,), limit=limit, batch_size=BATCH, **setting.test)
         code = evaluate.measure(folder, trained, suites, options)

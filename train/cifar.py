@@ -149,7 +149,7 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
 def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | None = None) -> Training:
     """The training that a configuration describes, on all local devices unless a mesh is given."""
     start_key, order_key, step_key = jax.random.split(jax.random.key(config.seed), 3)
-    mesh = devices.local_mesh() if mesh is None else mesh
+    mesh = devices.global_mesh() if mesh is None else mesh
     source = OnDevice(
         dataset,
         mesh,

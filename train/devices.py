@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-__all__ = ["local_mesh", "make_deterministic", "steps_per_call"]
+__all__ = ["global_mesh", "make_deterministic", "steps_per_call"]
 
 
 def make_deterministic() -> None:
@@ -26,7 +26,7 @@ def make_deterministic() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
-def local_mesh() -> Mesh:
+def global_mesh() -> Mesh:
     """All devices, those of a process next to each other, along one axis named "data"."""
     devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))

@@ -152,7 +152,7 @@ def resolve(config: Config, data: Data) -> Resolved:
 def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -> Training:
     """The training that a configuration describes, on all devices unless a mesh is given."""
     start_key, step_key = jax.random.split(jax.random.key(config.seed))
-    mesh = devices.local_mesh() if mesh is None else mesh
+    mesh = devices.global_mesh() if mesh is None else mesh
     mean, std = NORMALIZATION[config.normalization]
     source = Streamed(
         *data.splits[:2],

@@ -77,7 +77,7 @@ def compiled(monkeypatch):
 def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_with_the_same_bits(
     place, capsys, monkeypatch, compiled
 ):
-    monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
+    monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
     run = [*QUICK, "--epochs", "6"]
     assert cifar.main([*run, "--tensorboard", "--runs-dir", "whole"]) == 0
     assert len(compiled) == 6 and compiled[0] > 0 and set(compiled) == {compiled[0]}  # nothing twice

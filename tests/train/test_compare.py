@@ -219,7 +219,7 @@ def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys)
         return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))
 
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr(devices, "local_mesh", one_device)
+    monkeypatch.setattr(devices, "global_mesh", one_device)
     monkeypatch.setattr(jax, "clear_caches", lambda: None)  # the programs of these runs are the same
     command = ("--out", "grid", "--methods", "none", *QUICK)
     with monkeypatch.context() as patch:

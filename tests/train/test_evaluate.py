@@ -103,7 +103,7 @@ def finished(tmp_path_factory):
     place = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-        patch.setattr(devices, "local_mesh", one_device)
+        patch.setattr(devices, "global_mesh", one_device)
         sizes = ("--limit-train", "64", "--limit-test", "60", "--batch-size", "32", "--epochs", "1")
         assert cifar.main([*sizes, "--method", "none", "--runs-dir", str(place)]) == 0
     (folder,) = place.iterdir()
@@ -114,7 +114,7 @@ def finished(tmp_path_factory):
 def real_run(finished, tmp_path, monkeypatch):
     """A copy of it, which a test may change, in an empty folder to run in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(devices, "local_mesh", one_device)
+    monkeypatch.setattr(devices, "global_mesh", one_device)
     return shutil.copytree(finished, tmp_path / "real")
 
 

@@ -37,7 +37,7 @@ def place(tmp_path, monkeypatch):
     """An empty folder to run in, with a data set; every model is tiny."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
+    monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
     monkeypatch.setattr(preview, "plot", lambda *_: None)
     monkeypatch.setattr(models, "create", colored_images.create)
     colored_images.write(tmp_path / "data")

@@ -46,7 +46,7 @@ def place(tmp_path, monkeypatch):
     """An empty folder to run in, with a data set; every model is tiny."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
+    monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
     monkeypatch.setattr(preview, "plot", lambda *_: None)  # its program is of no concern here
     monkeypatch.setattr(models, "create", colored_images.create)
     colored_images.write(tmp_path / "data")
@@ -244,7 +244,7 @@ def test_runs_are_compared_in_a_table(place, capsys):
 def test_the_networks_for_large_images_train(model, place, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(place)
-    monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
+    monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
     arguments = ("--data-dir", "data", "--crop", "64", "--batch-size", "6", "--epochs", "2", "--method", "cutmix")
     with jax.numpy_dtype_promotion("standard"):
         assert imagenet.main([*arguments, "--model", model, "--dtype", "bfloat16"]) == 0

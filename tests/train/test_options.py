@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
     monkeypatch.setattr(preview, "plot", lambda *_: None)  # its program is of no concern here
-    monkeypatch.setattr(devices, "local_mesh", tiny.one_device)
+    monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
     monkeypatch.setattr(models, "create", lambda model, classes, channels, rngs, dtype: tiny.Tiny(channels, rngs))
     arrays = (data.train_images, data.train_labels, data.test_images, data.test_labels)
     np.savez("tiny.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays, strict=True)))

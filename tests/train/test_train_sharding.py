@@ -25,12 +25,12 @@ def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
         state = jax.device_put(tiny.Noted(jax.numpy.int32(0)), source.replicated)
         return np.asarray(advance(state, 0, 2)[1])
 
-    assert devices.local_mesh().size == 8
-    np.testing.assert_array_equal(noted(tiny.one_device()), noted(devices.local_mesh()))  # sums of integers, and draws
+    assert devices.global_mesh().size == 8
+    np.testing.assert_array_equal(noted(tiny.one_device()), noted(devices.global_mesh()))  # sums of integers, and draws
 
 
 def test_rows_of_each_process_are_put_where_those_of_the_whole_batch_would_be(monkeypatch):
-    rows = jax.sharding.NamedSharding(devices.local_mesh(), jax.sharding.PartitionSpec("data"))
+    rows = jax.sharding.NamedSharding(devices.global_mesh(), jax.sharding.PartitionSpec("data"))
     batch = np.arange(48).reshape(16, 3)
     expected = jax.device_put(batch, rows)
     for found in (processes.put_rows(batch, rows), processes._placed(batch, rows, batch.shape, 0)):
@@ -57,21 +57,21 @@ def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused(tmp_path,
 
 
 def test_a_balanced_order_is_the_same_on_one_device_and_on_eight():
-    sources = [tiny.source(mesh, balanced=True) for mesh in (tiny.one_device(), devices.local_mesh())]
+    sources = [tiny.source(mesh, balanced=True) for mesh in (tiny.one_device(), devices.global_mesh())]
     np.testing.assert_array_equal(*[np.asarray(source.order(1)) for source in sources])
 
 
 @pytest.mark.parametrize("method", ["cutmix", "cutmix-scheduled", "randommix", "resizemix", "cutout+mixup", "fmix"])
 def test_a_recipe_that_mixes_on_each_device_keeps_its_shapes(method):
     recipe = tiny.recipe(method)
-    own = mixed_per_device(recipe, devices.local_mesh(), 16)
+    own = mixed_per_device(recipe, devices.global_mesh(), 16)
     shapes = jax.eval_shape(lambda: (jax.random.key(0), np.zeros((16, 8, 8, 1), np.float32), 0.5))
     found, expected = (jax.eval_shape(jax.jit(each.augmentation), *shapes) for each in (own, recipe))
     assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, expected)
 
 
 def test_mixing_per_device_pairs_the_images_of_a_device_and_sends_none():
-    mesh = devices.local_mesh()
+    mesh = devices.global_mesh()
     mixed = jax.jit(mixed_per_device(tiny.recipe("cutmix", views=None), mesh, 16).augmentation)
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     arguments = jax.random.key(0), jax.device_put(np.zeros((16, 8, 8, 1), np.float32), rows), np.float32(0.5)
@@ -105,7 +105,7 @@ def trained(chosen, mesh, **options):
 
 def assert_eight_devices_train_as_one(chosen, **options):
     (losses, params, _), (expected, other, text) = (
-        trained(chosen, mesh, **options) for mesh in (tiny.one_device(), devices.local_mesh())
+        trained(chosen, mesh, **options) for mesh in (tiny.one_device(), devices.global_mesh())
     )
     # Sums are taken in another order.
     np.testing.assert_allclose(losses, expected, rtol=1e-4)

@@ -123,7 +123,7 @@ def load(
         finished.dataset,
         finished.config,
         int(finished.state.step),
-        mesh=devices.local_mesh(),
+        mesh=devices.global_mesh(),
         limit=limit,
         batch_size=batch_size,
         steps=finished.steps,
