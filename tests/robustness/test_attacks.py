@@ -147,6 +147,8 @@ def test_attacks_reduce_accuracy_monotonically_and_pgd_is_as_strong_as_fgsm(digi
             "clean": x,
             "fgsm": attacks.fgsm(loss, x, epsilon),
             "pgd": attacks.pgd(key, loss, x, epsilon, **options),
+            # Its first step is FGSM's, and it keeps the best.
+            "fgsm and on": attacks.pgd(key, loss, x, epsilon, step=epsilon, steps=10, random_start=False),
             "2": attacks.pgd(key, loss, x, 4 * epsilon, norm="2", **options),
         }
         return {name: (a, loss(a), (network(weights, a).argmax(1) == y).mean()) for name, a in found.items()}
@@ -156,7 +158,10 @@ def test_attacks_reduce_accuracy_monotonically_and_pgd_is_as_strong_as_fgsm(digi
         curves = {"fgsm": [], "pgd": [], "2": []}
         for epsilon in (0.02, 0.05, 0.1, 0.2, 0.3):
             made = jax.tree.map(np.asarray, attacked(key(), x, np.float32(epsilon)))
-            assert (made["pgd"][1] >= made["fgsm"][1]).all(), "for every image, not just on average"
+            # Within the rounding of a sum of exponentials near 1, since the losses are of two programs.
+            close = made["fgsm"][1] - np.finfo(np.float32).eps
+            assert (made["fgsm and on"][1] >= close).all(), "for every image, not just on average"
+            assert made["pgd"][1].mean() > made["fgsm"][1].mean()
             assert (made["2"][1] >= made["clean"][1]).all()
             for name, curve in curves.items():
                 found, _, accuracy = made[name]

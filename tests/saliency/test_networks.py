@@ -65,6 +65,7 @@ def test_one_backward_pass_gives_both_gradients_and_moves_the_averages(network):
     assert jnp.abs(by_images).max() > 0 and jnp.abs(mean).max() > 0
 
 
+@pytest.mark.skipif(not hasattr(nnx, "view"), reason="Flax 0.12.0, the last one for jax 0.7, has no nnx.view")
 def test_a_view_for_inference_gives_maps_and_changes_nothing(network):
     graph, state = nnx.split(network)
 
