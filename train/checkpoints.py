@@ -77,7 +77,9 @@ class Checkpoints:
     def seen(self) -> list[int]:
         """The same, as this process sees them."""
         unfinished = None if self._writing is None else self._writing[0]
-        return sorted(step for step in self._manager.all_steps() if step != unfinished)
+        # Orbax gives a folder its name once all of it is written.
+        whole = unfinished is not None and (self.folder / str(unfinished)).is_dir()
+        return sorted(step for step in self._manager.all_steps() if step != unfinished or whole)
 
     def save(self, step: int, state: Any) -> None:
         """Begins to write the state, unless that step is there already, once an earlier one is written.

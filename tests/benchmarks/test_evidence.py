@@ -23,6 +23,7 @@ import evidence_pages
 import evidence_run
 import exits
 import inputs
+import loop
 import run_dir
 from eval.results import Results
 from eval.suites import SUITES
@@ -311,7 +312,7 @@ def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_p
     monkeypatch.setitem(evidence_grid.SETTINGS, "small", setting)
     whole = evidence.describe(evidence.Evidence(data_name="digits"))
     wanted = WANTED._replace(data=whole)
-    advance, calls = cifar.loop.train, []
+    advance, calls = loop.train, []
 
     def interrupted(state, functions, plan, *rest):
         calls.append(plan.epochs)
@@ -319,7 +320,7 @@ def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_p
         state, code = advance(state, functions, short if len(calls) == 1 else plan, *rest)
         return state, 143 if len(calls) == 1 else code
 
-    monkeypatch.setattr(cifar.loop, "train", interrupted)
+    monkeypatch.setattr(loop, "train", interrupted)
     with pytest.raises(exits.Stopped):
         evidence_run.train_and_evaluate(wanted)
     assert evidence_run.seconds_done(wanted) > 0

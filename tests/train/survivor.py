@@ -247,15 +247,30 @@ def without_permission(place, folder):
 
 
 def interrupted_twice(place):
-    """Train and get Ctrl-C at two moments of the second checkpoint."""
-    with open(os.devnull, "w") as note:
-        return counted(place, note, dict.fromkeys((42, 50), signal.SIGINT))
+    """Train and get Ctrl-C in the second epoch, and again while its checkpoint is being written."""
+    plain, wait = MADE.functions.advance, Checkpoints.wait
+
+    def advance(state, epoch, count):
+        if int(state.step) == STEPS_PER_EPOCH:
+            while not list(place.glob(f"*/checkpoints/{STEPS_PER_EPOCH}")):
+                time.sleep(0.01)
+            Checkpoints.wait = waited
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(state, epoch, count)
+
+    def waited(self):
+        Checkpoints.wait = wait
+        os.kill(os.getpid(), signal.SIGINT)
+        wait(self)
+
+    return train(place, MADE._replace(functions=MADE.functions._replace(advance=advance)))
 
 
 def hung_up(place):
     """Train in a terminal that is closed after the first epoch; returns the exit code."""
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have started the tests
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
