@@ -147,6 +147,12 @@ def test_a_forged_state_leaves_a_type_of_numbers_as_it_is():
     assert (read.itemsize, read.fields) == (1, None)
 
 
+def test_the_functions_of_a_pickle_keep_their_attributes():
+    raw = b"c_codecs\nencode\nN}(S'__defaults__'\nS'x'\nu\x86b."
+    with pytest.raises(pickle.UnpicklingError, match="sets the state of a function"):
+        plain_unpickler.PlainUnpickler(io.BytesIO(raw), encoding="bytes").load()
+
+
 def test_arrays_are_made_by_their_state_alone():
     # An array over the bytes of another one would outlive them.
     with pytest.raises(TypeError, match="not callable"):
