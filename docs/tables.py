@@ -51,6 +51,11 @@ def blend() -> str:
     words = [
         [name, *(f"{by[name]:,.0f}" for by in found["words"].values())] for name in next(iter(found["words"].values()))
     ]
+    growth = []
+    for by in found["growth"].values():
+        head = ["ms", *next(iter(by.values()))]
+        growth.append(table(head, [[name, *(f"{value:.3g}" for value in one.values())] for name, one in by.items()]))
+    grown = "\n\n".join(growth)
     return f"""## Methods without maps
 
 Milliseconds per jitted call that uses images and label weights, and in brackets times the bare expression `a *
@@ -65,6 +70,11 @@ The same methods with one draw for the whole batch, and in other dtypes: times t
 uint8 blended in float32 and rounded.
 
 {table(["", *kinds], variants)}
+
+How the time grows with the batch and the side of the images, in float32, and the slope of its logarithm over that
+of the number of pixels.
+
+{grown}
 
 Random words of 32 bits that a sample takes, from `benchmarks/random_words.py`. Random bits can cost more than mixing.
 
