@@ -47,7 +47,6 @@ from initial_weights import BODY
 from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
-from inputs.streamed import Streamed
 from models import mid_level
 from recipes import finegrained as recipes
 from recipes.core import LOSSES, Recipe
@@ -168,21 +167,8 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
     start_key, step_key = jax.random.split(jax.random.key(config.seed))
     mesh = devices.global_mesh() if mesh is None else mesh
     mean, std = NORMALIZATION[config.normalization]
-    source = Streamed(
-        *data.splits[:2],
-        mesh,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        train_crop=streaming.part_crop(config),
-        test_crop=streaming.whole_crop(config),
-        mean=mean,
-        std=std,
-        threads=config.threads or None,
-        workers=config.workers,
-        cache=config.cache,
-        accumulate=config.accumulate,
-        validation=data.splits.validation,
-    )
+    crops = streaming.part_crop(config), streaming.whole_crop(config)
+    source = streaming.source(config, data, mesh, *crops)
     body = body_of(config, len(source.classes))
     network = partial(mid_level.around, body, len(source.classes), jnp.dtype(config.dtype)) if config.middle else body
     graph, points = models.structure(network, config.model, config.dataset, config.crop)

@@ -42,7 +42,6 @@ from imagenet_options import AUTOMATIC, Config, Resolved
 from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
-from inputs.streamed import Streamed
 from recipes import imagenet as recipes
 from recipes.core import LOSSES, Loss, Recipe
 from recipes.losses import sigmoid_bce
@@ -154,22 +153,8 @@ def build(config: Resolved, data: Data, mesh: jax.sharding.Mesh | None = None) -
     start_key, step_key = jax.random.split(jax.random.key(config.seed))
     mesh = devices.global_mesh() if mesh is None else mesh
     mean, std = NORMALIZATION[config.normalization]
-    source = Streamed(
-        *data.splits[:2],
-        mesh,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        train_crop=streaming.train_crop(config),
-        test_crop=streaming.test_crop(config),
-        mean=mean,
-        std=std,
-        threads=config.threads or None,
-        workers=config.workers,
-        cache=config.cache,
-        accumulate=config.accumulate,
-        repeats=config.repeats,
-        validation=data.splits.validation,
-    )
+    crops = streaming.train_crop(config), streaming.test_crop(config)
+    source = streaming.source(config, data, mesh, *crops, repeats=config.repeats)
     network = partial(
         models.create,
         config.model,

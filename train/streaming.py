@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -18,6 +19,7 @@ from inputs import broken, crops, memory
 from inputs.dataset import Dataset
 from inputs.decoded import DecodedImages, TestCrop, TrainCrop
 from inputs.listing import Listing, Splits, joined
+from inputs.streamed import Streamed
 from run_dir import read_json
 from training import Finished, Training, newest_state
 
@@ -31,6 +33,7 @@ __all__ = [
     "padded_crop",
     "part_crop",
     "prepare",
+    "source",
     "test_crop",
     "threads",
     "train_crop",
@@ -101,6 +104,29 @@ def limited(listing: Listing, count: int | None) -> Listing:
     if count is None or count >= len(listing):
         return listing
     return listing.chosen(position * len(listing) // count for position in range(count))
+
+
+def source(
+    config: Any, data: Data, mesh: jax.sharding.Mesh, train: TrainCrop, test: TestCrop, *, repeats: int = 1
+) -> Streamed:
+    """The images of a training, by the options of a program; the crops are for training and for testing."""
+    mean, std = NORMALIZATION[config.normalization]
+    return Streamed(
+        *data.splits[:2],
+        mesh,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        train_crop=train,
+        test_crop=test,
+        mean=mean,
+        std=std,
+        threads=config.threads or None,
+        workers=config.workers,
+        cache=config.cache,
+        accumulate=config.accumulate,
+        repeats=repeats,
+        validation=data.splits.validation,
+    )
 
 
 def threads(config: Any) -> int:

@@ -59,7 +59,7 @@ def run_of(root):
 
 
 def watched(monkeypatch, interrupt_after=None):
-    """Notes the programs that are compiled by each call of the loop; sends SIGINT once so many steps are done."""
+    """Records how often each call of the loop compiles, and sends SIGINT after a step, where one is given."""
     compiled, noted, advance = [], [], loop.Functions.advance
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, _, **kinds: compiled.append(event) if event.endswith("backend_compile_duration") else None

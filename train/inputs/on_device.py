@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 import processes
 from inputs.balanced import balanced_order, members
 from inputs.dataset import Dataset, describe
-from inputs.source import Advance, Batch, Step
+from inputs.source import Advance, Batch, Step, require_batch_size
 
 __all__ = ["OnDevice"]
 
@@ -40,16 +40,8 @@ class OnDevice:
 
         Raises ValueError if the batch size doesn't suit the data set or the devices.
         """
-        count, devices = len(dataset.train_images), mesh.size
-        if batch_size < 2 or batch_size > count:
-            raise ValueError(f"--batch-size is {batch_size}; wanted 2 to {count}, the number of training images.")
-        if batch_size * accumulate > count:
-            raise ValueError(
-                f"--accumulate is {accumulate}; wanted 1 to {count // batch_size}, the number of steps of {batch_size} "
-                f"in the {count} training images."
-            )
-        if batch_size % devices:
-            raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
+        count = len(dataset.train_images)
+        require_batch_size(count, mesh.size, batch_size, accumulate)
         self.name, self.classes, self.mean, self.std = dataset.name, dataset.classes, dataset.mean, dataset.std
         self.absent = dataset.absent
         height, width, channels = dataset.train_images.shape[1:]

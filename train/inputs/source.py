@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, UInt8
 
-__all__ = ["Advance", "Batch", "Source", "Step"]
+__all__ = ["Advance", "Batch", "Source", "Step", "require_batch_size"]
 
 
 class Batch(NamedTuple):
@@ -64,3 +64,16 @@ class Source(Protocol):
 
     def advance(self, step: Step, key: Array) -> Advance:
         """Compile a function that takes steps on training batches; the key of each is fold_in(key, state.step)."""
+
+
+def require_batch_size(images: int, devices: int, batch_size: int, accumulate: int) -> None:
+    """Raises ValueError for a batch size that doesn't suit the number of training images or of devices."""
+    if batch_size < 2 or batch_size > images:
+        raise ValueError(f"--batch-size is {batch_size}; wanted 2 to {images}, the number of training images.")
+    if batch_size * accumulate > images:
+        raise ValueError(
+            f"--accumulate is {accumulate}; wanted 1 to {images // batch_size}, the number of steps of {batch_size} in "
+            f"the {images} training images."
+        )
+    if batch_size % devices:
+        raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")

@@ -20,7 +20,7 @@ from inputs.decoded import DecodedImages, TestCrop, TrainCrop
 from inputs.decoding import Decoder
 from inputs.listing import Listing
 from inputs.pipeline import EachOnce, InRandomOrder, Order, Parts, Rows, stream
-from inputs.source import Advance, Batch, Step
+from inputs.source import Advance, Batch, Step, require_batch_size
 
 __all__ = ["Streamed"]
 
@@ -220,16 +220,8 @@ def _check(
     accumulate: int,
     repeats: int,
 ) -> None:
-    count, devices = len(train), mesh.size
-    if batch_size < 2 or batch_size > count:
-        raise ValueError(f"--batch-size is {batch_size}; wanted 2 to {count}, the number of training images.")
-    if batch_size * accumulate > count:
-        raise ValueError(
-            f"--accumulate is {accumulate}; wanted 1 to {count // batch_size}, the number of steps of {batch_size} in "
-            f"the {count} training images."
-        )
-    if batch_size % devices:
-        raise ValueError(f"--batch-size is {batch_size}; wanted a multiple of the {devices} devices.")
+    count = len(train)
+    require_batch_size(count, mesh.size, batch_size, accumulate)
     if not 1 <= repeats <= count:
         raise ValueError(f"--repeats is {repeats}; wanted 1 to {count}, the number of training images.")
     for split in (test, validation):
