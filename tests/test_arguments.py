@@ -222,3 +222,9 @@ def test_masks_of_bool_in_a_choice_have_the_form_of_the_others():
 def test_building_blocks_say_what_their_annotations_ask_for(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 6])
+def test_images_of_another_rank_are_told_what_to_do(rank):
+    with pytest.raises(ValueError, match=r"wanted rank 4, \[b h w c\]: (add|mix|make) "):
+        arguments.images(np.zeros((2,) * rank, np.float32))

@@ -20,6 +20,7 @@ Batch = jax.Array | np.ndarray | Mapping[str, Any]
 
 
 _ADVICE = {
+    0: "add the axes of a batch of images",
     1: "add the axes of one image",
     2: "mix vectors [b c] as x[:, None, None] with jaxmix.mixup",
     3: "add the missing axis with x[None] (one image) or x[..., None] (one channel), or mix signals [b t c] as "
@@ -41,7 +42,7 @@ def images(batch: Batch) -> jax.Array:
     shape = x.shape
     if len(shape) != 4:
         raise ValueError(
-            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: {_ADVICE.get(len(shape), '')}"
+            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: {_ADVICE.get(len(shape), _ADVICE[5])}"
         )
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
