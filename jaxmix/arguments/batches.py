@@ -41,9 +41,8 @@ def images(batch: Batch) -> jax.Array:
     x = _array("images", batch, "[b h w c]")
     shape = x.shape
     if len(shape) != 4:
-        raise ValueError(
-            f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: {_ADVICE.get(len(shape), _ADVICE[5])}"
-        )
+        advice = _ADVICE.get(len(shape), _ADVICE[5])
+        raise ValueError(f"images have rank {len(shape)} and shape {shape}; wanted rank 4, [b h w c]: {advice}")
     if 0 in shape:
         raise ValueError(f"images have shape {shape}; wanted at least one sample, pixel and channel")
     if _looks_like_channels_first(*shape[1:]):
