@@ -32,7 +32,7 @@ class Cell(NamedTuple):
     images: by suite, the number of first test images that it took, None for all
     summary: the values of the table, by name
     measurements: by suite, all that it measured
-    seconds: "train" and "evaluate", and the processor's in "train cpu" and "evaluate cpu", None where it was in parts
+    seconds: "train" and "evaluate", and the processor's in "train cpu" and "evaluate cpu", None where they are unknown
     device, versions, date: of its end
     """
 

@@ -68,12 +68,10 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
     options = _comparison(wanted)
     options.out.mkdir(parents=True, exist_ok=True)
     compare.open_folder(options, compare.describe_data(options))
-    in_one_go = _folder(wanted) is None
-    with Timed() as training:
-        code, folder = _trained(options, wanted)
+    code, folder = _trained(options, wanted)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     made = _cell(wanted, folder, lines)
-    made.seconds.update(_seconds("train", sum(line["seconds"] for line in lines), training.cpu, in_one_go))
+    made.seconds.update({"train": _total(lines, "seconds"), "train cpu": _total(lines, "cpu_seconds")})
     if code:
         at = f"in epoch {len(lines) + 1}"
         return made._replace(failed=f"the loss or the state of the network was not finite, {at}")
@@ -85,7 +83,8 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
             print(f"warning: {error}", file=sys.stderr)
             _trained(options, wanted, whole=False)
             _evaluate(wanted, folder, made)
-    made.seconds.update(_seconds("evaluate", evaluation.wall, evaluation.cpu, in_one_go))
+    seconds = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
+    made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in seconds.items()})
     return made
 
 
@@ -113,10 +112,10 @@ def _trained(options: compare.Comparison, wanted: Wanted, *, whole: bool = True)
     return code, folder
 
 
-def _seconds(name: str, wall: float, cpu: float, in_one_go: bool) -> dict[str, float | None]:
-    """An evaluation in several calls has no time, and neither has the processor."""
-    known = in_one_go or name == "train"
-    return {name: round(wall, 1) if known else None, f"{name} cpu": round(cpu, 1) if in_one_go else None}
+def _total(lines: list[dict[str, Any]], name: str) -> float | None:
+    """The seconds of all epochs; None where an epoch's are unknown."""
+    values = [line.get(name) for line in lines]
+    return None if None in values else round(sum(values), 1)
 
 
 def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:

@@ -92,7 +92,7 @@ def _epochs(
     """Train to the last epoch or an interrupt. Returns the last state and the exit code."""
     step, agreement = int(state.step), Agreement()
     while step < plan.steps:
-        epoch, first, begun = step // plan.steps_per_epoch, step, time.perf_counter()
+        epoch, first, begun, cpu = step // plan.steps_per_epoch, step, time.perf_counter(), time.process_time()
         title = f"epoch {epoch + 1}/{plan.epochs}"
         state, step = _epoch(state, step, functions, plan, lambda step: agreement.after(step, interrupt.number))
         if step < (epoch + 1) * plan.steps_per_epoch:
@@ -104,7 +104,7 @@ def _epochs(
         seconds = time.perf_counter() - begun
         line = _results(state, step, functions, plan)
         line["images_per_second"] = (step - first) * plan.batch_size / seconds
-        line["seconds"] = time.perf_counter() - begun
+        line["seconds"], line["cpu_seconds"] = time.perf_counter() - begun, time.process_time() - cpu
         # On disk before the checkpoint is: a run that ends here trains this epoch again, and no line is ever missing.
         with together():
             metrics.write(line)
@@ -146,7 +146,7 @@ def _measure_missing(state: Any, functions: Functions, plan: Plan, checkpoints: 
         if found is None:
             lost.append(end // plan.steps_per_epoch)
             continue
-        line = _results(found, end, functions, plan) | {"images_per_second": None}
+        line = _results(found, end, functions, plan) | {"images_per_second": None, "cpu_seconds": None}
         with together():
             metrics.write(line | {"seconds": time.perf_counter() - begun})
         print(f"epoch {line['epoch']}/{plan.epochs} was missing in the metrics, and is tested again", flush=True)

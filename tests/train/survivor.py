@@ -129,7 +129,7 @@ def result(place):
     arrays = {name: array.tobytes().hex() for name, array in checkpoints.arrays().items()}
     assert arrays["statistics.seen"] == np.full(IMAGES, EPOCHS, np.int32).tobytes().hex()  # each once in an epoch
     lines = [
-        {name: line[name] for name in sorted(line) if name not in ("seconds", "images_per_second")}
+        {name: line[name] for name in sorted(line) if name not in ("seconds", "cpu_seconds", "images_per_second")}
         for line in run_dir.read_lines(folder / "metrics.jsonl")
     ]
     return [arrays, lines]

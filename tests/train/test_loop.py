@@ -103,7 +103,8 @@ def test_every_epoch_is_trained_tested_written_and_saved(tmp_path, capsys):
     line = saved.lines[1]
     assert (line["epoch"], line["train_loss"], line["train_accuracy"]) == (2, 0.5, 0.25)
     assert (line["test_loss"], line["test_accuracy"], line["test_images"]) == (1.0, 0.5, 40)
-    assert line["learning_rate"] == 0.9 and line["seconds"] >= 0 and line["images_per_second"] > 0
+    assert line["learning_rate"] == 0.9 and line["seconds"] >= 0 and line["cpu_seconds"] >= 0
+    assert line["images_per_second"] > 0
     assert "epoch 2/3  train loss 0.5000 accuracy 0.2500   test loss 1.0000 accuracy 0.5000" in capsys.readouterr().out
 
 
@@ -132,7 +133,8 @@ def test_epochs_without_a_line_are_tested_again_where_a_checkpoint_has_their_sta
     code, _, calls, saved = train(tmp_path, start=15, before=before)
     assert (code, calls, [line["step"] for line in saved.lines]) == (0, [], [5, 10, 15])
     line = saved.lines[1]
-    assert line.keys() == {*run_dir.FIELDS, "images_per_second"} and line["images_per_second"] is None
+    assert line.keys() == {*run_dir.FIELDS, "images_per_second", "cpu_seconds"}
+    assert line["images_per_second"] is None and line["cpu_seconds"] is None
     assert (line["epoch"], line["train_loss"], line["test_accuracy"], line["learning_rate"]) == (2, 1.0, 0.5, 0.9)
     out, error = capsys.readouterr()
     assert "epoch 2/3 was missing in the metrics, and is tested again" in out and "epoch 3/3 was" in out and not error
