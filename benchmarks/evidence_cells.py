@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cifar
+import configuration
 import evidence_grid
 import run_dir
 from evidence_grid import Setting
@@ -117,7 +119,8 @@ def read_all(folder: Path) -> list[Cell]:
     first: dict[tuple[str, ...], tuple[Path, Any]] = {}
     for path, cell in zip(paths, cells, strict=True):
         place = (cell.setting, cell.data["name"])
-        training = {name: value for name, value in cell.training.items() if name != "seed"}
+        stored = configuration.completed(cifar.Config, cell.training)
+        training = {name: stored[name] for name in stored if name not in ("seed", *configuration.FREE_ON_RESUME)}
         for key, value in (((*place, "data"), cell.data), ((*place, cell.method), training)):
             known, other = first.setdefault(key, (path, value))
             if other != value:

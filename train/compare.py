@@ -183,7 +183,7 @@ def open_folder(options: Comparison, fingerprints: dict[str, dict[str, Any]]) ->
     training["rows"] = paper_rows.in_folder(options.train, _table(options), options.given)
     training = json.loads(json.dumps(training))  # as it is read: tuples become lists
     if path.exists():
-        saved = run_dir.read_json(path, dict)
+        saved = configuration.completed(type(options.train), run_dir.read_json(path, dict))
         changed = [name for name in training if training[name] != saved.get(name)]
         if changed == ["rows"]:
             raise ValueError(

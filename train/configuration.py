@@ -14,7 +14,18 @@ import processes
 from processes import ProcessOptions
 from run_dir import read_json
 
-__all__ = ["FREE_ON_RESUME", "OF_PROCESSES", "WHOLE", "RunOptions", "check", "decode", "encode", "program", "resume"]
+__all__ = [
+    "FREE_ON_RESUME",
+    "OF_PROCESSES",
+    "WHOLE",
+    "RunOptions",
+    "check",
+    "completed",
+    "decode",
+    "encode",
+    "program",
+    "resume",
+]
 
 # Where the processes of a call find each other, which is of no use to another call.
 OF_PROCESSES = {field.name: field.default for field in dataclasses.fields(ProcessOptions)}
@@ -25,7 +36,7 @@ FREE_ON_RESUME = (
     *OF_PROCESSES,
 )
 
-# A config.json from before these options has their defaults.
+# What is stored of a run from before these options has their defaults.
 ADDED = ("side", "mix_per_device", *OF_PROCESSES)
 
 C = TypeVar("C")
@@ -104,6 +115,12 @@ def encode(program: str, config: Any) -> dict[str, Any]:
     return {"program": program} | content | OF_PROCESSES | {"resume": None}
 
 
+def completed(kind: type[Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """Stored options, those that are younger than what is stored with their defaults in `kind`."""
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    return {name: defaults[name] for name in ADDED if name in defaults} | stored
+
+
 def program(folder: Path) -> str:
     """The program that began the run in `folder`. Raises ValueError if there is none, or of another version."""
     content = _read(folder, "")
@@ -120,7 +137,7 @@ def decode(folder: Path, program: str, kind: type[C], *, option: str = "") -> C:
     """
     path, content = folder / "config.json", _read(folder, option)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    content = {name: fields[name].default for name in ADDED if name in fields} | content
+    content = completed(kind, content)
     unknown, missing = sorted(content.keys() - {*fields, "program"}), sorted({*fields, "program"} - content.keys())
     if content.get("program", program) != program:
         raise ValueError(f"{path} is of train/{content['program']}.py, not of train/{program}.py.")

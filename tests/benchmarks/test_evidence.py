@@ -130,6 +130,19 @@ def test_what_cannot_end_is_left_and_a_shorter_one_is_made(tmp_path):
     assert time.made == [("cutout", 0), ("smoothmix_s", 0)]
 
 
+def test_a_cell_from_before_an_option_goes_with_one_that_has_its_default(tmp_path):
+    evidence_cells.write(tmp_path, cell(seed=0))
+    for value in (None, False, True):
+        made = cell(seed=1)
+        known = {} if value is None else {"mix_per_device": value}
+        evidence_cells.write(tmp_path, made._replace(training=made.training | known))
+        if value:
+            with pytest.raises(ValueError, match="differ in mix_per_device"):
+                evidence_cells.read_all(tmp_path)
+        else:
+            assert len(evidence_cells.read_all(tmp_path)) == 2
+
+
 def test_seconds_are_expected_from_cells_of_the_same_setting_and_device():
     known = [cell(), cell("augmix", seconds={"train": 200.0, "evaluate": 10.0}), cell(seed=1, device="other")]
     known.append(cell("mixup", seconds={"train": 9.0, "evaluate": None}))
