@@ -165,8 +165,10 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
                 continue
             wanted = wanted._replace(known=None)
         known = evidence_cells.read_all(options.results)
-        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device)
-        needed = None if needed is None else max(needed - evidence_run.seconds_done(wanted), 0.0)
+        trained = wanted.known is not None
+        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device, trained=trained)
+        if needed is not None and not trained:
+            needed = max(needed - evidence_run.seconds_done(wanted), 0.0)
         left, title = end - clock(), f"{wanted.method}, seed {wanted.seed}"
         if left <= 0 or (needed is not None and needed > left):
             left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))

@@ -147,15 +147,18 @@ def is_complete(cell: Cell, setting: Setting) -> bool:
     return bool(cell.failed) or setting.suites.keys() <= cell.images.keys()
 
 
-def expected_seconds(cells: Iterable[Cell], setting: str, method: str, device: str) -> float | None:
+def expected_seconds(
+    cells: Iterable[Cell], setting: str, method: str, device: str, *, trained: bool = False
+) -> float | None:
     """What a cell takes on a device by those that are known: the median of its method, otherwise of all by the costs
-    of their methods. None if there is none of that setting and device.
+    of their methods. None if there is none of that setting and device. One that is `trained` is only evaluated.
     """
     known: Mapping[str, list[float]] = {"own": [], "all": []}
     for cell in cells:
         train, evaluate = (cell.seconds.get(name) for name in ("train", "evaluate"))
         if (cell.setting, cell.device) != (setting, device) or train is None or evaluate is None or cell.failed:
             continue
+        train = 0.0 if trained else train
         known["all"].append(train / evidence_grid.cost(cell.method) * evidence_grid.cost(method) + evaluate)
         if cell.method == method:
             known["own"].append(train + evaluate)

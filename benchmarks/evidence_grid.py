@@ -49,7 +49,8 @@ COSTS = {
     **{"augmix": 3.2, "augmix+cutmix": 3.2, "sage-sampled": 1.9, "sage-unshifted": 1.8},
 }
 
-# The values that the tables list, of those that a cell keeps, by their titles: as wide as a page.
+# The values that the tables list, of those that a cell keeps, by their titles, in which * stands for anything: as wide as
+# a page.
 TABLES: dict[str, dict[str, str]] = {
     "Clean images": {
         "training accuracy, %": "training accuracy, %",
@@ -60,9 +61,9 @@ TABLES: dict[str, dict[str, str]] = {
     "Corruptions, attacks and noise": {
         "corruption error, %": "corruption error, mean of 15 with frost_like, %",
         "C-bar error, %": "C-bar error, mean of 10, %",
-        "flips, %": "flip probability, mean, %",
+        "flips, %": "flip probability, mean of *, %",
         "FGSM 8/255, error, %": "FGSM 8/255, error, %",
-        "noise and attacks, error, %": "noise and attacks, mean error, %",
+        "robust accuracy, %": "robust accuracy, mean of *, %",
     },
     "Hidden and mixed images, detection": {
         "center hidden, error, %": "center occlusion, mean error, %",
@@ -71,9 +72,10 @@ TABLES: dict[str, dict[str, str]] = {
         "between, cutmix, error, %": "in between classes by cutmix, mean error, %",
         "AUROC, %": "AUROC, mean, %",
     },
-    "Edges and few shots": {
-        "latch to a frame, points": "latch, frame, points",
-        "5-shot accuracy, %": "5-way 5-shot accuracy, %",
+    "Strong edges": {
+        "frame, latch, points": "frame window, latch, points",
+        "soft window, latch, points": "soft window, latch, points",
+        "frame, added error, points": "frame window, error less clean error, points",
     },
 }
 # Those in which methods are compared, with their intervals; the others describe the training.

@@ -143,8 +143,8 @@ def _legend() -> list[str]:
     return paragraph(
         f"Mean difference from the baseline, in points, over the seeds that both have, ± half the width of its "
         f"{100 * evidence_statistics.LEVEL:.0f} % interval (Student's t, paired by seed: the same first state of the "
-        "network and order of the images). Below 0 is less error; of AUROC and the accuracy of few shots above 0 is "
-        "better. **Bold**: the interval excludes 0. n.s.: not significant, it contains 0. A value without ± is of one "
+        "network and order of the images). Below 0 is less error; of AUROC and robust accuracy above 0 is better. "
+        "**Bold**: the interval excludes 0. n.s.: not significant, it contains 0. A value without ± is of one "
         "pair, and of no use for other seeds; two pairs have wide intervals, as t is 12.7 for them, and 4.3 for "
         "three."
     )[:-1]

@@ -1,5 +1,6 @@
 """The values of cells by their titles: those of the summaries, and some that are computed from measurements."""
 
+import fnmatch
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
@@ -25,8 +26,11 @@ CORRUPTION, CBAR = (
 
 
 def value(cell: Cell, title: str) -> float | None:
-    """A value of a cell, None where it is not known."""
-    return DERIVED[title](cell) if title in DERIVED else cell.summary.get(title)
+    """A value of a cell, None where it is not known; * in a title stands for anything, such as a number of images."""
+    if title in DERIVED:
+        return DERIVED[title](cell)
+    found = fnmatch.filter(cell.summary, title)
+    return cell.summary[found[0]] if found else None
 
 
 def by_seed(cells: Iterable[Cell], method: str, title: str) -> dict[int, float]:

@@ -158,6 +158,7 @@ def test_seconds_are_expected_from_cells_of_the_same_setting_and_device():
     assert evidence_cells.expected_seconds(known, "small", "none", "a device") == 60
     assert evidence_cells.expected_seconds(known, "small", "augmix", "a device") == 210
     assert evidence_cells.expected_seconds(known[:1], "small", "augmix", "a device") == pytest.approx(50 * 3.2 + 10)
+    assert evidence_cells.expected_seconds(known, "small", "fmix", "a device", trained=True) == 10
     assert evidence_cells.expected_seconds(known, "full", "none", "a device") is None
     assert evidence_cells.expected_seconds(known, "small", "none", "elsewhere") is None
 
