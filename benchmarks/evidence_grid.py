@@ -49,8 +49,8 @@ COSTS = {
     **{"augmix": 3.2, "augmix+cutmix": 3.2, "sage-sampled": 1.9, "sage-unshifted": 1.8},
 }
 
-# The values that the tables list, of those that a cell keeps, by their titles, in which * stands for anything: as wide as
-# a page.
+# The values that the tables list, as wide as a page, of those that a cell keeps: by their titles, in which * stands for
+# anything.
 TABLES: dict[str, dict[str, str]] = {
     "Clean images": {
         "training accuracy, %": "training accuracy, %",
