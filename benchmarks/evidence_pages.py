@@ -172,8 +172,9 @@ def snippet(cells: Sequence[Cell]) -> str:
     single = all(row[1] == "1" for row in rows)
     seeds = "One training each, so that no difference is claimed" if single else "Mean ± standard deviation over seeds"
     text = (
-        f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test images. "
-        "[Results](docs/results.md) has all, and the command that adds to it; [claims](docs/claims.md), what papers say."
+        f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test "
+        "images. [Results](docs/results.md) has all, and the command that adds to it; [claims](docs/claims.md) has "
+        "those of papers."
     )
     return "\n".join([*paragraph(text), *markdown(header, rows)])
 
