@@ -62,20 +62,20 @@ TABLES: dict[str, dict[str, str]] = {
         "corruption error, %": "corruption error, mean of 15 with frost_like, %",
         "C-bar error, %": "C-bar error, mean of 10, %",
         "flips, %": "flip probability, mean of *, %",
-        "FGSM 8/255, error, %": "FGSM 8/255, error, %",
+        "FGSM 8/255, %": "FGSM 8/255, error, %",
         "robust accuracy, %": "robust accuracy, mean of *, %",
     },
     "Hidden and mixed images, detection": {
-        "center hidden, error, %": "center occlusion, mean error, %",
-        "border hidden, error, %": "border occlusion, mean error, %",
-        "between, mixup, error, %": "in between classes by mixup, mean error, %",
-        "between, cutmix, error, %": "in between classes by cutmix, mean error, %",
+        "center hidden, %": "center occlusion, mean error, %",
+        "border hidden, %": "border occlusion, mean error, %",
+        "between, mixup, %": "in between classes by mixup, mean error, %",
+        "between, cutmix, %": "in between classes by cutmix, mean error, %",
         "AUROC, %": "AUROC, mean, %",
     },
     "Strong edges": {
-        "frame, latch, points": "frame window, latch, points",
-        "soft window, latch, points": "soft window, latch, points",
-        "frame, added error, points": "frame window, error less clean error, points",
+        "latch, frame, points": "frame window, latch, points",
+        "latch, soft, points": "soft window, latch, points",
+        "added error, frame, points": "frame window, error less clean error, points",
     },
 }
 # Those in which methods are compared, with their intervals; the others describe the training.

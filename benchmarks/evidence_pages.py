@@ -60,12 +60,12 @@ often and with what values a method mixes is its paper's, as `train/cifar.py --m
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with
   the constants of CIFAR-C. C-bar: ten others, which no method was tuned on.
 - Flips: how often the prediction changes from one frame of a slowly perturbed image to the next, as in CIFAR-P.
-- FGSM 8/255: every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under Gaussian noise and
+- FGSM 8/255: the error with every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under Gaussian noise and
   attacks of several sizes, which the suite `noise` names.
-- Center hidden: behind a black square of 0, 4, .., 32 pixels a side; border hidden: all but such a square. The mean
-  error over the nine sizes.
-- Between: mixtures of two images of different classes at eleven shares, by mixup and by CutMix, where either class
-  counts as right. AUROC: of noise of four sorts against test images, by the highest softmax probability.
+- Center hidden: the mean error behind black squares of 0, 4, .., 32 pixels a side; border hidden: of all but such
+  squares.
+- Between: the mean error on mixtures of two images of different classes at eleven shares, by mixup and by CutMix, where
+  either class counts as right. AUROC: of noise of four sorts against test images, by the highest softmax probability.
 - Strong edges: a grey frame or, as a control, a window with soft edges is put on the image. Latch: how much more of the
   class activation map lies in it than in the same place without it.
 - Training: on CPUs the seconds of the processor, over all cores, as other work may run beside it; elsewhere by the

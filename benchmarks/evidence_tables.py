@@ -4,6 +4,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import evidence_grid
 import evidence_statistics
@@ -79,15 +80,20 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     """Lines on the data, the devices, the trainings that ended early, and what is in part or missing."""
     checksums = ", ".join(f"{name} {value:08x}" for name, value in sorted(cells[0].data["crc32"].items()))
     lines = paragraph(f"Data: {cells[0].data['name']}, CRC-32 of {checksums}.")
-    lines += paragraph(f"Trained on {_places(cells)}.")
+    lines += paragraph(f"Trained on {_places([(cell.device, cell.versions) for cell in cells])}.")
+    added: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for one in (one for cell in cells for one in cell.later):
+        added.setdefault(", ".join(one["suites"]), []).append((one["device"], one["versions"]))
+    for suites, places in added.items():
+        lines += paragraph(f"Measured later than the other values, {suites}: on {_places(places)}.")
     ended = [f"{cell.method}, seed {cell.seed}: {cell.failed}" for cell in cells if cell.failed]
     lines += paragraph(f"Trainings that ended early: {'; '.join(ended)}.") if ended else []
     setting = evidence_grid.SETTINGS[cells[0].setting]
     lacking: dict[str, list[str]] = {}
     for cell in cells:
-        suites = [] if cell.failed else [suite for suite in setting.suites if suite not in cell.images]
-        if suites:
-            lacking.setdefault(", ".join(suites), []).append(f"{cell.method} {cell.seed}")
+        without = [] if cell.failed else [suite for suite in setting.suites if suite not in cell.images]
+        if without:
+            lacking.setdefault(", ".join(without), []).append(f"{cell.method} {cell.seed}")
     for listed, names in lacking.items():
         lines += paragraph(f"In part, without {listed}: {', '.join(names)}.")
     known = {(cell.method, cell.seed) for cell in cells}
@@ -99,12 +105,13 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     return lines + (paragraph(f"Not trained yet, by seed: {left}.") if left else [])
 
 
-def _places(cells: Sequence[Cell]) -> str:
+def _places(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Devices with their versions, and how many of all each is of."""
     counts: dict[str, int] = {}
-    for cell in cells:
-        where = f"{cell.device}, jax {cell.versions['jax']}, flax {cell.versions['flax']}"
+    for device, versions in found:
+        where = f"{device}, jax {versions['jax']}, flax {versions['flax']}"
         counts[where] = counts.get(where, 0) + 1
-    return "; ".join(f"{place} ({count} of {len(cells)})" for place, count in counts.items())
+    return "; ".join(f"{place} ({count} of {len(found)})" for place, count in counts.items())
 
 
 # ---- differences
