@@ -60,8 +60,8 @@ often and with what values a method mixes is its paper's, as `train/cifar.py --m
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with
   the constants of CIFAR-C. C-bar: ten others, which no method was tuned on.
 - Flips: how often the prediction changes from one frame of a slowly perturbed image to the next, as in CIFAR-P.
-- FGSM 8/255: the error with every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under Gaussian noise and
-  attacks of several sizes, which the suite `noise` names.
+- FGSM 8/255: the error with every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under
+  Gaussian noise and attacks of several sizes, which the suite `noise` names.
 - Center hidden: the mean error behind black squares of 0, 4, .., 32 pixels a side; border hidden: of all but such
   squares.
 - Between: the mean error on mixtures of two images of different classes at eleven shares, by mixup and by CutMix, where
