@@ -7,7 +7,9 @@
 The first does the missing cells of the setting that end within the minutes; the same command goes on another time, or
 on another machine. benchmarks/evidence_grid.py has the settings. A cell is one training and its evaluation, kept as one
 small file under benchmarks/results/evidence. A training that is cut short goes on from its checkpoint, where its folder
-under --runs-dir is still there. The last writes the tables of all cells to docs/results.md.
+under --runs-dir is still there; a cell that lacks suites, which the grid has since gained, is completed from that
+folder. The last writes the tables and figures of all cells to docs/results.md, what they say of published claims to
+docs/claims.md, and the table of README.md between its markers.
 
 --data-name says what copy of the data DIR holds, as it stands beside every value: copies don't mix.
 
@@ -41,6 +43,7 @@ import tyro
 import cifar
 import evidence_cells
 import evidence_grid
+import evidence_output
 import evidence_pages
 import evidence_run
 import inputs
@@ -50,7 +53,7 @@ from evidence_cells import Cell
 from locks import lock
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "evidence"
-PAGE = pathlib.Path(__file__).parents[1] / "docs" / "results.md"
+DOCS, README = pathlib.Path(__file__).parents[1] / "docs", pathlib.Path(__file__).parents[1] / "README.md"
 
 Train = Callable[[evidence_run.Wanted], Cell]
 
@@ -75,12 +78,16 @@ class Evidence:
     """Where the folders of the runs are made."""
     results: Path = RESULTS
     """Where the cells are kept."""
-    page: Path = PAGE
-    """What --table writes."""
+    again: bool = False
+    """Train cells in part again whose folder under --runs-dir is gone. Otherwise they stay in part, and are named."""
+    docs: Path = DOCS
+    """The folder that --table writes results.md, claims.md and the figures of results/ to."""
+    readme: Path = README
+    """The file whose part between the markers --table writes, where it has them."""
     listed: Annotated[bool, tyro.conf.arg(name="list")] = False
     """Print which cells there are and which are missing, and stop."""
     table: bool = False
-    """Write the tables of all cells, and stop; nothing is trained."""
+    """Write the tables and figures of all cells, and stop; nothing is trained."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +100,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(evidence_pages.listing(evidence_cells.read_all(options.results)))
             return 0
         if options.table:
-            return write_page(options)
+            cells, chosen = evidence_cells.read_all(options.results), pilots(options.results)
+            written = evidence_output.write(cells, chosen, options.docs, options.readme)
+            print(f"written: {', '.join(map(str, written))}")
+            return 0
         evidence_cells.read_all(options.results)  # a damaged file shows before anything is trained
         data = describe(options)
         held = lock(options.runs_dir / options.setting)
@@ -147,10 +157,18 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         clock: the time in seconds.
     """
     end, device, code, left_over = clock() + 60 * options.minutes, measure.where(), 0, list[str]()
+    in_part: list[str] = []
     for wanted in missing(options, data):
+        if wanted.known is not None and not evidence_run.has_run(wanted):
+            if not options.again:
+                in_part.append(f"{wanted.method}, seed {wanted.seed}")
+                continue
+            wanted = wanted._replace(known=None)
         known = evidence_cells.read_all(options.results)
-        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device)
-        needed = None if needed is None else max(needed - evidence_run.seconds_done(wanted), 0.0)
+        trained = wanted.known is not None
+        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device, trained=trained)
+        if needed is not None and not trained:
+            needed = max(needed - evidence_run.seconds_done(wanted), 0.0)
         left, title = end - clock(), f"{wanted.method}, seed {wanted.seed}"
         if left <= 0 or (needed is not None and needed > left):
             left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
@@ -175,6 +193,9 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         jax.clear_caches()  # the next cell has other programs
     if left_over:
         print(f"left for another time: {'; '.join(left_over)}")
+    if in_part:
+        where = options.runs_dir / options.setting
+        print(f"in part, and not in {where}: {'; '.join(in_part)}. --again trains them again, with all suites")
     return code
 
 
@@ -185,8 +206,9 @@ def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wa
         if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
             continue
         path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
-        if not path.exists() or not evidence_cells.is_complete(evidence_cells.read(options.results, path), setting):
-            yield evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir)
+        known = evidence_cells.read(options.results, path) if path.exists() else None
+        if known is None or not evidence_cells.is_complete(known, setting):
+            yield evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir, known)
 
 
 class Alarm:
@@ -202,17 +224,6 @@ class Alarm:
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
-
-
-def write_page(options: Evidence) -> int:
-    """Write the page of the tables; returns the exit code."""
-    text = evidence_pages.page(evidence_cells.read_all(options.results), pilots(options.results))
-    options.page.parent.mkdir(parents=True, exist_ok=True)
-    part = options.page.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(options.page)
-    print(f"{text}\nwritten to {options.page}")
-    return 0
 
 
 def pilots(results: Path) -> dict[str, Any]:

@@ -23,6 +23,8 @@ PARTS = {
     **{"data": dict, "training": dict, "images": dict, "summary": dict, "measurements": dict},
     **{"seconds": dict, "versions": dict},
 }
+# Parts that cells from before them lack.
+YOUNGER = {"history": dict, "later": list}
 
 
 class Cell(NamedTuple):
@@ -36,6 +38,9 @@ class Cell(NamedTuple):
     measurements: by suite, all that it measured
     seconds: "train" and "evaluate", and the processor's in "train cpu" and "evaluate cpu", None where they are unknown
     device, versions, date: of its end
+    history: by epoch, lists: its number, the error on the test images that are watched in the training, in percent, and
+        the seconds of the epoch, its test included, by the clock and of the processor (None: unknown)
+    later: for suites that were added after the others: their names, device, versions and date
     """
 
     setting: str
@@ -51,6 +56,8 @@ class Cell(NamedTuple):
     device: str
     versions: dict[str, Any]
     date: str
+    history: dict[str, list[float | None]] = {}  # noqa: RUF012 (never changed)
+    later: list[dict[str, Any]] = []  # noqa: RUF012
 
 
 def slug(name: str) -> str:
@@ -79,8 +86,10 @@ def read(folder: Path, path: Path) -> Cell:
     content = run_dir.read_json(path, dict)
     advice = "Move it away, and the cell is trained again."
     wrong = [name for name, kind in PARTS.items() if type(content.get(name)) is not kind]
-    if wrong or content.keys() - PARTS.keys():
-        listed = ", ".join([*wrong, *sorted(content.keys() - PARTS.keys())])
+    wrong += [name for name, kind in YOUNGER.items() if type(content.get(name, kind())) is not kind]
+    unknown = content.keys() - PARTS.keys() - YOUNGER.keys()
+    if wrong or unknown:
+        listed = ", ".join([*wrong, *sorted(unknown)])
         raise ValueError(f"{path} is no cell of this program: {listed} missing, unknown or of another type. {advice}")
     cell = Cell(**content)
     if path != path_of(folder, cell.setting, str(cell.data.get("name")), cell.method, cell.seed):
@@ -98,7 +107,8 @@ def _check_setting(path: Path, cell: Cell) -> None:
             f"{path}: there is no setting {cell.setting!r}. There are: {', '.join(evidence_grid.SETTINGS)}."
         )
     setting = evidence_grid.SETTINGS[cell.setting]
-    own = {name: value for name, value in setting.train.items() if name in cell.training}
+    _, train = evidence_grid.training(cell.setting, cell.method)
+    own = {name: value for name, value in train.items() if name in cell.training}
     differing = [name for name, value in own.items() if cell.training[name] != value]
     images = [suite for suite, count in cell.images.items() if setting.suites.get(suite, count) != count]
     if differing or images:
@@ -137,15 +147,18 @@ def is_complete(cell: Cell, setting: Setting) -> bool:
     return bool(cell.failed) or setting.suites.keys() <= cell.images.keys()
 
 
-def expected_seconds(cells: Iterable[Cell], setting: str, method: str, device: str) -> float | None:
+def expected_seconds(
+    cells: Iterable[Cell], setting: str, method: str, device: str, *, trained: bool = False
+) -> float | None:
     """What a cell takes on a device by those that are known: the median of its method, otherwise of all by the costs
-    of their methods. None if there is none of that setting and device.
+    of their methods. None if there is none of that setting and device. One that is `trained` is only evaluated.
     """
     known: Mapping[str, list[float]] = {"own": [], "all": []}
     for cell in cells:
         train, evaluate = (cell.seconds.get(name) for name in ("train", "evaluate"))
         if (cell.setting, cell.device) != (setting, device) or train is None or evaluate is None or cell.failed:
             continue
+        train = 0.0 if trained else train
         known["all"].append(train / evidence_grid.cost(cell.method) * evidence_grid.cost(method) + evaluate)
         if cell.method == method:
             known["own"].append(train + evaluate)

@@ -3,34 +3,105 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["COLUMNS", "METHODS", "SEEDS", "SETTINGS", "Setting", "cost", "wanted"]
+__all__ = [
+    "BASELINES",
+    "COMPARED",
+    "FAMILIES",
+    "GROUPS",
+    "MAIN",
+    "METHODS",
+    "SEEDS",
+    "SETTINGS",
+    "TABLES",
+    "TARGETS",
+    "VARIANTS",
+    "Setting",
+    "cost",
+    "training",
+    "wanted",
+]
 
 # Most wanted first.
-METHODS = (
+MAIN = (
     *("none", "mixup", "cutmix", "smoothmix_c", "augmix"),
     *("cutout", "smoothmix_s", "fmix", "resizemix", "saliencymix", "snapmix", "sage", "puzzlemix", "comixup"),
     "augmix+cutmix",
 )
+# What the claims of docs/claims.md need besides.
+VARIANTS = (
+    *("cutmix-scheduled", "cutmix-one-hot", "cutmix-complete-label", "cutmix-center-gaussian", "cutmix-fixed-size"),
+    *("feature-cutmix", "manifold-mixup", "sage-sampled", "sage-unshifted"),
+    *("pixmix", "pixmix-nine", "pixmix-noise", "augmix-no-jsd"),
+)
+METHODS = MAIN + VARIANTS
 SEEDS = (0, 1, 2)
+
+# A name that is no method of train/cifar.py: the method that it is, and its options.
+OWN_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {"augmix-no-jsd": ("augmix", {"jsd": "off"})}
+
+# The methods that all others are compared with.
+BASELINES = ("none", "cutmix")
 
 # A step of a method in steps of plain training, which estimates what a cell takes before one of its method is known
 # (benchmarks/train_step.py).
 COSTS = {
     **{"saliencymix": 1.1, "snapmix": 1.3, "puzzlemix": 1.6, "sage": 2.0, "comixup": 2.5},
-    **{"augmix": 3.2, "augmix+cutmix": 3.2},
+    **{"augmix": 3.2, "augmix+cutmix": 3.2, "sage-sampled": 1.9, "sage-unshifted": 1.8},
 }
 
-# The values that the table lists, of those that a cell keeps, by their titles.
-COLUMNS = {
-    "training accuracy, %": "training accuracy, %",
-    "clean error, %": "clean error, %",
-    "clean loss": "clean loss",
-    "corruption error, %": "corruption error, mean of 15 with frost_like, %",
-    "RMS calibration error, %": "RMS calibration error, %",
-    "FGSM 8/255, error, %": "FGSM 8/255, error, %",
-    "center hidden, error, %": "center occlusion, mean error, %",
-    "border hidden, error, %": "border occlusion, mean error, %",
+# The values that the tables list, as wide as a page, of those that a cell keeps: by their titles, in which * stands for
+# anything.
+TABLES: dict[str, dict[str, str]] = {
+    "Clean images": {
+        "training accuracy, %": "training accuracy, %",
+        "clean error, %": "clean error, %",
+        "clean loss": "clean loss",
+        "RMS calibration error, %": "RMS calibration error, %",
+    },
+    "Corruptions, attacks and noise": {
+        "corruption error, %": "corruption error, mean of 15 with frost_like, %",
+        "C-bar error, %": "C-bar error, mean of 10, %",
+        "flips, %": "flip probability, mean of *, %",
+        "FGSM 8/255, %": "FGSM 8/255, error, %",
+        "robust accuracy, %": "robust accuracy, mean of *, %",
+    },
+    "Hidden and mixed images, detection": {
+        "center hidden, %": "center occlusion, mean error, %",
+        "border hidden, %": "border occlusion, mean error, %",
+        "between, mixup, %": "in between classes by mixup, mean error, %",
+        "between, cutmix, %": "in between classes by cutmix, mean error, %",
+        "AUROC, %": "AUROC, mean, %",
+    },
+    "Strong edges": {
+        "latch, frame, points": "frame window, latch, points",
+        "latch, soft, points": "soft window, latch, points",
+        "added error, frame, points": "frame window, error less clean error, points",
+    },
 }
+# Those in which methods are compared, with their intervals; the others describe the training.
+COMPARED = {
+    title: {label: value for label, value in table.items() if label not in ("training accuracy, %", "clean loss")}
+    for title, table in TABLES.items()
+}
+
+# The 15 corruptions of the mean, in the families of their authors.
+FAMILIES = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost_like", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+
+# What methods do, which figures show as colors.
+GROUPS = {
+    "no mixing": ("none",),
+    "mixing": ("mixup", "cutmix", "smoothmix_c", "smoothmix_s", "cutout", "fmix", "resizemix"),
+    "guided by maps": ("saliencymix", "snapmix", "sage", "puzzlemix", "comixup"),
+    "label-preserving": ("augmix", "augmix+cutmix", "pixmix"),
+}
+
+# The accuracies of which a table has the time until a training reached them, in percent.
+TARGETS = {"small": (50, 60), "full": (80, 90)}
 
 # What all methods of a setting have in common, though their papers differ in it: the rows differ in the augmentation
 # alone (and AugMix in its consistency loss).
@@ -40,8 +111,12 @@ COMMON: dict[str, Any] = {
     "limit_test": 512,
 }
 
-# By suite of train/evaluate.py, the number of first test images that it takes; None for all.
-SUITES = {"clean": None, "calibration": None, "corruptions": 2000, "attacks": 2000, "occlusion": 2000}
+# By suite of train/evaluate.py, the number of first test images that it takes, which never changes; None for all. A
+# suite may be added: a cell without it is in part, and the same command completes it from the folder of its run.
+SUITES = {
+    **{"clean": None, "calibration": None, "corruptions": 2000, "attacks": 2000, "occlusion": 2000},
+    **{"in_between": 1000, "detection": 2000},
+}
 
 
 class Setting(NamedTuple):
@@ -81,8 +156,14 @@ SETTINGS = {
 
 
 def wanted() -> Iterator[tuple[str, int]]:
-    """Every method with every seed, most wanted first."""
-    return ((method, seed) for seed in SEEDS for method in METHODS)
+    """Every method with every seed, most wanted first: all seeds of the main methods come before the variants."""
+    return ((method, seed) for methods in (MAIN, VARIANTS) for seed in SEEDS for method in methods)
+
+
+def training(setting: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The method of train/cifar.py that a name of the grid trains with, and all its options in a setting."""
+    method, own = OWN_OPTIONS.get(name, (name, {}))
+    return method, {**SETTINGS[setting].train, **own}
 
 
 def cost(method: str) -> float:

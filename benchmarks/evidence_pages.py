@@ -1,4 +1,6 @@
-"""What benchmarks/evidence.py shows of its cells: docs/results.md and the listing of what is missing."""
+"""What benchmarks/evidence.py shows of its cells: docs/results.md, the table of README.md and the listing of what is
+missing.
+"""
 
 import re
 import statistics
@@ -7,14 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import evidence_cells
+import evidence_figures
 import evidence_grid
+import evidence_tables
+import evidence_values
 from eval.report import markdown, mean_and_deviation
 from evidence_cells import Cell
 from evidence_grid import Setting
+from evidence_tables import WIDTH, paragraph
 
-__all__ = ["listing", "page", "table"]
+__all__ = ["MARKERS", "filled", "listing", "note", "page", "places", "snippet"]
 
-WIDTH = 120
+# Between them README.md has the table that `snippet` writes.
+MARKERS = "<!-- results -->", "<!-- /results -->"
+CLEAN, ROBUST = evidence_grid.TABLES["Clean images"], evidence_grid.TABLES["Corruptions, attacks and noise"]
+README_COLUMNS = {
+    **{label: CLEAN[label] for label in ("clean error, %", "clean loss")},
+    "corruption error, %": ROBUST["corruption error, %"],
+    "RMS calibration error, %": CLEAN["RMS calibration error, %"],
+}
 
 HEAD = """\
 # Results
@@ -27,7 +40,7 @@ Values are the mean ± standard deviation (n - 1 in its divisor) over n training
 state of the network, the order of the images and everything random in the augmentation. **With n = 1 there is no
 standard deviation: such a row shows what one training gave, not that one method is better than another. No difference
 is claimed without seeds.** A table holds one copy of the data, one setting and one dtype; no training was chosen or
-left out by its result.
+left out by its result. [Claims](claims.md) has what papers claim of these methods beside what these trainings gave.
 """
 
 EMPTY = """\
@@ -38,24 +51,40 @@ COMMON = """\
 ## What the values are
 
 All methods of a setting train with the same options, though their papers differ in some of them (weight decay, loss,
-crops): the rows differ in the augmentation alone, AugMix also in its consistency loss. How often and with what values a
-method mixes is its paper's, as `train/cifar.py --method` has it.
+crops): the rows differ in the augmentation alone, AugMix also in its consistency loss (augmix-no-jsd: without it). How
+often and with what values a method mixes is its paper's, as `train/cifar.py --method` has it.
 
 - Training accuracy: on the training images as they are, without crops, flips and mixing, after the last step.
 - Clean error and loss, RMS calibration error: on all test images, which are used once, at the end. All other tests are
-  on the first 2,000 of them.
+  on the first 2,000 of them, those between classes on 1,000.
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with
-  the constants of CIFAR-C.
-- FGSM 8/255: every pixel moved by 8/255, within 0 and 1.
-- Center hidden: behind a black square of 0, 4, .., 32 pixels a side; border hidden: all but such a square. The mean
-  error over the nine sizes.
+  the constants of CIFAR-C. C-bar: ten others, which no method was tuned on.
+- Flips: how often the prediction changes from one frame of a slowly perturbed image to the next, as in CIFAR-P.
+- FGSM 8/255: the error with every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under
+  Gaussian noise and attacks of several sizes, which the suite `noise` names.
+- Center hidden: the mean error behind black squares of 0, 4, .., 32 pixels a side; border hidden: of all but such
+  squares.
+- Between: the mean error on mixtures of two images of different classes at eleven shares, by mixup and by CutMix, where
+  either class counts as right. AUROC: of noise of four sorts against test images, by the highest softmax probability.
+- Strong edges: a grey frame or, as a control, a window with soft edges is put on the image. Latch: how much more of the
+  class activation map lies in it than in the same place without it.
 - Training: on CPUs the seconds of the processor, over all cores, as other work may run beside it; elsewhere by the
   clock.
 """
 
 
+def places(cells: Sequence[Cell]) -> list[tuple[str, str, list[Cell]]]:
+    """The settings of the grid and copies of the data that there are cells of, with those."""
+    found = []
+    for setting in evidence_grid.SETTINGS:
+        own = [cell for cell in cells if cell.setting == setting]
+        for copy in dict.fromkeys(cell.data["name"] for cell in own):
+            found.append((setting, copy, [cell for cell in own if cell.data["name"] == copy]))
+    return found
+
+
 def page(cells: Sequence[Cell], pilots: Mapping[str, Mapping[str, Any]]) -> str:
-    """docs/results.md, with a part for each setting, and in it a table for each copy of the data.
+    """docs/results.md, with a part for each setting, and in it tables and figures for each copy of the data.
 
     Args:
         cells: all of them.
@@ -63,19 +92,20 @@ def page(cells: Sequence[Cell], pilots: Mapping[str, Mapping[str, Any]]) -> str:
     """
     parts = [HEAD, COMMON]
     for name, setting in evidence_grid.SETTINGS.items():
-        parts += _setting(name, setting, [cell for cell in cells if cell.setting == name], pilots.get(name))
+        parts += _setting(name, setting, [place for place in places(cells) if place[0] == name], pilots.get(name))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
-def _setting(name: str, setting: Setting, cells: Sequence[Cell], pilot: Mapping[str, Any] | None) -> list[str]:
+def _setting(
+    name: str, setting: Setting, copies: Sequence[tuple[str, str, list[Cell]]], pilot: Mapping[str, Any] | None
+) -> list[str]:
     parts = [f"## Setting `{name}`: {setting.title}\n"]
     options = [f"--{option.replace('_', '-')} {_word(value)}".rstrip() for option, value in setting.train.items()]
     parts.append(textwrap.fill(f"Trained with `{' '.join(options)}`.", WIDTH, break_on_hyphens=False) + "\n")
     if pilot is not None:
         parts.append(_pilot(pilot))
-    copies = list(dict.fromkeys(cell.data["name"] for cell in cells))
-    for copy in copies:
-        parts += [f"### {copy}\n", table([cell for cell in cells if cell.data["name"] == copy])]
+    for _, copy, cells in copies:
+        parts += [f"### {copy}\n", *_copy(cells)]
     parts += [] if copies else [EMPTY]
     command = f"python benchmarks/evidence.py --setting {name} --data-dir DIR --data-name NAME --minutes 60"
     parts.append(f"To go on, with the cells that are missing, the most wanted ones first:\n\n    {command}\n")
@@ -93,63 +123,76 @@ def _pilot(pilot: Mapping[str, Any]) -> str:
     return "\n".join([textwrap.fill(f"How it was chosen: {pilot['question']}", WIDTH), "", *lines, ""])
 
 
-def table(cells: Sequence[Cell]) -> str:
-    """The table of the cells of one setting and one copy of the data, a row for each method, and notes.
+def _copy(cells: Sequence[Cell]) -> list[str]:
+    """The tables, notes and figures of one setting and copy of the data.
 
     Raises ValueError for cells of several settings, copies or dtypes.
     """
-    for name, values in {
-        "settings": {cell.setting for cell in cells},
-        "copies of the data": {cell.data["name"] for cell in cells},
-        "data": {str(cell.data) for cell in cells},
-        "dtypes": {cell.training["dtype"] for cell in cells if "dtype" in cell.training},
-    }.items():
-        if len(values) > 1:
-            raise ValueError(f"cells of several {name}: {', '.join(sorted(values))}; wanted one in a table.")
+    evidence_tables.check(cells)
+    figures = []
+    for name in evidence_figures.data(cells):
+        file = evidence_figures.name_of(name, cells[0].setting, cells[0].data["name"])
+        figures += [f"![{evidence_figures.titles()[name]}](results/{file})", ""]
+    if figures:
+        figures = ["#### Figures", "", *paragraph(f"{note(cells)}. A ring is a single training."), *figures]
+    return [
+        *evidence_tables.tables(cells),
+        *evidence_tables.notes(cells),
+        *figures,
+        *evidence_tables.differences(cells),
+        *evidence_tables.cost(cells),
+    ]
+
+
+def note(cells: Sequence[Cell]) -> str:
+    """What the figures are of, in a line."""
+    counts = sorted({sum(cell.method == method for cell in cells) for method in {cell.method for cell in cells}})
+    n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    network = evidence_grid.SETTINGS[cells[0].setting].train["model"]
+    over = "" if counts[-1] == 1 else ", mean and standard deviation over seeds"
+    return f"{network} on {cells[0].data['name']}, n = {n}{over}"
+
+
+# ---- README.md
+
+
+def snippet(cells: Sequence[Cell]) -> str:
+    """The table of README.md: the main methods in the first setting that has cells, on the copy with most of them."""
+    if not places(cells):
+        return "There are no results yet."
+    setting = places(cells)[0][0]
+    _, copy, own = max((place for place in places(cells) if place[0] == setting), key=lambda place: len(place[2]))
     rows = []
-    for method in evidence_grid.METHODS:
-        own = [cell for cell in cells if cell.method == method and not cell.failed]
-        if own:
-            columns = [_column([cell.summary.get(name) for cell in own]) for name in evidence_grid.COLUMNS.values()]
-            rows.append((method, str(len(own)), *columns, _column([_training_seconds(cell) for cell in own])))
-    on_cpus = all(cell.versions["devices"]["platform"] == "cpu" for cell in cells)
-    header = ("method", "n", *evidence_grid.COLUMNS, "training, CPU s" if on_cpus else "training, s")
-    lines = [*markdown(header, rows), "", *_notes(cells)] if rows else _notes(cells)
-    return "\n".join([*lines, ""])
+    for method in evidence_grid.MAIN:
+        known = [cell for cell in own if cell.method == method and not cell.failed]
+        columns = [[evidence_values.value(cell, title) for cell in known] for title in README_COLUMNS.values()]
+        values = [mean_and_deviation([value for value in column if value is not None]) for column in columns]
+        rows += [(method, str(len(known)), *values)] if known else []
+    header = ("", "n", *README_COLUMNS)
+    single = all(row[1] == "1" for row in rows)
+    seeds = "One training each, so that no difference is claimed" if single else "Mean ± standard deviation over seeds"
+    text = (
+        f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test "
+        "images. [Results](docs/results.md) has all, and the command that adds to it; [claims](docs/claims.md) has "
+        "those of papers."
+    )
+    return "\n".join([*paragraph(text), *markdown(header, rows)])
 
 
-def _column(values: Sequence[float | None]) -> str:
-    """Mean and standard deviation of the values that are known, and their number where that isn't the row's n."""
-    known = [value for value in values if value is not None]
-    fewer = f" (n = {len(known)})" if 0 < len(known) < len(values) else ""
-    return mean_and_deviation(known) + fewer
+def filled(text: str, content: str) -> str:
+    """A text with what stands between its markers replaced; as it is where it has none.
+
+    Raises ValueError for one marker without the other.
+    """
+    start, end = MARKERS
+    if start not in text and end not in text:
+        return text
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"wanted {start} and then {end}, once each, or neither.")
+    return f"{text.partition(start)[0]}{start}\n{content}\n{end}{text.partition(end)[2]}"
 
 
-def _training_seconds(cell: Cell) -> float | None:
-    """Of the processor on CPUs, where other work may run beside a training; by the clock elsewhere."""
-    name = "train cpu" if cell.versions["devices"]["platform"] == "cpu" else "train"
-    return cell.seconds.get(name)
-
-
-def _notes(cells: Sequence[Cell]) -> list[str]:
-    """Lines on the data, the devices, the trainings that ended early and what is missing."""
-    crc32 = cells[0].data["crc32"]
-    checksums = ", ".join(f"{name} {value:08x}" for name, value in sorted(crc32.items()))
-    lines = [f"Data: {cells[0].data['name']}, CRC-32 of {checksums}.", ""]
-    places: dict[str, int] = {}
-    for cell in cells:
-        where = f"{cell.device}, jax {cell.versions['jax']}, flax {cell.versions['flax']}"
-        places[where] = places.get(where, 0) + 1
-    lines += [f"Trained on {'; '.join(f'{place} ({count} of {len(cells)})' for place, count in places.items())}.", ""]
-    ended = [f"{cell.method}, seed {cell.seed}: {cell.failed}" for cell in cells if cell.failed]
-    lines += [f"Trainings that ended early: {'; '.join(ended)}.", ""] if ended else []
-    known = {(cell.method, cell.seed) for cell in cells}
-    missing = {
-        method: [str(seed) for seed in evidence_grid.SEEDS if (method, seed) not in known]
-        for method in evidence_grid.METHODS
-    }
-    listed = "; ".join(f"{method} {', '.join(seeds)}" for method, seeds in missing.items() if seeds)
-    return lines + ([textwrap.fill(f"Not trained yet, by seed: {listed}.", WIDTH), ""] if listed else [])
+# ---- what there is
 
 
 def listing(cells: Sequence[Cell]) -> str:
@@ -164,7 +207,7 @@ def listing(cells: Sequence[Cell]) -> str:
             total = len(evidence_grid.METHODS) * len(evidence_grid.SEEDS)
             complete = sum(evidence_cells.is_complete(cell, setting) for cell in of_copy.values())
             lines += [f"{name}: {setting.title}", f"{copy or 'no data yet'}: {complete} of {total} cells"]
-            lines.append(f"  {'seed':<16}{''.join(f'{seed:<10}' for seed in evidence_grid.SEEDS)}minutes a cell")
+            lines.append(f"  {'seed':<24}{''.join(f'{seed:<10}' for seed in evidence_grid.SEEDS)}minutes a cell")
             for method in evidence_grid.METHODS:
                 row = [of_copy.get((method, seed)) for seed in evidence_grid.SEEDS]
                 states = [_state(cell, setting) for cell in row]
@@ -172,7 +215,7 @@ def listing(cells: Sequence[Cell]) -> str:
                     sum(value or 0 for value in (c.seconds.get("train"), c.seconds.get("evaluate"))) for c in row if c
                 ]
                 minutes = f"{statistics.mean(took) / 60:.1f}" if took else ""
-                lines.append(f"  {method:<16}{''.join(f'{state:<10}' for state in states)}{minutes}".rstrip())
+                lines.append(f"  {method:<24}{''.join(f'{state:<10}' for state in states)}{minutes}".rstrip())
             lines.append("")
     return "\n".join(lines).rstrip()
 
@@ -183,8 +226,3 @@ def _state(cell: Cell | None, setting: Setting) -> str:
     if cell.failed:
         return "failed"
     return "done" if evidence_cells.is_complete(cell, setting) else "in part"
-
-
-def _minutes(cell: Cell) -> float:
-    """Of the training and the evaluation, by the clock, as far as they are known."""
-    return sum(cell.seconds.get(name) or 0.0 for name in ("train", "evaluate")) / 60

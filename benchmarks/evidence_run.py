@@ -26,7 +26,7 @@ from eval.load_run import Trained, error
 from eval.results import Results
 from evidence_cells import Cell, slug
 
-__all__ = ["Wanted", "seconds_done", "train_and_evaluate"]
+__all__ = ["Wanted", "has_run", "seconds_done", "train_and_evaluate"]
 
 ROOT = pathlib.Path(__file__).parents[1]
 BATCH = 500  # images in each call of the network in an evaluation
@@ -38,6 +38,7 @@ class Wanted(NamedTuple):
     """A cell to make.
 
     data: the copy of the data, as cells name it
+    known: the cell in part, where suites are missing
     """
 
     setting: str
@@ -46,6 +47,7 @@ class Wanted(NamedTuple):
     data: dict[str, Any]
     data_dir: Path
     runs_dir: Path
+    known: Cell | None = None
 
 
 class Timed:
@@ -85,7 +87,34 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
             _evaluate(wanted, folder, made)
     seconds = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
     made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in seconds.items()})
-    return made
+    return made if wanted.known is None else _completed(wanted.known, made, seconds)
+
+
+def _completed(known: Cell, made: Cell, seconds: dict[str, float]) -> Cell:
+    """A cell with the suites that it lacked, its training and the other suites as they were; what was made is returned
+    whole if it is of another training.
+    """
+    if any(made.measurements.get(suite) != values for suite, values in known.measurements.items()):
+        return made
+    added = [suite for suite in made.images if suite not in known.images]
+    total = dict[str, float | None]()
+    for name, added_seconds in seconds.items():
+        before = known.seconds.get(name)
+        total[name] = None if before is None else round(before + added_seconds, 1)
+    here = {"suites": added, "device": made.device, "versions": made.versions, "date": made.date}
+    return made._replace(
+        summary=made.summary | known.summary,
+        seconds=known.seconds | total,
+        device=known.device,
+        versions=known.versions,
+        date=known.date,
+        later=[*known.later, here],
+    )
+
+
+def has_run(wanted: Wanted) -> bool:
+    """Whether the folder of the cell's training is there."""
+    return _folder(wanted) is not None
 
 
 def seconds_done(wanted: Wanted) -> float:
@@ -95,18 +124,23 @@ def seconds_done(wanted: Wanted) -> float:
 
 
 def _comparison(wanted: Wanted) -> compare.Comparison:
-    train = cifar.Config(**evidence_grid.SETTINGS[wanted.setting].train, data_dir=wanted.data_dir)
+    """The trainings that a cell's is one of; those with options of their own have a folder of their own."""
+    method, train = evidence_grid.training(wanted.setting, wanted.method)
     out = wanted.runs_dir / wanted.setting / slug(wanted.data["name"])
-    return compare.Comparison(out, methods=(wanted.method,), seeds=(wanted.seed,), train=train)
+    out = out if method == wanted.method else out / wanted.method
+    return compare.Comparison(
+        out, methods=(method,), seeds=(wanted.seed,), train=cifar.Config(**train, data_dir=wanted.data_dir)
+    )
 
 
 def _folder(wanted: Wanted) -> Path | None:
-    return compare.run_folder(_comparison(wanted).out / "runs" / f"{wanted.method}-s{wanted.seed}")
+    options = _comparison(wanted)
+    return compare.run_folder(options.out / "runs" / f"{options.methods[0]}-s{wanted.seed}")
 
 
 def _trained(options: compare.Comparison, wanted: Wanted, *, whole: bool = True) -> tuple[int, Path]:
-    config = compare.cells(options)[wanted.method]
-    code, folder = compare.train(options, config, wanted.method, wanted.seed, whole=whole)
+    method = options.methods[0]
+    code, folder = compare.train(options, compare.cells(options)[method], method, wanted.seed, whole=whole)
     if code > 128:
         raise exits.Stopped(code - 128)
     return code, folder
@@ -114,8 +148,8 @@ def _trained(options: compare.Comparison, wanted: Wanted, *, whole: bool = True)
 
 def _total(lines: list[dict[str, Any]], name: str) -> float | None:
     """The seconds of all epochs; None where an epoch's are unknown."""
-    values = [line.get(name) for line in lines]
-    return None if None in values else round(sum(values), 1)
+    known = [line[name] for line in lines if line.get(name) is not None]
+    return round(sum(known), 1) if len(known) == len(lines) else None
 
 
 def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
@@ -140,7 +174,22 @@ def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
         device=measure.where(),
         versions=run_dir.versions() | {"git": _commit()},
         date=datetime.date.today().isoformat(),
+        history=_history(lines),
     )
+
+
+def _history(lines: list[dict[str, Any]]) -> dict[str, list[float | None]]:
+    """The epochs of a training as a cell keeps them."""
+
+    def rounded(name: str) -> list[float | None]:
+        return [None if line.get(name) is None else round(line[name], 2) for line in lines]
+
+    return {
+        "epoch": [line["epoch"] for line in lines],
+        "watched error, %": [round(100 * (1 - line["test_accuracy"]), 2) for line in lines],
+        "seconds": rounded("seconds"),
+        "cpu seconds": rounded("cpu_seconds"),
+    }
 
 
 def _commit() -> dict[str, Any] | None:

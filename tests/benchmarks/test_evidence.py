@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import types
@@ -18,9 +19,12 @@ import compare
 import evaluate
 import evidence
 import evidence_cells
+import evidence_claims
+import evidence_figures
 import evidence_grid
 import evidence_pages
 import evidence_run
+import evidence_tables
 import exits
 import inputs
 import loop
@@ -29,7 +33,8 @@ from eval.results import Results
 from eval.suites import SUITES
 from evidence_cells import Cell
 
-DATA = {"name": "Tiny (made up)", "sizes": {"train": [4, 8, 8, 3]}, "crc32": {"train": 1, "test": 2}}
+SIZES = {"train": [4, 8, 8, 3], "test": [6, 8, 8, 3]}
+DATA = {"name": "Tiny (made up)", "sizes": SIZES, "crc32": {"train": 1, "test": 2}}
 VERSIONS = {"jax": "0.0", "flax": "0.0", "devices": {"platform": "cpu"}, "git": {"commit": "c", "dirty": False}}
 SECONDS = {"train": 50.0, "train cpu": 80.0, "evaluate": 10.0, "evaluate cpu": 15.0}
 
@@ -91,8 +96,11 @@ def files(folder):
 def test_the_most_wanted_cells_come_first_and_every_one_once():
     order = list(evidence_grid.wanted())
     assert order[:5] == [(method, 0) for method in ("none", "mixup", "cutmix", "smoothmix_c", "augmix")]
-    assert len(order) == len(set(order)) == 45 and {seed for _, seed in order[:15]} == {0}
-    assert [seed for _, seed in order] == sorted(seed for _, seed in order)
+    assert len(order) == len(set(order)) == 3 * len(evidence_grid.METHODS)
+    # All seeds of the 15 main methods, and then those of the variants.
+    for part, methods in ((order[:45], evidence_grid.MAIN), (order[45:], evidence_grid.VARIANTS)):
+        assert [seed for _, seed in part] == sorted(seed for _, seed in part)
+        assert {method for method, _ in part} == set(methods)
 
 
 @pytest.mark.parametrize("setting", evidence_grid.SETTINGS)
@@ -100,7 +108,8 @@ def test_the_trainings_and_tests_of_the_grid_exist(setting):
     made = evidence_grid.SETTINGS[setting]
     wanted = evidence_run.Wanted(setting, "none", 0, DATA, pathlib.Path("data"), pathlib.Path("runs"))
     comparison = evidence_run._comparison(wanted)
-    compare.check(types.SimpleNamespace(**vars(comparison) | {"methods": evidence_grid.METHODS}))
+    methods = tuple(evidence_grid.training(setting, name)[0] for name in evidence_grid.METHODS)
+    compare.check(types.SimpleNamespace(**vars(comparison) | {"methods": tuple(dict.fromkeys(methods))}))
     assert made.suites.keys() <= SUITES.keys()
     assert evaluate.suite_names(evaluate.Evaluation(runs=(pathlib.Path("run"),), **made.test))
     assert "test" not in made.train and "seed" not in made.train
@@ -149,6 +158,7 @@ def test_seconds_are_expected_from_cells_of_the_same_setting_and_device():
     assert evidence_cells.expected_seconds(known, "small", "none", "a device") == 60
     assert evidence_cells.expected_seconds(known, "small", "augmix", "a device") == 210
     assert evidence_cells.expected_seconds(known[:1], "small", "augmix", "a device") == pytest.approx(50 * 3.2 + 10)
+    assert evidence_cells.expected_seconds(known, "small", "fmix", "a device", trained=True) == 10
     assert evidence_cells.expected_seconds(known, "full", "none", "a device") is None
     assert evidence_cells.expected_seconds(known, "small", "none", "elsewhere") is None
 
@@ -217,12 +227,32 @@ def test_a_cell_that_fails_is_said_and_the_next_ones_are_made(tmp_path, capsys, 
     assert "error: none, seed 0: no luck" in capsys.readouterr().err and len(files(tmp_path)) == 1
 
 
-def test_a_cell_without_a_suite_of_the_grid_is_wanted_again_but_not_one_that_ended_early(tmp_path):
+def test_a_cell_without_a_suite_of_the_grid_is_wanted_but_not_one_that_ended_early(tmp_path, capsys):
     time = Time()
     evidence_cells.write(tmp_path / "cells", cell("none", images={"clean": None}))
     evidence_cells.write(tmp_path / "cells", cell("mixup", images={}, summary={}, failed="not finite"))
-    evidence.fill(options(tmp_path, minutes=5, methods=("none", "mixup"), seeds=(0,)), DATA, time.train, time)
+    chosen = {"minutes": 5, "methods": ("none", "mixup"), "seeds": (0,)}
+    # Its training is not at hand: it isn't trained again unless that is requested, and named.
+    assert evidence.fill(options(tmp_path, **chosen), DATA, time.train, time) == 0 and not time.made
+    assert "runs/small: none, seed 0. --again trains them again, with all suites" in capsys.readouterr().out
+    assert "in part" in evidence_pages.listing(evidence_cells.read_all(tmp_path / "cells"))
+    evidence.fill(options(tmp_path, **chosen, again=True), DATA, time.train, time)
     assert time.made == [("none", 0)]
+
+
+def test_a_cell_in_part_is_completed_from_its_run(tmp_path):
+    evidence_cells.write(tmp_path / "cells", cell("none", images={"clean": None}))
+    run = tmp_path / "runs" / "small" / "tiny-made-up" / "runs" / "none-s0" / "run"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}")
+    time, wanted = Time(), []
+    evidence.fill(
+        options(tmp_path, minutes=5, methods=("none",), seeds=(0,)),
+        DATA,
+        lambda one: wanted.append(one) or time.train(one),
+        time,
+    )
+    assert [one.known.images for one in wanted] == [{"clean": None}]
 
 
 # ---- one cell
@@ -281,7 +311,11 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     runs = Runs(monkeypatch)
     made = evidence_run.train_and_evaluate(WANTED)
-    assert runs.tested == [(["clean", "calibration"], None), (["corruptions", "attacks", "occlusion"], 2000)]
+    assert runs.tested == [
+        (["clean", "calibration"], None),
+        (["corruptions", "attacks", "occlusion", "detection"], 2000),
+        (["in_between"], 1000),
+    ]
     assert made.images == evidence_grid.SETTINGS["small"].suites and evidence_cells.is_complete(
         made, evidence_grid.SETTINGS["small"]
     )
@@ -294,6 +328,7 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     } | {f"{suite} error, %": 25.0 for suite in made.images}
     assert made.measurements["corruptions"] == {"error": 0.25}  # without the names of its figures
     assert (made.seconds["train"], made.seconds["train cpu"]) == (6.0, 9.0)
+    assert made.history["watched error, %"] == [-200.0] * 2 and made.history["cpu seconds"] == [4.5] * 2
     path = evidence_cells.write(tmp_path / "cells", made)
     assert evidence_cells.read_all(tmp_path / "cells") == [made]
     assert str(tmp_path) not in path.read_text()
@@ -305,7 +340,49 @@ def test_a_training_whose_loss_is_not_finite_is_a_cell_that_says_so(tmp_path, mo
     runs.code = 1
     made = evidence_run.train_and_evaluate(WANTED)
     assert made.failed == "the loss or the state of the network was not finite, in epoch 3" and not runs.tested
-    assert "mixup, seed 1: the loss or the state" in evidence_pages.table([cell(), made._replace(training={})])
+    assert "mixup, seed 1: the loss or the state" in "\n".join(evidence_tables.notes([cell(), made]))
+
+
+def test_a_suite_that_is_added_later_leaves_the_training_and_the_others_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch)
+    before = {"clean": None, "corruptions": 2000}
+    setting = evidence_grid.SETTINGS["small"]
+    monkeypatch.setitem(evidence_grid.SETTINGS, "small", setting._replace(suites=before))
+    first = evidence_run.train_and_evaluate(WANTED)
+    # The training accuracy is evaluated each time, and another device may round it otherwise.
+    first.summary["training accuracy, %"] = 74.9
+    first = first._replace(date="2026-01-31", device="another", seconds=first.seconds | {"evaluate": 100.0})
+    evidence_cells.write(tmp_path / "cells", first)
+    monkeypatch.setitem(evidence_grid.SETTINGS, "small", setting._replace(suites=before | {"in_between": 1000}))
+    monkeypatch.setattr(cifar, "run", lambda config: pytest.fail("it is trained again"))
+    monkeypatch.setattr(evidence_run, "_trained", lambda options, wanted: (0, evidence_run._folder(wanted)))
+    runs.tested.clear()
+    made = evidence_run.train_and_evaluate(WANTED._replace(known=first))
+    assert runs.tested == [(["clean"], None), (["corruptions"], 2000), (["in_between"], 1000)]
+    assert (made.date, made.device, made.seconds["train"]) == ("2026-01-31", "another", 6.0)
+    assert made.seconds["evaluate"] >= 100 and made.summary == first.summary | {"in_between error, %": 25.0}
+    assert [(one["suites"], one["device"]) for one in made.later] == [(["in_between"], "here")]
+    evidence_cells.write(tmp_path / "cells", made)
+    assert evidence_cells.read_all(tmp_path / "cells") == [made]
+    assert "later than the other values, in_between: on here, jax" in "\n".join(evidence_tables.notes([made]))
+    # Measurements of another training are not mixed with those of this one.
+    other = first._replace(measurements={"clean": {"error": 0.5}})
+    whole = evidence_run.train_and_evaluate(WANTED._replace(known=other))
+    assert (whole.device, whole.later) == ("here", []) and whole.date != "2026-01-31"
+
+
+def test_a_name_with_options_of_its_own_trains_with_them_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Runs(monkeypatch)
+    made = evidence_run.train_and_evaluate(WANTED._replace(method="augmix-no-jsd"))
+    assert (made.method, made.training["jsd"]) == ("augmix-no-jsd", "off")
+    assert evidence_run.train_and_evaluate(WANTED._replace(method="augmix")).training["jsd"] == "on"
+    evidence_cells.write(tmp_path / "cells", made)
+    spoilt = made._replace(training=made.training | {"jsd": "on"})
+    evidence_cells.write(tmp_path / "cells", spoilt)
+    with pytest.raises(ValueError, match="jsd differ from the setting small"):
+        evidence_cells.read_all(tmp_path / "cells")
 
 
 def test_an_interrupt_of_the_training_makes_no_cell(tmp_path, monkeypatch):
@@ -345,7 +422,8 @@ def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_p
     assert made.measurements["attacks"]["images"] == 200 and "FGSM 8/255, error, %" in made.summary
     path = evidence_cells.write(tmp_path / "cells", made)
     assert evidence_cells.read(tmp_path / "cells", path) == made
-    assert "| mixup | 1 |" in evidence_pages.table([made])
+    assert "| mixup | 1 |" in "\n".join(evidence_tables.tables([made]))
+    assert len(made.history["epoch"]) == 2 and all(0 <= error <= 100 for error in made.history["watched error, %"])
 
 
 # ---- files
@@ -369,9 +447,9 @@ def test_a_damaged_file_is_named(tmp_path, spoil, message, capsys):
     spoilt = spoil(path.read_text())
     assert spoilt != path.read_text()
     path.write_text(spoilt)
-    assert evidence.main(["--table", "--results", str(tmp_path / "cells"), "--page", str(tmp_path / "page.md")]) == 2
+    assert evidence.main(["--table", "--results", str(tmp_path / "cells"), "--docs", str(tmp_path / "docs")]) == 2
     error = capsys.readouterr().err
-    assert str(path) in error and message in error and not (tmp_path / "page.md").exists()
+    assert str(path) in error and message in error and not (tmp_path / "docs").exists()
 
 
 def test_cells_of_one_name_but_other_data_or_options_are_found(tmp_path):
@@ -393,11 +471,12 @@ def test_a_table_has_mean_deviation_and_n_of_each_method():
     cells = [cell("mixup", summary={"clean error, %": 41.5}), *(cell(seed=seed) for seed in (0, 1, 2))]
     cells[1] = cells[1]._replace(summary=cells[1].summary | {"RMS calibration error, %": 7.0})
     cells.append(cell("fmix", failed="not finite"))
-    text = evidence_pages.table(cells)
-    head, _, none, mixup, *_ = text.splitlines()
-    assert head.startswith("| method | n | training accuracy, % | clean error, % | clean loss |")
-    assert none.startswith("| none | 3 | 98.00 ± 0.00 | 44.00 ± 4.00 |  |") and "| 7.000 (n = 1) |" in none
-    assert mixup.startswith("| mixup | 1 |  | 41.50 |  |") and mixup.endswith("| 80.00 |")
+    text = "\n".join([*evidence_tables.tables(cells), *evidence_tables.notes(cells)])
+    _, _, head, _, none, mixup, *_ = text.splitlines()
+    assert head == "| method | n | training accuracy, % | clean error, % | RMS calibration error, % |"
+    assert none == "| none | 3 | 98.00 ± 0.00 | 44.00 ± 4.00 | 7.000 (n = 1) |"
+    assert mixup == "| mixup | 1 |  | 41.50 |  |"
+    assert "Not measured yet: clean loss; corruption error, %;" in text
     assert "fmix, seed 0: not finite" in text and "| fmix" not in text
     assert "Tiny (made up), CRC-32 of test 00000002, train 00000001" in text
     assert "a device, jax 0.0, flax 0.0 (5 of 5)" in text
@@ -416,7 +495,7 @@ def test_a_table_has_mean_deviation_and_n_of_each_method():
 )
 def test_a_table_never_mixes_settings_data_or_dtypes(other, message):
     with pytest.raises(ValueError, match=message):
-        evidence_pages.table([cell(), cell(seed=1, **other)])
+        evidence_tables.check([cell(), cell(seed=1, **other)])
 
 
 def test_the_page_has_a_table_for_each_setting_and_copy(tmp_path, capsys):
@@ -424,27 +503,53 @@ def test_the_page_has_a_table_for_each_setting_and_copy(tmp_path, capsys):
         evidence_cells.write(tmp_path / "cells", made)
     pilot = {"question": "the least that overfits.", "runs": [{"network": "wrn-10-2", "training accuracy, %": 98.5}]}
     (tmp_path / "cells" / "small-pilot.json").write_text(json.dumps(pilot))
-    command = ["--results", str(tmp_path / "cells"), "--page", str(tmp_path / "docs" / "page.md")]
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
+    command = ["--results", str(tmp_path / "cells"), "--docs", str(tmp_path / "docs"), "--readme", str(readme)]
     assert evidence.main([*command, "--table"]) == 0
-    text = (tmp_path / "docs" / "page.md").read_text()
-    head, *parts = text.split("\n##")
-    titles = [part.splitlines()[0].strip("# ") for part in parts]
+    shown = readme.read_text()
+    assert shown.startswith("before\n<!-- results -->\nOne training each") and "old" not in shown
+    assert "| mixup | 1 | 40.00 |" in shown and shown.endswith("<!-- /results -->\nafter\n")
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert (tmp_path / "docs" / "claims.md").read_text().startswith("# Claims")
+    # Of what figures show these cells have the cost alone.
+    assert sorted(path.name for path in (tmp_path / "docs" / "results").iterdir()) == [
+        *("full-tiny-made-up-cost.svg", "small-other-copy-cost.svg", "small-tiny-made-up-cost.svg")
+    ]
+    head, *parts = re.split(r"\n###? ", text)
+    titles = [part.splitlines()[0] for part in parts]
     assert [title.partition(":")[0] for title in titles] == [
         *("What the values are", "Setting `small`", "Other copy", "Tiny (made up)", "Setting `full`", "Tiny (made up)")
     ]
-    assert [part.count("| none |") for part in parts] == [0, 0, 0, 1, 0, 0]
-    assert [part.count("| mixup |") for part in parts] == [0, 0, 1, 0, 0, 0]
-    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 1]
+    # The table of values and that of the cost.
+    assert [part.count("| none |") for part in parts] == [0, 0, 0, 2, 0, 0]
+    assert [part.count("| mixup |") for part in parts] == [0, 0, 2, 0, 0, 0]
+    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 2]
     assert "| wrn-10-2 | 98.5 |" in parts[1] and "\n\n\n" not in text and "With n = 1 there is no" in head
     capsys.readouterr()
     assert evidence.main([*command, "--list"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("1 of 45 cells") == 3 and "  none            done      -         -         1.0" in shown
+    assert shown.count(f"1 of {3 * len(evidence_grid.METHODS)} cells") == 3
+    assert "  none                    done      -         -         1.0" in shown
 
 
-def test_the_page_in_the_documentation_is_that_of_the_cells():
+def test_the_pages_in_the_documentation_are_those_of_the_cells():
     cells = evidence_cells.read_all(evidence.RESULTS)
-    assert evidence.PAGE.read_text() == evidence_pages.page(cells, evidence.pilots(evidence.RESULTS))
+    page = evidence_pages.page(cells, evidence.pilots(evidence.RESULTS))
+    assert (evidence.DOCS / "results.md").read_text() == page
+    assert (evidence.DOCS / "claims.md").read_text() == evidence_claims.page(cells)
+    readme = evidence.README.read_text()
+    assert readme == evidence_pages.filled(readme, evidence_pages.snippet(cells))
+    files = {}
+    for setting, copy, own in evidence_pages.places(cells):
+        for name, plotted in evidence_figures.data(own).items():
+            files[evidence_figures.name_of(name, setting, copy)] = plotted
+    assert {path.name for path in (evidence.DOCS / "results").iterdir()} == files.keys()
+    assert re.findall(r"\]\(results/(.*)\)", page) == list(files)
+    for name, plotted in files.items():
+        path = evidence.DOCS / "results" / name
+        assert evidence_figures.plotted(path) == json.loads(json.dumps(plotted)), name
+        assert path.stat().st_size < 100_000
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Recipes: every method trains what its paper says, where its paper says."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -123,6 +125,7 @@ PASSED = {
     "attentivemix": (None, "attentivemix", {}),
     "sage": (None, "sage", {"alpha": 1.0, "upper": 0.6} | ONE),
     "sage-sampled": (None, "sage", {"alpha": 1.0, "upper": 0.6, "search": "1 %"} | ONE),
+    "sage-unshifted": (None, "sage", {"alpha": 1.0, "upper": 0.6, "search": recipes.unshifted} | ONE),
     "snapmix": (0.5, "snapmix", {"alpha": 1.0} | ONE),
     "puzzlemix": (None, "puzzlemix", {"blocks": (2, 4, 8, 16), "transport_side": 4, "std": (1.0,)} | ONE),
     "comixup": (None, "comixup", {}),
@@ -134,7 +137,7 @@ def test_the_hyper_parameters_of_every_method_are_the_papers(monkeypatch):
 
     def noting(name):
         def method(key, images, *maps, **options):
-            if "search" in options:
+            if isinstance(options.get("search"), partial):
                 options["search"](None, None, None)
                 options["search"] = "1 %"
             calls.append((name, options))
@@ -168,6 +171,14 @@ def test_the_hyper_parameters_of_every_method_are_the_papers(monkeypatch):
     assert found == {name: call if call[0] is not None else call[1:] for name, call in expected.items()}
 
 
+def test_sage_without_its_search_moves_no_partner():
+    recipe = recipes.create("sage-unshifted", "cifar10", 16, "resnet-20")
+    maps = maps_for(recipe, 8, 16)
+    _, mix = jax.eval_shape(recipe.augmentation, jax.random.key(0), images(), 1.0, *maps)
+    shift = recipe.augmentation.method.keywords["search"](None, *maps, *maps)
+    assert shift.shape == (8, 2) and not shift.any() and mix.warps[1].rows.shape == (8, 16)
+
+
 def test_the_hole_of_cutout_is_the_papers():
     for dataset, side in (("cifar10", 16), ("cifar100", 8)):
         recipe = recipes.create("cutout", dataset, 32, "resnet-20")
@@ -194,6 +205,7 @@ def test_losses_and_mixing_points_are_the_papers():
         )
         for name in METHODS
     }
+    assert found.pop("sage-unshifted") == found["sage"]
     for name in ("manifold-mixup", "manifold-mixup-alpha-1"):
         assert found.pop(name) == ("softmax_bce", (0, 2, 3))
     assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))

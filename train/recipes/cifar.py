@@ -148,6 +148,8 @@ def _guided(setting: Setting) -> dict[str, Recipe]:
         "sage-sampled": sage._replace(
             augmentation=always(jaxmix.sage, alpha=1.0, upper=upper, search=partial(shifts.sampled, share=0.01))
         ),
+        # Not in the paper: what the mask by saliency does without the search.
+        "sage-unshifted": sage._replace(augmentation=always(jaxmix.sage, alpha=1.0, upper=upper, search=unshifted)),
         # Of a network that starts from scratch; a pre-trained one mixes every batch, with alpha 5.
         "snapmix": Recipe(
             half(jaxmix.snapmix, alpha=1.0),
@@ -195,6 +197,11 @@ def _label_preserving(setting: Setting) -> dict[str, Recipe]:
 def _divisors(values: tuple[int, ...], side: int) -> tuple[int, ...]:
     """Those of the values that divide the side, or 1."""
     return tuple(value for value in values if side % value == 0) or (1,)
+
+
+def unshifted(key: jax.Array, own: jax.Array, other: jax.Array) -> jax.Array:
+    """No shift of any partner, int [b 2], in the place of SAGE's search."""
+    return jnp.zeros((len(own), 2), jnp.int32)
 
 
 def dropblock(

@@ -1,0 +1,215 @@
+"""docs/claims.md: the published claims of benchmarks/claims.toml, and what the cells of the evidence say of them."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import evidence_grid
+import evidence_statistics
+import evidence_values
+import run_dir
+from evidence_cells import Cell
+from evidence_statistics import Difference
+from evidence_tables import paragraph
+
+__all__ = ["VERDICTS", "Result", "check", "measured", "page", "read", "timed", "verdict"]
+
+HERE = Path(__file__).parent
+LABELS = {title: label for table in evidence_grid.TABLES.values() for label, title in table.items()}
+VERDICTS = AGREES, DISAGREES, OPEN = "agrees", "disagrees", "can't say"
+
+HEAD = """\
+# Claims
+
+What papers claim of these methods, and what our trainings say of it. `python benchmarks/evidence.py --table` wrote this
+page from `benchmarks/claims.toml` and the files in `benchmarks/results`; [results](results.md) has the settings, all
+values, and what copy of the data and what device they are of.
+"""
+
+RULE = f"""
+The verdict follows from the {100 * evidence_statistics.LEVEL:.0f} % interval of the difference alone (Student's t of
+differences paired by seed): **agrees** where it excludes 0 on the claimed side, **disagrees** where it excludes 0 on
+the other side, can't say where it contains 0, with fewer than two seeds, or without the measurement. For run times it
+follows from the quartiles of what a training step takes: can't say where their ranges overlap. A verdict is of our
+setting, which is smaller than the papers': that a claim isn't seen here doesn't refute it for their networks and data.
+"""
+
+
+class Result(NamedTuple):
+    """What we found of a claim, in words, and the verdict with its reason.
+
+    difference: behind the verdict, where there is one
+    """
+
+    ours: str
+    verdict: str
+    reason: str = ""
+    difference: Difference | None = None
+
+
+def read(path: Path = HERE / "claims.toml") -> list[dict[str, Any]]:
+    """The claims of a file. Raises ValueError for one that is incomplete or names what the grid doesn't have."""
+    found = tomllib.loads(path.read_text(encoding="utf-8"))["claim"]
+    for claim in found:
+        check(claim)
+    return found
+
+
+KINDS = (
+    {"column", "terms", "claimed"},
+    {"times", "faster", "slower"},
+    {"untested", "command"},
+)
+
+
+def check(claim: dict[str, Any]) -> None:
+    """Raises ValueError for a claim that is incomplete or names what the grid doesn't have."""
+    about = {"part", "claim", "source", "figure"}
+    own = claim.keys() - about - {"note"}
+    if not about <= claim.keys() or own not in KINDS:
+        wanted = " or ".join(", ".join(sorted(kind)) for kind in KINDS)
+        raise ValueError(f"a claim has {', '.join(sorted(claim))}; wanted part, claim, source, figure, and {wanted}.")
+    if "column" in claim and claim["column"] not in LABELS.keys() | evidence_values.DERIVED.keys():
+        raise ValueError(f"the claim {claim['claim']!r} names the column {claim['column']!r}, which is no table's.")
+    unknown = sorted(claim.get("terms", {}).keys() - set(evidence_grid.METHODS))
+    if unknown or claim.get("claimed", "below") not in ("below", "above"):
+        raise ValueError(f"the claim {claim['claim']!r} names {unknown or claim['claimed']}, which the grid hasn't.")
+
+
+# ---- verdicts
+
+
+def verdict(difference: Difference | None, claimed: str) -> tuple[str, str]:
+    """The verdict of a difference that is claimed to be `below` or `above` 0, and its reason where it is open."""
+    if difference is None:
+        return OPEN, "not measured"
+    if difference.half is None:
+        return OPEN, "n = 1"
+    if difference.sign == 0:
+        return OPEN, "the interval contains 0"
+    return (AGREES if difference.sign == (-1 if claimed == "below" else 1) else DISAGREES), ""
+
+
+def measured(claim: dict[str, Any], cells: Sequence[Cell]) -> Result:
+    """What the cells of one setting and copy say of a claim."""
+    terms = claim["terms"]
+    found = evidence_statistics.paired(
+        [(factor, evidence_values.by_seed(cells, method, claim["column"])) for method, factor in terms.items()]
+    )
+    ours = "" if found is None else f"{_expression(terms)}: {_interval(found)}, n = {found.n}"
+    return Result(ours, *verdict(found, claim["claimed"]), found)
+
+
+def _expression(terms: dict[str, float]) -> str:
+    """Terms as a sum: `augmix - 0.5 none`."""
+    text = ""
+    for method, factor in terms.items():
+        size = "" if abs(factor) == 1 else f"{abs(factor):g} "
+        sign = ("- " if factor < 0 else "+ ") if text else ("-" if factor < 0 else "")
+        text += f"{' ' if text else ''}{sign}{size}{method}"
+    return text
+
+
+def _interval(found: Difference) -> str:
+    return f"{found.mean:+.2f}" + ("" if found.half is None else f" ± {found.half:.2f}")
+
+
+def timed(claim: dict[str, Any], results: Path) -> Result:
+    """What a benchmark of training steps says of which method takes less time."""
+    content = run_dir.read_json(results / claim["times"], dict)
+    fast, slow = (content["results"].get(claim[name]) for name in ("faster", "slower"))
+    if fast is None or slow is None:
+        return Result("", OPEN, "not measured")
+    ratios = ", ".join(f"{claim[name]} {row['ratio']:.2f}" for name, row in (("faster", fast), ("slower", slow)))
+    ours = f"{ratios} times a plain step; {content['model']}, {content['batch']} images, {content['device']}"
+    if fast["quartiles"][1] < slow["quartiles"][0]:
+        return Result(ours, AGREES)
+    if slow["quartiles"][1] < fast["quartiles"][0]:
+        return Result(ours, DISAGREES)
+    return Result(ours, OPEN, "the quartiles overlap")
+
+
+# ---- the page
+
+
+def page(
+    cells: Sequence[Cell], results: Path = HERE / "results", claims: Sequence[dict[str, Any]] | None = None
+) -> str:
+    """docs/claims.md.
+
+    Args:
+        cells: all of them.
+        results: the folder with the benchmarks of run times.
+        claims: as `read` gives them, which is the default.
+    """
+    claims = read() if claims is None else claims
+    grid = [claim for claim in claims if "column" in claim]
+    places = list(dict.fromkeys((cell.setting, cell.data["name"]) for cell in cells))
+    lines = [HEAD, *paragraph(RULE)]
+    for setting, copy in places or [("small", "no data yet")]:
+        own = [cell for cell in cells if (cell.setting, cell.data["name"]) == (setting, copy)]
+        found = [(claim, measured(claim, own)) for claim in grid]
+        lines += [f"## Setting `{setting}`, {copy}", ""]
+        lines += paragraph(f"{_counts([result for _, result in found])} {_chance(found)}")
+        lines += paragraph(
+            "A command is what stands in its column, after `python benchmarks/evidence.py "
+            f"--setting {setting} --data-dir DIR --data-name NAME --minutes 600`."
+        )
+        lines += _table(found)
+    lines += ["## Measured elsewhere, or not at all", ""]
+    lines += _table([(claim, timed(claim, results)) for claim in claims if "times" in claim])
+    lines += _table([(claim, Result(claim["untested"], OPEN)) for claim in claims if "untested" in claim])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _counts(results: Sequence[Result]) -> str:
+    counts = {name: sum(result.verdict == name for result in results) for name in VERDICTS}
+    return (
+        f"Of {len(results)} claims, our measurements agree with {counts[AGREES]} and disagree with "
+        f"{counts[DISAGREES]}; of {counts[OPEN]} they can't say."
+    )
+
+
+def _chance(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
+    """How many verdicts chance alone would give."""
+    tested = [result for _, result in found if result.difference is not None and result.difference.half is not None]
+    if not tested:
+        return "No difference has two seeds yet, so there is no interval."
+    chance = (1 - evidence_statistics.LEVEL) * len(tested)
+    return (
+        f"{len(tested)} of them have an interval; if no method differed from another, about {chance:.1f} of these "
+        "would exclude 0 by chance."
+    )
+
+
+def _table(found: Sequence[tuple[dict[str, Any], Result]]) -> list[str]:
+    """A table for each part of the page, a row for each claim, and the notes below it."""
+    lines: list[str] = []
+    for part in dict.fromkeys(claim["part"] for claim, _ in found):
+        lines += [f"### {part}", "", *ROWS]
+        own = [(claim, result) for claim, result in found if claim["part"] == part]
+        for claim, result in own:
+            figure = claim["figure"] or "figure not given"
+            reason = f": {result.reason}" if result.reason else ""
+            strong = f"**{result.verdict}**" if result.verdict != OPEN else result.verdict
+            what = f"{LABELS.get(claim['column'], claim['column'])}: " if "column" in claim and result.ours else ""
+            cells = (claim["claim"], f"{claim['source']}: {figure}", f"{what}{result.ours}", f"{strong}{reason}")
+            lines.append(f"| {' | '.join((*cells, _command(claim)))} |")
+        lines += ["", *(line for claim, _ in own if "note" in claim for line in _note(claim))]
+    return lines
+
+
+ROWS = ["| claim | by whom, with which figure | ours | verdict | command |", "| --- | --- | --- | --- | --- |"]
+
+
+def _note(claim: dict[str, Any]) -> list[str]:
+    return paragraph(f"On “{claim['claim']}”: {claim['note']}")
+
+
+def _command(claim: dict[str, Any]) -> str:
+    if "terms" in claim:
+        return f"`--methods {' '.join(claim['terms'])}`"
+    if "times" in claim:
+        return "`python benchmarks/train_step.py`"
+    return f"`{claim['command']}`" if claim["command"] else "none"

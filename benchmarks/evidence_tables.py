@@ -1,0 +1,231 @@
+"""The tables of docs/results.md for the cells of one setting and one copy of the data."""
+
+import math
+import statistics
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import evidence_grid
+import evidence_statistics
+import evidence_values
+from eval.report import markdown, mean_and_deviation
+from evidence_cells import Cell
+
+__all__ = ["WIDTH", "check", "cost", "differences", "notes", "paragraph", "tables"]
+
+WIDTH = 120
+
+
+def paragraph(text: str) -> list[str]:
+    """The lines of a paragraph, and an empty one."""
+    return [*textwrap.wrap(" ".join(text.split()), WIDTH, break_on_hyphens=False, break_long_words=False), ""]
+
+
+def check(cells: Sequence[Cell]) -> None:
+    """Raises ValueError for cells of several settings, copies or dtypes."""
+    for name, values in {
+        "settings": {cell.setting for cell in cells},
+        "copies of the data": {cell.data["name"] for cell in cells},
+        "data": {str(cell.data) for cell in cells},
+        "dtypes": {cell.training["dtype"] for cell in cells if "dtype" in cell.training},
+    }.items():
+        if len(values) > 1:
+            raise ValueError(f"cells of several {name}: {', '.join(sorted(values))}; wanted one in a table.")
+
+
+def _by_method(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    for method in evidence_grid.METHODS:
+        own = [cell for cell in cells if cell.method == method and not cell.failed]
+        if own:
+            yield method, own
+
+
+def _column(values: Sequence[float | None]) -> str:
+    """Mean and standard deviation of the values that are known, and their number where that isn't the row's n."""
+    known = [value for value in values if value is not None]
+    fewer = f" (n = {len(known)})" if 0 < len(known) < len(values) else ""
+    return mean_and_deviation(known) + fewer
+
+
+# ---- values
+
+
+def tables(cells: Sequence[Cell]) -> list[str]:
+    """The lines of the tables of values, a row for each method; a column that no cell has is left out and named."""
+    lines, unknown = [], []
+    for part, table in evidence_grid.TABLES.items():
+        known = _known(cells, table)
+        unknown += [label for label in table if label not in known]
+        if known:
+            rows = []
+            for method, own in _by_method(cells):
+                columns = [[evidence_values.value(cell, title) for cell in own] for title in known.values()]
+                rows.append((method, str(len(own)), *map(_column, columns)))
+            lines += [f"#### {part}", "", *markdown(("method", "n", *known), rows), ""]
+    return lines + (paragraph(f"Not measured yet: {'; '.join(unknown)}.") if unknown else [])
+
+
+def _known(cells: Sequence[Cell], columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns of which a cell has the value."""
+    usable = [cell for cell in cells if not cell.failed]
+    return {
+        label: title
+        for label, title in columns.items()
+        if any(evidence_values.value(cell, title) is not None for cell in usable)
+    }
+
+
+def notes(cells: Sequence[Cell]) -> list[str]:
+    """Lines on the data, the devices, the trainings that ended early, and what is in part or missing."""
+    checksums = ", ".join(f"{name} {value:08x}" for name, value in sorted(cells[0].data["crc32"].items()))
+    lines = paragraph(f"Data: {cells[0].data['name']}, CRC-32 of {checksums}.")
+    lines += paragraph(f"Trained on {_places([(cell.device, cell.versions) for cell in cells])}.")
+    added: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for one in (one for cell in cells for one in cell.later):
+        added.setdefault(", ".join(one["suites"]), []).append((one["device"], one["versions"]))
+    for suites, places in added.items():
+        lines += paragraph(f"Measured later than the other values, {suites}: on {_places(places)}.")
+    ended = [f"{cell.method}, seed {cell.seed}: {cell.failed}" for cell in cells if cell.failed]
+    lines += paragraph(f"Trainings that ended early: {'; '.join(ended)}.") if ended else []
+    setting = evidence_grid.SETTINGS[cells[0].setting]
+    lacking: dict[str, list[str]] = {}
+    for cell in cells:
+        without = [] if cell.failed else [suite for suite in setting.suites if suite not in cell.images]
+        if without:
+            lacking.setdefault(", ".join(without), []).append(f"{cell.method} {cell.seed}")
+    for listed, names in lacking.items():
+        lines += paragraph(f"In part, without {listed}: {', '.join(names)}.")
+    known = {(cell.method, cell.seed) for cell in cells}
+    missing = {
+        method: [str(seed) for seed in evidence_grid.SEEDS if (method, seed) not in known]
+        for method in evidence_grid.METHODS
+    }
+    left = "; ".join(f"{method} {', '.join(seeds)}" for method, seeds in missing.items() if seeds)
+    return lines + (paragraph(f"Not trained yet, by seed: {left}.") if left else [])
+
+
+def _places(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Devices with their versions, and how many of all each is of."""
+    counts: dict[str, int] = {}
+    for device, versions in found:
+        where = f"{device}, jax {versions['jax']}, flax {versions['flax']}"
+        counts[where] = counts.get(where, 0) + 1
+    return "; ".join(f"{place} ({count} of {len(found)})" for place, count in counts.items())
+
+
+# ---- differences
+
+
+def differences(cells: Sequence[Cell]) -> list[str]:
+    """The lines of the tables of differences from each baseline, paired by seed."""
+    found: dict[str, dict[tuple[str, str], evidence_statistics.Difference | None]] = {}
+    for place, baseline in enumerate(evidence_grid.BASELINES):
+        others = [method for method in evidence_grid.METHODS if method not in evidence_grid.BASELINES[: place + 1]]
+        own = {
+            (method, label): evidence_statistics.paired(
+                [
+                    (1, evidence_values.by_seed(cells, method, title)),
+                    (-1, evidence_values.by_seed(cells, baseline, title)),
+                ]
+            )
+            for columns in evidence_grid.COMPARED.values()
+            for label, title in columns.items()
+            for method in others
+        }
+        if any(own.values()):
+            found[baseline] = own
+    if not found:
+        return []
+    lines = ["#### Against none and CutMix", "", *_legend(), ""]
+    lines += paragraph(evidence_statistics.tally([one for own in found.values() for one in own.values()]))
+    for baseline, own in found.items():
+        most = max(one.n for one in own.values() if one is not None)
+        for title, columns in evidence_grid.COMPARED.items():
+            lines += _differences(baseline, title, columns, own, most)
+    return lines
+
+
+def _legend() -> list[str]:
+    return paragraph(
+        f"Mean difference from the baseline, in points, over the seeds that both have, ± half the width of its "
+        f"{100 * evidence_statistics.LEVEL:.0f} % interval (Student's t, paired by seed: the same first state of the "
+        "network and order of the images). Below 0 is less error; of AUROC and robust accuracy above 0 is better. "
+        "**Bold**: the interval excludes 0. n.s.: not significant, it contains 0. A value without ± is of one "
+        "pair, and of no use for other seeds; two pairs have wide intervals, as t is 12.7 for them, and 4.3 for "
+        "three."
+    )[:-1]
+
+
+def _differences(
+    baseline: str,
+    title: str,
+    columns: Mapping[str, str],
+    found: Mapping[tuple[str, str], evidence_statistics.Difference | None],
+    most: int,
+) -> list[str]:
+    known = [label for label in columns if any(one and key[1] == label for key, one in found.items())]
+    rows = [
+        (method, *(evidence_statistics.text(found[method, label], most) for label in known))
+        for method in evidence_grid.METHODS
+        if any(found.get((method, label)) for label in known)
+    ]
+    if not rows:
+        return []
+    head = f"{title}, minus {'CutMix' if baseline == 'cutmix' else baseline}; n = {most} unless given"
+    return [*paragraph(f"{head}:"), *markdown(("method", *known), rows), ""]
+
+
+# ---- cost
+
+
+def cost(cells: Sequence[Cell]) -> list[str]:
+    """The lines of the table of what a training costs and how soon it reaches an accuracy."""
+    targets = evidence_grid.TARGETS[cells[0].setting]
+    unit = "CPU s" if all(evidence_values.on_cpu(cell) for cell in cells) else "s"
+    plain = _mean([evidence_values.training_seconds(cell) for cell in cells if cell.method == "none"])
+    rows = []
+    for method, own in _by_method(cells):
+        seconds = [evidence_values.training_seconds(cell) for cell in own]
+        mean = _mean(seconds)
+        times = "" if plain is None or mean is None else f"{mean / plain:.2f}"
+        error = _column([evidence_values.value(cell, "clean error, %") for cell in own])
+        reached = [_reached([evidence_values.seconds_to(cell, target) for cell in own]) for target in targets]
+        within = "" if plain is None else _column([evidence_values.error_within(cell, plain) for cell in own])
+        rows.append((method, str(len(own)), _column(seconds), times, error, *reached, within))
+    reach = (f"{unit} to {target} %" for target in targets)
+    header = (
+        "method",
+        "n",
+        f"training, {unit}",
+        "times none",
+        "clean error, %",
+        *reach,
+        "error in the time of none, %",
+    )
+    lines = ["#### Cost", "", *markdown(header, rows), ""]
+    text = (
+        f"{unit} to {' and '.join(f'{target} %' for target in targets)}: until the accuracy on the 512 test images "
+        "that are watched in the training was first that high (its standard error is about two points). The last "
+        "column has the error on them after the last epoch within the time that the training without mixing takes. The "
+        "learning rate falls along a cosine over all epochs, so a training that was planned for less time would be "
+        "better at that time."
+    )
+    if not any(cell.history for cell in cells):
+        text += " No training kept its epochs yet, so these columns are empty."
+    return lines + paragraph(text)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known else None
+
+
+def _reached(values: Sequence[float | None]) -> str:
+    """The mean of the times, and how many of the trainings got there where some didn't."""
+    known = [value for value in values if value is not None]
+    there = [value for value in known if math.isfinite(value)]
+    if not known:
+        return ""
+    some = "" if len(there) == len(values) else f" ({len(there)} of {len(known)})"
+    return (mean_and_deviation(there) if there else "not reached") + some

@@ -1,0 +1,122 @@
+"""The values of cells by their titles: those of the summaries, and some that are computed from measurements."""
+
+import fnmatch
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
+
+import evidence_grid
+from eval.suites.corruptions import by_corruption
+from evidence_cells import Cell
+
+__all__ = [
+    "DERIVED",
+    "by_seed",
+    "error_within",
+    "families",
+    "on_cpu",
+    "seconds_to",
+    "training_seconds",
+    "value",
+]
+
+CORRUPTION, CBAR = (
+    evidence_grid.TABLES["Corruptions, attacks and noise"][f"{name} error, %"] for name in ("corruption", "C-bar")
+)
+
+
+def value(cell: Cell, title: str) -> float | None:
+    """A value of a cell, None where it is not known; * in a title stands for anything, such as a number of images."""
+    if title in DERIVED:
+        return DERIVED[title](cell)
+    found = fnmatch.filter(cell.summary, title)
+    return cell.summary[found[0]] if found else None
+
+
+def by_seed(cells: Iterable[Cell], method: str, title: str) -> dict[int, float]:
+    """A value of the trainings of a method, by seed, where it is known."""
+    known = {cell.seed: value(cell, title) for cell in cells if cell.method == method and not cell.failed}
+    return {seed: found for seed, found in known.items() if found is not None}
+
+
+def training_seconds(cell: Cell) -> float | None:
+    """Of the processor on CPUs, where other work may run beside a training; by the clock elsewhere."""
+    return cell.seconds.get("train cpu" if on_cpu(cell) else "train")
+
+
+def on_cpu(cell: Cell) -> bool:
+    """Whether the training ran on CPUs."""
+    return cell.versions["devices"]["platform"] == "cpu"
+
+
+# ---- computed from measurements
+
+
+def families(cell: Cell) -> dict[str, float]:
+    """By family of corruptions, the mean error over its corruptions and severities, in percent; empty if unknown."""
+    errors = _errors(cell)
+    return {
+        family: 100 * statistics.mean(statistics.mean(errors[name]) for name in names)
+        for family, names in evidence_grid.FAMILIES.items()
+        if errors.keys() >= set(names)
+    }
+
+
+def _errors(cell: Cell) -> dict[str, list[float]]:
+    return by_corruption(cell.measurements["corruptions"]) if "corruptions" in cell.measurements else {}
+
+
+def _rise(cell: Cell) -> float | None:
+    """How much the mean error over the 15 corruptions grows from severity 1 to 5, in points."""
+    errors = _errors(cell)
+    names = [name for family in evidence_grid.FAMILIES.values() for name in family]
+    if not errors.keys() >= set(names):
+        return None
+    return 100 * statistics.mean(errors[name][-1] - errors[name][0] for name in names)
+
+
+def _other_corruptions(cell: Cell) -> float | None:
+    """How much higher the error on C-bar is than on the 15 corruptions, in points."""
+    other, usual = cell.summary.get(CBAR), cell.summary.get(CORRUPTION)
+    return None if other is None or usual is None else other - usual
+
+
+# By title, what isn't in the summary of a suite.
+DERIVED: Mapping[str, Callable[[Cell], float | None]] = {
+    "rise of the corruption error from severity 1 to 5, points": _rise,
+    "C-bar error minus corruption error, points": _other_corruptions,
+    "training seconds": training_seconds,
+}
+
+
+# ---- over the epochs
+
+
+def _clock(cell: Cell) -> list[float] | None:
+    """The seconds since the start at the end of each epoch; None where those of an epoch are unknown."""
+    seconds = cell.history.get("cpu seconds" if on_cpu(cell) else "seconds", [])
+    known = [one for one in seconds if one is not None]
+    return list(accumulate(known)) if known and len(known) == len(seconds) else None
+
+
+def seconds_to(cell: Cell, accuracy: float) -> float | None:
+    """The seconds until the accuracy on the watched test images, in percent, was first reached; infinite if it wasn't,
+    None where they are unknown.
+    """
+    clock = _clock(cell)
+    if clock is None:
+        return None
+    errors = cell.history["watched error, %"]
+    reached = (time for time, error in zip(clock, errors, strict=True) if error is not None and 100 - error >= accuracy)
+    return next(reached, float("inf"))
+
+
+def error_within(cell: Cell, seconds: float) -> float | None:
+    """The error on the watched test images after the last epoch that ended within some seconds, in percent; None where
+    none did or the seconds are unknown.
+    """
+    clock = _clock(cell)
+    if clock is None:
+        return None
+    ended = sum(time <= seconds for time in clock)
+    return cell.history["watched error, %"][ended - 1] if ended else None
