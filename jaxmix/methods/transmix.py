@@ -81,14 +81,17 @@ def attend(mix: Mix, attention: ArrayLike, *, share: ArrayLike = 0.5, resize: Re
 
     >>> from jaxmix import pair
     >>> mix = pair(jnp.array([1, 0]), jnp.array([[[1.0, 0.0], [0.0, 0.0]]]))
-    >>> attend(mix, jnp.array([[6.0, 4.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])).weight.round(3).tolist()
-    [[0.574999988079071, 0.42500001192092896], [0.75, 0.25]]
+    >>> attended = attend(mix, jnp.array([[6.0, 4.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+    >>> [round(float(partner), 3) for partner in attended.weight[:, 1]]
+    [0.425, 0.25]
     """
     require_mix(mix)
     maps = _grid(attention, len(mix.source))
     rate = arguments.number("share", share, high=1.0)
     if not callable(resize):
         raise ValueError(f"resize came as {type(resize).__name__}; wanted a function, such as average or nearest")
+    if arguments.concrete(share) == 0:
+        return mix
     return mix._replace(weight=_attended(mix.weight, mix.mask, maps, rate, resize))
 
 

@@ -1,4 +1,4 @@
-"""Labels weighted by the attention of the forward pass that gives the logits; TokenMix; the decoupled loss in a step."""
+"""Labels weighted by the attention of the forward pass that gives the logits; TokenMix; the decoupled loss."""
 
 from functools import partial
 
@@ -46,19 +46,19 @@ def test_a_share_of_0_trains_as_plain_cutmix_to_the_bit():
 def test_labels_are_weighted_by_the_attention_of_the_pass_that_gives_the_logits(class_token):
     create = partial(transformer, class_token=class_token)
     made = tiny.training(attending(0.5), data=tiny.dataset(side=14 if class_token else 8), create=create)
-    state, key = made.start(), jax.random.key(3)
+    state = made.start()
     batch = next(made.source.batches(0))
 
     @jax.jit
     def by_hand(state):
-        keys, images = step.prepare(made.setup, batch, key)
+        keys, images = step.prepare(made.setup, batch, jax.random.key(3))
         mixing = Mixing(made.setup.recipe, keys.mix, 0.0, made.setup.points)
         mixed, mix = mixing(0, images), mixing.mix
         model = nnx.merge(made.setup.graph, state.params, state.statistics)
         features, attention = model.features_and_attention(mixed, train=True)
         return mix, attention, jax.nn.log_softmax(model.classifier(features))
 
-    _, metrics = jax.jit(partial(step.train_step, made.setup))(state, batch, key)
+    _, metrics = jax.jit(partial(step.train_step, made.setup))(state, batch, jax.random.key(3))
     mix, attention, logs = jax.tree.map(np.asarray, by_hand(state))
     grid = attention.shape[1]
     pasted = mix.mask[:, 1].reshape(len(attention), grid, mix.mask.shape[2] // grid, grid, -1).mean((2, 4))
