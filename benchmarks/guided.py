@@ -106,7 +106,7 @@ def methods():
 
 
 def step():
-    """What GuidedMixup adds to a training step of a small network, piece by piece: milliseconds, and shares of a step."""
+    """What GuidedMixup adds to a training step of a small network, piece by piece, and as a share of the step."""
     dataset = train_step.random_images()
     number = train_step.BATCH
     x = jax.random.normal(jax.random.key(1), (number, 32, 32, 3))
@@ -136,6 +136,8 @@ def main():
     groups = parser.parse_args().groups or ["searches", "methods", "step"]
     before = measure.RESULTS / f"guided-{jax.devices()[0].platform}.json"
     kept = json.loads(before.read_text()) if before.exists() else {}
+    if (kept.get("device"), kept.get("jax")) != (measure.where(), jax.__version__):
+        kept = {}  # the head of the file is of one device and version
     results = {name: kept.get(name, {}) for name in ("searches", "methods", "step")}
     measured = {
         "searches": lambda: {f"{pairs}x{side}x{side}": search(pairs, side, *how) for pairs, side, *how in SEARCHES},

@@ -181,8 +181,8 @@ def index() -> str:
     blocks = ["<!-- Written by docs/cards.py. -->", "# Methods"]
     blocks += [
         "Every method is `(key, batch, [maps,] *, hyper-parameters) -> (images, Mix)`, but for `dropblock`, which "
-        "takes and returns features, and `attend`, which takes and returns a mix. A card has the equation, defaults, published figures, cost, when not to use the "
-        "method, and what differs from the authors' code."
+        "takes and returns features, and `attend`, which takes and returns a mix. A card has the equation, defaults, "
+        "published figures, cost, when not to use the method, and what differs from the authors' code."
     ]
     for title, names in groups().items():
         rows = []

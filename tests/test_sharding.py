@@ -233,19 +233,19 @@ def test_other_partners_saliency_of_pixels_and_attention_are_those_of_one_device
     attention = jax.random.uniform(jax.random.key(2), (16, 4, 4))
     _, mix = on_one_device(METHODS["cutmix"])
 
-    def found(labels, y, distance, images, attention):
+    def found(labels, y, distance, images, attention, mix):
         partners = jaxmix.partners
         return (
             partners.across(jax.random.key(0), labels),
             partners.near(jax.random.key(4), y, 9.0),
             partners.cover(distance),
             jaxmix.saliency.spectral_residual(images),
-            jaxmix.attend(jax.tree.map(jnp.asarray, mix), attention).weight,
+            jaxmix.attend(mix, attention).weight,
         )
 
-    arrays = labels, y, distance, images(), attention
+    arrays = labels, y, distance, images(), attention, mix
     expected = jax.jit(found)(*arrays)
-    spread = jax.jit(found)(*(sharded(x, mesh) for x in arrays))
+    spread = jax.jit(found)(*jax.tree.map(lambda x: sharded(x, mesh), arrays))
     for one, other in zip(spread[:3], expected[:3], strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(spread[3], expected[3], rtol=1e-4)
