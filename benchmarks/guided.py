@@ -12,6 +12,8 @@ import argparse
 import functools
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import measure
 
@@ -112,13 +114,15 @@ def step():
     x = jax.random.normal(jax.random.key(1), (number, 32, 32, 3))
     maps = jax.jit(saliency.spectral_residual)(x)
     apart = jax.jit(distances)(saliency.normalize(maps))
-    functions = {
+    functions: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         "spectral residual saliency": (saliency.spectral_residual, (x,)),
         "distances of the maps": (distances, (maps,)),
         "cover": (partners.cover, (apart,)),
         "guidedmix, maps given": (lambda x, maps: jaxmix.guidedmix(jax.random.key(0), x, maps)[0], (x, maps)),
     }
-    calls = {name: functools.partial(jax.jit(call), *arguments) for name, (call, arguments) in functions.items()}
+    calls: dict[str, Callable[[], Any]] = {
+        name: functools.partial(jax.jit(call), *arguments) for name, (call, arguments) in functions.items()
+    }
     calls["a step of resnet-8"] = train_step.stepper("none", "resnet-8", dataset)
     times = measure.interleaved(calls, ROUNDS, SECONDS)
     return {

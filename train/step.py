@@ -147,6 +147,7 @@ def forward(
         heads = setup.heads(model, inputs, train=True, hidden=mixing, key=key)
         return heads, mixing.mix
     features, attention = model.features_and_attention(inputs, train=True, hidden=mixing, key=key)
+    assert mixing.mix is not None  # only what mixes has labels to weight
     return (model.classifier(features),), setup.recipe.attend(mixing.mix, views.unfold(attention, mixing.views)[0])
 
 

@@ -59,7 +59,8 @@ def spectral_residual(images: arguments.Batch, *, antialias: bool = True) -> Flo
 @sharded_like("x")
 def _residual(x: Float[Array, "b h w c"], antialias: bool) -> Float[Array, "b h w"]:
     height, width, channels = x.shape[1:]
-    grey = x[..., 0] if channels == 1 else sum(share * x[..., c] for c, share in enumerate(_GREY))
+    red, green, blue = (share * x[..., min(c, channels - 1)] for c, share in enumerate(_GREY))
+    grey = x[..., 0] if channels == 1 else red + green + blue
     if height <= _SIDE:
         return smooth(_magnitude(grey), sigma=3.0, size=7)
     maps = smooth(_magnitude(_resized(grey, _SIDE, _SIDE, antialias)), sigma=3.0, size=7)

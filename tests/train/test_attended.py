@@ -30,8 +30,18 @@ def attending(share, **options):
     return CUTMIX._replace(attend=partial(jaxmix.attend, share=share), **options)
 
 
+def started(made):
+    """The state before the first step, with logits that differ: the head of a vision transformer starts from 0."""
+
+    def moved(x):
+        return x + 0.5 * jnp.sin(jnp.arange(x.size, dtype=x.dtype).reshape(x.shape))
+
+    state = made.start()
+    return state._replace(params=jax.tree.map(moved, state.params))
+
+
 def first_step(made):
-    return jax.device_get(made.functions.advance(made.start(), 0, 1))
+    return jax.device_get(made.functions.advance(started(made), 0, 1))
 
 
 def test_a_share_of_0_trains_as_plain_cutmix_to_the_bit():
@@ -46,7 +56,7 @@ def test_a_share_of_0_trains_as_plain_cutmix_to_the_bit():
 def test_labels_are_weighted_by_the_attention_of_the_pass_that_gives_the_logits(class_token):
     create = partial(transformer, class_token=class_token)
     made = tiny.training(attending(0.5), data=tiny.dataset(side=14 if class_token else 8), create=create)
-    state = made.start()
+    state = started(made)
     batch = next(made.source.batches(0))
 
     @jax.jit
@@ -67,6 +77,8 @@ def test_labels_are_weighted_by_the_attention_of_the_pass_that_gives_the_logits(
     labels, rows = np.asarray(batch.labels), np.arange(len(attention))
     loss = -(1 - share) * logs[rows, labels] - share * logs[rows, labels[mix.source[:, 1]]]
     np.testing.assert_allclose(metrics[0], loss.mean(), rtol=1e-5)
+    plain = -(mix.weight * logs[rows[:, None], labels[mix.source]]).sum(1)
+    assert abs(plain.mean() - loss.mean()) > 1e-3
     assert np.abs(share - mix.weight[:, 1]).max() > 1e-4 and share.max() > 0.05
 
 
