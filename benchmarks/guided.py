@@ -1,14 +1,19 @@
 """What the guided methods cost, their maps given, and how their pieces compare.
 
-    uv run --isolated --with-requirements requirements.lock --with-editable . python benchmarks/guided.py
+    uv run --isolated --with-requirements requirements.lock --with-editable . python benchmarks/guided.py [GROUP ...]
 
-Everything of one group runs interleaved in one process, in random order, round after round: milliseconds are medians
+The groups are searches, methods and step; the results of those that are left out stay as they are. Everything of one
+group runs interleaved in one process, in random order, round after round: milliseconds are medians
 over the rounds, ratios are medians of the rounds' ratios. Images and label weights are asked for. Compile times are of
 the first call, tracing included, without a cache.
 """
 
+import argparse
 import functools
+import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import measure
 
@@ -17,7 +22,9 @@ measure.with_allocator()
 import jax
 
 import jaxmix
-from jaxmix import saliency, shifts
+import train_step
+from jaxmix import partners, saliency, shifts
+from jaxmix.methods.guidedmix import distances
 
 # Pairs, side and rounds.
 SEARCHES = [(100, 32, 11), (24, 64, 7), (4, 224, 5)]
@@ -73,6 +80,7 @@ def methods():
         "puzzlemix, 16 blocks": (functools.partial(puzzle, blocks=16), (maps,)),
         "puzzlemix, drawn": (puzzle, (maps,)),
         "comixup": (jaxmix.comixup, (maps,)),
+        "guidedmix": (jaxmix.guidedmix, (maps,)),
     }
     calls, compiling = {}, {}
     for name, (method, arguments) in contenders.items():
@@ -83,6 +91,7 @@ def methods():
 
         calls[name] = functools.partial(jax.jit(only_images_and_weights), jax.random.key(0), x, *arguments)
     calls["fine-grained saliency"] = functools.partial(jax.jit(saliency.fine_grained), pixels)
+    calls["spectral residual saliency"] = functools.partial(jax.jit(saliency.spectral_residual), x)
     for name, call in calls.items():
         begun = time.perf_counter()
         jax.block_until_ready(call())
@@ -98,11 +107,70 @@ def methods():
     }
 
 
+def step():
+    """What GuidedMixup adds to a training step of a small network, piece by piece, and as a share of the step."""
+    dataset = train_step.random_images()
+    number = train_step.BATCH
+    x = jax.random.normal(jax.random.key(1), (number, 32, 32, 3))
+    maps = jax.jit(saliency.spectral_residual)(x)
+    apart = jax.jit(distances)(saliency.normalize(maps))
+    functions: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "spectral residual saliency": (saliency.spectral_residual, (x,)),
+        "distances of the maps": (distances, (maps,)),
+        "cover": (partners.cover, (apart,)),
+        "guidedmix, maps given": (lambda x, maps: jaxmix.guidedmix(jax.random.key(0), x, maps)[0], (x, maps)),
+    }
+    calls: dict[str, Callable[[], Any]] = {
+        name: functools.partial(jax.jit(call), *arguments) for name, (call, arguments) in functions.items()
+    }
+    calls["a step of resnet-8"] = train_step.stepper("none", "resnet-8", dataset)
+    times = measure.interleaved(calls, ROUNDS, SECONDS)
+    return {
+        name: {
+            "ms": measure.milliseconds(times[name]),
+            "a step takes 1, this": measure.ratios(times[name], times["a step of resnet-8"]),
+        }
+        for name in calls
+    }
+
+
 def main():
-    searches = {f"{pairs}x{side}x{side}": search(pairs, side, *how) for pairs, side, *how in SEARCHES}
-    found = methods()
-    path = measure.write("guided", rounds=ROUNDS, searches=searches, methods=found)
+    parser = argparse.ArgumentParser(description="What the guided methods cost.")
+    parser.add_argument("groups", nargs="*", choices=["searches", "methods", "step"], default=[])
+    groups = parser.parse_args().groups or ["searches", "methods", "step"]
+    before = measure.RESULTS / f"guided-{jax.devices()[0].platform}.json"
+    kept = json.loads(before.read_text()) if before.exists() else {}
+    if (kept.get("device"), kept.get("jax")) != (measure.where(), jax.__version__):
+        kept = {}  # the head of the file is of one device and version
+    results = {name: kept.get(name, {}) for name in ("searches", "methods", "step")}
+    measured = {
+        "searches": lambda: {f"{pairs}x{side}x{side}": search(pairs, side, *how) for pairs, side, *how in SEARCHES},
+        "methods": methods,
+        "step": step,
+    }
+    results |= {name: measured[name]() for name in groups}
+    path = measure.write("guided", rounds=ROUNDS, **results)
     print(f"{measure.where()}, jax {jax.__version__}, float32, medians of interleaved rounds\n")
+    for name in groups:
+        printed(name, results[name])
+    print(f"\nwritten to {path}")
+
+
+def printed(group, found):
+    """Print the table of a group."""
+    if group == "searches":
+        print_searches(found)
+    elif group == "methods":
+        print(f"\n| {' x '.join(map(str, BATCH))}, maps given | ms | times cutmix | compile, s |\n|---|---|---|---|")
+        for name, row in found.items():
+            print(f"| {name} | {row['ms']:.2f} | {row['cutmix takes 1, this']['ratio']:.1f} | {row['compile s']:.1f} |")
+    else:
+        print(f"\n| {train_step.BATCH} images of 32x32 | ms | % of a step |\n|---|---|---|")
+        for name, row in found.items():
+            print(f"| {name} | {row['ms']:.2f} | {100 * row['a step takes 1, this']['ratio']:.2f} |")
+
+
+def print_searches(searches):
     print("Shift search of SAGE, ms; in brackets how many times as long the exhaustive search takes\n")
     print("| | " + " | ".join(searches) + " |\n|---|" + "---|" * len(searches))
     for name in next(iter(searches.values())):
@@ -110,10 +178,6 @@ def main():
             f"{rows[name]['ms']:.1f} ({rows[name]['rolled takes times']['ratio']:.1f})" for rows in searches.values()
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print(f"\n| {' x '.join(map(str, BATCH))}, maps given | ms | times cutmix | compile, s |\n|---|---|---|---|")
-    for name, row in found.items():
-        print(f"| {name} | {row['ms']:.2f} | {row['cutmix takes 1, this']['ratio']:.1f} | {row['compile s']:.1f} |")
-    print(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":

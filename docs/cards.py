@@ -34,9 +34,10 @@ FIGURE = "<!-- figure: the build of the site renders one -->"
 BESIDE = {"augmix": ["augmix_views"]}
 GROUPS = {
     "Mix pairs of samples": "mixup cutmix smoothmix_s smoothmix_c resizemix fmix gridmix gridmixup randommix".split(),
-    "Mix guided by maps": "saliencymix attentivemix snapmix puzzlemix comixup sage".split(),
+    "Mix guided by maps": "saliencymix attentivemix snapmix puzzlemix comixup sage guidedmix".split(),
     "Change one image, keep its label": "cutout augmix autoaugment randaugment trivialaugment".split(),
     "Change features": ["dropblock"],
+    "Weight the labels of a mix": ["attend"],
 }
 OTHERS = "Others"
 PARTS = ("What the paper reports", "Cost", "When not to use it", "Differences from the authors' code", "Reference")
@@ -180,8 +181,8 @@ def index() -> str:
     blocks = ["<!-- Written by docs/cards.py. -->", "# Methods"]
     blocks += [
         "Every method is `(key, batch, [maps,] *, hyper-parameters) -> (images, Mix)`, but for `dropblock`, which "
-        "takes and returns features. A card has the equation, defaults, published figures, cost, when not to use the "
-        "method, and what differs from the authors' code."
+        "takes and returns features, and `attend`, which takes and returns a mix. A card has the equation, defaults, "
+        "published figures, cost, when not to use the method, and what differs from the authors' code."
     ]
     for title, names in groups().items():
         rows = []

@@ -6,7 +6,7 @@ from jaxmix import _versions  # noqa: F401
 from jaxmix import blocks, masks, partners, pixels, robustness, saliency, sampling, shifts, visualize, warps
 from jaxmix.arguments import Batch
 from jaxmix.combinators import Method, one_of, sometimes, split
-from jaxmix.losses import accuracy, cross_entropy, jsd, sigmoid_bce, softmax_bce
+from jaxmix.losses import accuracy, cross_entropy, decoupled, jsd, sigmoid_bce, softmax_bce
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views
 from jaxmix.methods.autoaugment import autoaugment
@@ -17,6 +17,7 @@ from jaxmix.methods.dropblock import dropblock
 from jaxmix.methods.fmix import fmix
 from jaxmix.methods.gridmix import gridmix
 from jaxmix.methods.gridmixup import gridmixup
+from jaxmix.methods.guidedmix import guidedmix
 from jaxmix.methods.mixup import mixup
 from jaxmix.methods.puzzlemix import puzzlemix
 from jaxmix.methods.randaugment import randaugment
@@ -26,6 +27,7 @@ from jaxmix.methods.sage import sage
 from jaxmix.methods.saliencymix import saliencymix
 from jaxmix.methods.smoothmix import smoothmix_c, smoothmix_s
 from jaxmix.methods.snapmix import snapmix
+from jaxmix.methods.transmix import attend
 from jaxmix.methods.trivialaugment import trivialaugment
 from jaxmix.mix import Mix, apply, evenly, majority, mirrored, pair, targets
 from jaxmix.robustness.attacks.adversarial import adversarial
@@ -40,6 +42,7 @@ __all__ = [
     "accuracy",
     "adversarial",
     "apply",
+    "attend",
     "attentivemix",
     "augmix",
     "augmix_views",
@@ -49,11 +52,13 @@ __all__ = [
     "cross_entropy",
     "cutmix",
     "cutout",
+    "decoupled",
     "dropblock",
     "evenly",
     "fmix",
     "gridmix",
     "gridmixup",
+    "guidedmix",
     "jsd",
     "majority",
     "masks",

@@ -46,7 +46,8 @@ def _guided(method: Callable[..., Any]) -> Callable[..., Any]:
 METHODS = {name: _guided(method) for name, method in by_name().items()}
 GUIDED = {name for name, method in by_name().items() if map_names(method)}
 WEIGHS_BY_MAPS = {"snapmix"}  # not by pixels
-DRAWS_NOTHING = {"attentivemix"}
+DRAWS_NOTHING = {"attentivemix", "guidedmix"}
+SHARES_NO_DRAW = {"guidedmix"}  # has no per_batch, as it never draws
 SHARES_WITH_MANY = {"comixup"}  # has no one partner, and nothing that a batch could share
 KEEPS_LABELS = {"augmix", "autoaugment", "randaugment", "trivialaugment"}  # makes its own pixels; the mix is empty
 WORKS_ON_LEVELS = KEEPS_LABELS - {"augmix"}  # integers have no gradient

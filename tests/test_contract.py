@@ -22,6 +22,7 @@ from specimens import (
     LEAVES_OUT_PIXELS,
     METHODS,
     SHAPE,
+    SHARES_NO_DRAW,
     SHARES_WITH_MANY,
     WORKS_ON_LEVELS,
     assert_weight_is_share,
@@ -86,7 +87,7 @@ def traced(method):
 
 def test_the_methods_of_the_design_are_public():
     promised = "mixup cutmix cutout smoothmix_s smoothmix_c resizemix fmix gridmix randommix"
-    guided = {"saliencymix", "attentivemix", "sage", "snapmix", "puzzlemix", "comixup"}
+    guided = {"saliencymix", "attentivemix", "sage", "snapmix", "puzzlemix", "comixup", "guidedmix"}
     assert set(promised.split()) | guided <= METHODS.keys()
     assert guided == GUIDED
 
@@ -151,7 +152,7 @@ def test_another_shape_and_one_draw_for_the_batch(method):
     if "per_batch" in parameters_of(method):
         options, x = {"per_batch": True}, jnp.broadcast_to(x[:1], shape)  # the same maps for every sample
     else:
-        assert method.__name__ in SHARES_WITH_MANY | KEEPS_LABELS
+        assert method.__name__ in SHARES_WITH_MANY | KEEPS_LABELS | SHARES_NO_DRAW
     program = jax.jit(functools.partial(method, **options))
     for seed in SEEDS:
         mixed, mix = program(key(seed), x)
@@ -454,6 +455,7 @@ def test_public_functions_lower_for_every_platform():
     x = jax.ShapeDtypeStruct((b, 8, 8, 3), jnp.float32)
     typed = jax.ShapeDtypeStruct((), jax.random.key(0).dtype)
     logits, labels = jax.ShapeDtypeStruct((b, k), jnp.float32), jax.ShapeDtypeStruct((b,), jnp.int32)
+    shares = jax.ShapeDtypeStruct((b,), jnp.float32)
     _, mix = jax.eval_shape(jaxmix.resizemix, typed, x)
     mesh = jax.make_mesh((1,), ("data",))
     calls = {
@@ -462,6 +464,8 @@ def test_public_functions_lower_for_every_platform():
         "majority": (lambda m: tuple(jaxmix.majority(m)), (mix,)),
         "evenly": (lambda m: tuple(jaxmix.evenly(m)), (mix,)),
         "mirrored": (lambda m: tuple(jaxmix.mirrored(m)), (mix,)),
+        "attend": (lambda m, a: tuple(jaxmix.attend(m, a)), (mix, jax.ShapeDtypeStruct((b, 4), jnp.float32))),
+        "decoupled": (jaxmix.decoupled, (logits, labels, mix)),
         "sigmoid_bce": (jaxmix.sigmoid_bce, (logits, labels, mix)),
         "pair": (lambda p, m: tuple(jaxmix.pair(p, m)), (labels, jax.ShapeDtypeStruct((b, 8, 8), jnp.float32))),
         "cross_entropy": (jaxmix.cross_entropy, (logits, labels, mix)),
@@ -477,6 +481,12 @@ def test_public_functions_lower_for_every_platform():
         "augmix_views": (jaxmix.augmix_views, (typed, x)),
         "shuffle": (lambda key: jaxmix.partners.shuffle(key, b), (typed,)),
         "within": (jaxmix.partners.within, (typed, labels)),
+        "across": (jaxmix.partners.across, (typed, labels)),
+        "cover": (jaxmix.partners.cover, (jax.ShapeDtypeStruct((b, b), jnp.float32),)),
+        "near": (lambda key, y: jaxmix.partners.near(key, y, 1.0), (typed, jax.ShapeDtypeStruct((b,), jnp.float32))),
+        "spectral_residual": (jaxmix.saliency.spectral_residual, (x,)),
+        "token_blocks": (lambda key, s: jaxmix.masks.token_blocks(key, s, 4, 4), (typed, shares)),
+        "random_tokens": (lambda key, s: jaxmix.masks.random_tokens(key, s, 4, 4), (typed, shares)),
     }
     functions = {name for name in jaxmix.__all__ if inspect.isfunction(getattr(jaxmix, name))}
     assert functions <= calls.keys() | METHODS.keys()

@@ -49,6 +49,11 @@ TABLE = {
     "fmix": PARTNER | NOISE,
     "gridmix": PARTNER,
     "gridmixup": PARTNER,
+    "guidedmix": {
+        "while": "the greedy pairing, b - 1 steps along one row of the distances",
+        "gather": "the partners' images and maps; a row of the distances",
+        "scatter": "the place of each step in the cycle, and the partner of each sample",
+    },
     "mixup": PARTNER,
     "puzzlemix": {
         "while": "message passing along rows and columns of blocks until the labels settle; rounds of the transport",

@@ -114,7 +114,7 @@ def test_choices_and_losses_take_sharded_batches(kind):
         mixed, mix = jax.jit(choice)(jax.random.key(3), sharded(images(), mesh))
         expected, expected_mix = on_one_device(choice)
         np.testing.assert_allclose(mixed, expected, atol=2e-6)
-        for loss in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.accuracy):
+        for loss in (jaxmix.cross_entropy, jaxmix.softmax_bce, jaxmix.decoupled, jaxmix.accuracy):
             found = jax.jit(loss)(sharded(logits, mesh), sharded(ids, mesh), mix)
             np.testing.assert_allclose(found, loss(logits, ids, expected_mix), rtol=1e-5)
 
@@ -222,6 +222,35 @@ def test_partners_of_the_same_group_are_found_on_a_sharded_batch(kind):
     group = jnp.arange(16) % 3
     found = jax.jit(jaxmix.partners.within)(jax.random.key(0), sharded(group, mesh_of(kind)))
     np.testing.assert_array_equal(found, jaxmix.partners.within(jax.random.key(0), group))
+
+
+@pytest.mark.parametrize(
+    "kind", [AxisType.Explicit, pytest.param(AxisType.Auto, marks=pytest.mark.slow)], ids=["Explicit", "Auto"]
+)
+def test_other_partners_saliency_of_pixels_and_attention_are_those_of_one_device(kind):
+    mesh, labels, y = mesh_of(kind), jnp.arange(16) % 3, jnp.arange(16.0) ** 2
+    distance = jax.random.uniform(jax.random.key(1), (16, 16))
+    attention = jax.random.uniform(jax.random.key(2), (16, 4, 4))
+    _, mix = on_one_device(METHODS["cutmix"])
+
+    def found(labels, y, distance, images, attention, mix):
+        partners = jaxmix.partners
+        return (
+            partners.across(jax.random.key(0), labels),
+            partners.near(jax.random.key(4), y, 9.0),
+            partners.cover(distance),
+            jaxmix.saliency.spectral_residual(images),
+            jaxmix.attend(mix, attention).weight,
+        )
+
+    arrays = labels, y, distance, images(), attention, mix
+    expected = jax.jit(found)(*arrays)
+    spread = jax.jit(found)(*jax.tree.map(lambda x: sharded(x, mesh), arrays))
+    for one, other in zip(spread[:3], expected[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(spread[3], expected[3], rtol=1e-4)
+    np.testing.assert_allclose(spread[4], expected[4], atol=1e-6)
+    assert all(x.sharding.spec[0] == "data" for x in spread) or kind == AxisType.Auto
 
 
 def test_a_batch_that_does_not_divide_names_both_sizes():

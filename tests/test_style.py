@@ -6,7 +6,7 @@ import pathlib
 import re
 
 import pytest
-from specimens import KEEPS_LABELS, METHODS, SHARES_WITH_MANY
+from specimens import KEEPS_LABELS, METHODS, SHARES_NO_DRAW, SHARES_WITH_MANY
 
 import jaxmix
 
@@ -39,7 +39,8 @@ def test_methods_take_key_batch_and_keyword_hyper_parameters_and_name_their_pape
     assert not any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters), "would swallow a misspelt option"
     text = inspect.getdoc(METHODS[name])
     assert "Reference:" in text and "Returns:" in text
-    assert "per_batch" in inspect.signature(METHODS[name]).parameters or name in SHARES_WITH_MANY | KEEPS_LABELS
+    has_draw = name not in SHARES_WITH_MANY | KEEPS_LABELS | SHARES_NO_DRAW
+    assert ("per_batch" in inspect.signature(METHODS[name]).parameters) == has_draw
 
 
 @pytest.mark.parametrize("file", FILES, ids=str_of)

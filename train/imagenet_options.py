@@ -80,8 +80,9 @@ class ImageNetOptions:
     batch_size: int = 256
     """Images in a step, over all devices together. The last, smaller part of an epoch is left out (another one every
     epoch)."""
-    loss: Literal["auto", "cross_entropy", "softmax_bce", "sigmoid_bce"] = "auto"
-    """auto is the loss of the method's paper: cross_entropy, for tiny-imagenet often softmax_bce."""
+    loss: Literal["auto", "cross_entropy", "softmax_bce", "sigmoid_bce", "decoupled"] = "auto"
+    """auto is the loss of the method's paper: cross_entropy, for tiny-imagenet often softmax_bce. decoupled adds to it,
+    for the smaller share of a label, the one without the other class."""
     bce_threshold: float | None = None
     """For sigmoid_bce: make targets above this value 1 and all others 0."""
     jsd: Literal["on", "off"] = "on"
@@ -107,7 +108,7 @@ class Resolved(Config):
     lr: float
     milestones: tuple[int, ...]
     weight_decay: float
-    loss: Literal["cross_entropy", "softmax_bce", "sigmoid_bce"]
+    loss: Literal["cross_entropy", "softmax_bce", "sigmoid_bce", "decoupled"]
     test_crop: int
     test_resize: int
     test_interpolation: Literal["bilinear", "bicubic"]

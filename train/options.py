@@ -57,9 +57,9 @@ class ClassifierOptions:
     depend on the number of devices."""
     label_smoothing: float = 0.0
     """Share of every label that is spread evenly over all classes."""
-    loss: Literal["auto", "cross_entropy", "softmax_bce"] = "auto"
-    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, sage, puzzlemix and comixup, else
-    cross_entropy."""
+    loss: Literal["auto", "cross_entropy", "softmax_bce", "decoupled"] = "auto"
+    """auto is the loss of the method's paper: softmax_bce for manifold-mixup, sage, puzzlemix, comixup and guidedmix,
+    else cross_entropy. decoupled adds to it, for the smaller share of a label, the one without the other class."""
     jsd: Literal["on", "off"] = "on"
     """For augmix: train on each image and two views of it, with 12 times their Jensen-Shannon divergence in the loss;
     off is one view and the plain loss."""
@@ -80,7 +80,7 @@ class Resolved(Config):
     lr: float
     milestones: tuple[int, ...]
     weight_decay: float
-    loss: Literal["cross_entropy", "softmax_bce"]
+    loss: Literal["cross_entropy", "softmax_bce", "decoupled"]
     crop_padding: int
     flip: bool
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 import averages
 from inputs.preprocess import Preparation
 from inputs.source import Batch
-from jaxmix import accuracy, jsd
+from jaxmix import Mix, accuracy, jsd
 from recipes import views
 from recipes.core import Loss, Mixing, Recipe
 from recipes.saliency_passes import CleanBatch, Saliency
@@ -29,6 +29,7 @@ __all__ = [
     "Keys",
     "Measure",
     "Setup",
+    "forward",
     "make_views",
     "one_head",
     "prepare",
@@ -112,14 +113,14 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
         model = nnx.merge(setup.graph, params, found.statistics, copy=True)
         mixing = Mixing(setup.recipe, keys.mix, progress, setup.points, found.maps, count)
-        heads = setup.heads(model, inputs, train=True, hidden=mixing, key=keys.dropout)
+        heads, mix = forward(setup, model, inputs, mixing, keys.dropout)
         logits, *others = (views.unfold(head, count) for head in heads)
-        loss = setup.loss(logits[0], batch.labels, mixing.mix, label_smoothing=setup.label_smoothing).mean()
+        loss = setup.loss(logits[0], batch.labels, mix, label_smoothing=setup.label_smoothing).mean()
         for other in others:
-            loss += setup.loss(other[0], batch.labels, mixing.mix, label_smoothing=setup.label_smoothing).mean()
+            loss += setup.loss(other[0], batch.labels, mix, label_smoothing=setup.label_smoothing).mean()
         if setup.recipe.consistency > 0:
             loss += setup.recipe.consistency * jsd(logits).mean()
-        correct = accuracy(logits[0], batch.labels, mixing.mix).mean()
+        correct = accuracy(logits[0], batch.labels, mix).mean()
         return setup.recipe.mixed_weight * loss, (nnx.state(model, nnx.BatchStat), jnp.stack([loss, correct]))
 
     gradients, (statistics, metrics) = jax.grad(objective, has_aux=True)(state.params)
@@ -134,6 +135,20 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
             average, (params, statistics), state.step, decay=setup.ema, accumulate=setup.accumulate
         )
     return State(state.step + 1, params, statistics, optimizer, totals + metrics, average), metrics
+
+
+def forward(
+    setup: Setup, model: Any, inputs: Float[Array, "b*v h w c"], mixing: Mixing, key: jax.Array
+) -> tuple[tuple[Array, ...], Mix | None]:
+    """The logits of each head in training, and the mix of the labels, which one pass through the network gives: what
+    weights labels by the network's attention takes that of the mixed images (of their first view).
+    """
+    if setup.recipe.attend is None:
+        heads = setup.heads(model, inputs, train=True, hidden=mixing, key=key)
+        return heads, mixing.mix
+    features, attention = model.features_and_attention(inputs, train=True, hidden=mixing, key=key)
+    assert mixing.mix is not None  # only what mixes has labels to weight
+    return (model.classifier(features),), setup.recipe.attend(mixing.mix, views.unfold(attention, mixing.views)[0])
 
 
 def test_step(

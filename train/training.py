@@ -22,6 +22,7 @@ from agreements import gathered, require_same, shared_folder, together
 from checkpoints import Checkpoints, DamagedError
 from inputs.dataset import Dataset
 from inputs.source import Advance, Source
+from recipes.attended import require_attention
 from state import State, all_finite, start
 from step import Setup, test_step, train_step
 
@@ -75,8 +76,10 @@ def compile_training(
 ) -> Training:
     """Nothing is compiled before it is first called. After `mix_until` epochs nothing is mixed.
 
-    Raises ValueError for a method that mixes at points which the network doesn't have.
+    Raises ValueError for a method that mixes at points which the network doesn't have, or that needs its attention.
     """
+    if setup.recipe.attend is not None:
+        require_attention(network)
     if setup.recipe.augmentation is not None and max(setup.recipe.points) >= setup.points:
         points = ", ".join(map(str, setup.recipe.points))
         raise ValueError(
@@ -114,7 +117,7 @@ def _advance(source: Source, setup: Setup, key: jax.Array, mix_until: int | None
     mixing = source.advance(partial(train_step, setup), key)
     if mix_until is None:
         return mixing
-    recipe = setup.recipe._replace(augmentation=None, saliency_pass=None, mixed_weight=1.0)
+    recipe = setup.recipe._replace(augmentation=None, saliency_pass=None, attend=None, mixed_weight=1.0)
     plain = source.advance(partial(train_step, dataclasses.replace(setup, recipe=recipe)), key)
     return lambda state, epoch, count: (mixing if epoch < mix_until else plain)(state, epoch, count)
 

@@ -89,6 +89,10 @@ def sheet(name: str) -> Image.Image:
         dropped = method(key, x.astype("float32") / 255, **options)
         made, mix = np.clip(dropped, 0, 1), jaxmix.mixup(key, x)[1]
         mix = jaxmix.Mix(mix.source[:, :1], mix.weight[:, :1] * 0 + 1, mix.mask[:, :1] * 0 + 1, (None,))
+    elif name == "attend":
+        made, mix = jaxmix.cutmix(jax.random.key(SEEDS["cutmix"]), x)
+        attention = maps().reshape(4, 7, SIDE // 7, 7, SIDE // 7).mean((2, 4))
+        mix = method(mix, jaxmix.apply(mix, attention))
     else:
         made, mix = method(key, x, *guides, **options)
     shown = guides[0] if guides and name != "comixup" else None  # its slots are rows enough without their maps
@@ -101,6 +105,9 @@ def caption(name: str) -> str:
     said = [f"Four samples of a batch, mixed with `{options}`." if options else "Four samples of a batch."]
     if name == "dropblock":
         said = [f"Four images taken for features, with `{options}`: each of their channels has squares of its own."]
+    if name == "attend":
+        said = ["Four samples of a batch, mixed by CutMix; their labels are weighted by fine-grained saliency, which"]
+        said.append("stands for the attention of a network.")
     if arguments(name):
         whose = "Its maps, not in the figure," if name == "comixup" else "The maps"
         said.append(f"{whose} are fine-grained saliency of the pixels, smoothed; a network's would be sharper.")

@@ -21,10 +21,12 @@ from jaxmix.masks.boxes import (
 from jaxmix.masks.fourier_noise import authors_anisotropic, brightest, brightest_soft, isotropic, spectrum_noise
 from jaxmix.masks.grids import cells, holes
 from jaxmix.masks.soft_edges import bump, ramp, relative_ramp
+from jaxmix.masks.tokens import Tokens, first_tokens, random_tokens, token_blocks, tokens_needed, with_blocks
 
 __all__ = [
     "Center",
     "Profiles",
+    "Tokens",
     "authors_anisotropic",
     "brightest",
     "brightest_soft",
@@ -32,17 +34,22 @@ __all__ = [
     "cells",
     "column_band",
     "even_box",
+    "first_tokens",
     "gaussian_center",
     "holes",
     "inner_corner",
     "isotropic",
     "outer",
     "ramp",
+    "random_tokens",
     "real_box",
     "real_center",
     "relative_ramp",
     "row_band",
     "spectrum_noise",
+    "token_blocks",
+    "tokens_needed",
     "uniform_center",
     "window",
+    "with_blocks",
 ]

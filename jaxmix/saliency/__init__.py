@@ -8,6 +8,7 @@ from jaxmix.saliency.fine_grained import fine_grained
 from jaxmix.saliency.gradients import input_gradient, mean_abs, root_mean_square
 from jaxmix.saliency.normalization import flat_unless_finite, normalize, peak, percentage
 from jaxmix.saliency.smoothing import smooth
+from jaxmix.saliency.spectral_residual import spectral_residual
 
 __all__ = [
     "cam",
@@ -21,4 +22,5 @@ __all__ = [
     "percentage",
     "root_mean_square",
     "smooth",
+    "spectral_residual",
 ]

@@ -128,6 +128,8 @@ PASSED = {
     "sage-unshifted": (None, "sage", {"alpha": 1.0, "upper": 0.6, "search": recipes.unshifted} | ONE),
     "snapmix": (0.5, "snapmix", {"alpha": 1.0} | ONE),
     "puzzlemix": (None, "puzzlemix", {"blocks": (2, 4, 8, 16), "transport_side": 4, "std": (1.0,)} | ONE),
+    "guidedmix": (0.5, "guidedmix", {}),
+    "guidedmix-gradient": (0.8, "guidedmix", {}),
     "comixup": (None, "comixup", {}),
 }
 
@@ -209,7 +211,7 @@ def test_losses_and_mixing_points_are_the_papers():
     for name in ("manifold-mixup", "manifold-mixup-alpha-1"):
         assert found.pop(name) == ("softmax_bce", (0, 2, 3))
     assert found.pop("feature-cutmix") == ("cross_entropy", (0, 1, 2, 3))
-    for name in ("sage", "sage-sampled", "puzzlemix", "comixup"):
+    for name in ("sage", "sage-sampled", "puzzlemix", "comixup", "guidedmix", "guidedmix-gradient"):
         assert found.pop(name) == ("softmax_bce", (0,))
     assert set(found.values()) == {("cross_entropy", (0,))}
 

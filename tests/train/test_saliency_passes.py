@@ -163,6 +163,12 @@ def test_fine_grained_saliency_is_that_of_the_uint8_images():
     np.testing.assert_array_equal(maps, saliency.fine_grained(batch.quantized))
 
 
+def test_spectral_residual_saliency_is_that_of_the_normalized_images():
+    batch = clean()
+    (maps,) = saliency_passes.spectral_residual(batch).maps
+    np.testing.assert_array_equal(maps, saliency.spectral_residual(batch.images))
+
+
 def test_the_maps_of_a_pass_do_not_depend_on_the_scale_of_the_clean_loss():
     batch = clean()
     one, other = (

@@ -166,6 +166,20 @@ def _guided(setting: Setting) -> dict[str, Recipe]:
             saliency_pass=partial(rms, objective=saliency_passes.mean_loss, train=False, parameter_gradient=False),
             **same,
         ),
+        # Half of the batches by the saliency of the pixels, or four fifths by that of the gradient, whose pass
+        # normalizes by its batch. Partners are those of the paper; the authors' code for CIFAR pairs at random.
+        "guidedmix": Recipe(
+            Applied(jaxmix.guidedmix, 0.5),
+            saliency_pass=saliency_passes.spectral_residual,
+            loss="softmax_bce",
+            weight_decay=1e-4,
+        ),
+        "guidedmix-gradient": Recipe(
+            Applied(jaxmix.guidedmix, 0.8),
+            saliency_pass=partial(rms, objective=saliency_passes.mean_loss, train=True, parameter_gradient=False),
+            loss="softmax_bce",
+            weight_decay=1e-4,
+        ),
         "comixup": Recipe(
             Applied(jaxmix.comixup),
             saliency_pass=partial(

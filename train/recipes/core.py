@@ -13,16 +13,22 @@ from jaxmix.mix import Mix
 from recipes.saliency_passes import SaliencyPass
 from recipes.views import Views, fold, mixed_alike, unfold
 
-__all__ = ["LOSSES", "Augmentation", "Loss", "Mixing", "Recipe", "Regularization", "find"]
+__all__ = ["LOSSES", "Attend", "Augmentation", "Loss", "Mixing", "Recipe", "Regularization", "find"]
 
 # augmentation(key, images or features [b h w c], progress, *maps) -> (mixed, Mix); progress goes from 0 to 1 over the
 # training.
 Augmentation = Callable[..., tuple[jax.Array, Mix]]
 # regularization(key, features [b h w c], progress, stages left after these features) -> features
 Regularization = Callable[[jax.Array, jax.Array, ArrayLike, int], jax.Array]
+# attend(mix, attention of the network to the patches of the mixed images [b n m]) -> the mix with other label weights
+Attend = Callable[[Mix, jax.Array], Mix]
 Loss = Callable[..., jax.Array]
 
-LOSSES: dict[str, Loss] = {"cross_entropy": jaxmix.cross_entropy, "softmax_bce": jaxmix.softmax_bce}
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": jaxmix.cross_entropy,
+    "softmax_bce": jaxmix.softmax_bce,
+    "decoupled": jaxmix.decoupled,
+}
 
 
 class Recipe(NamedTuple):
@@ -31,6 +37,8 @@ class Recipe(NamedTuple):
     augmentation: the mixing; None if the method doesn't mix
     points: the network's mixing points (see `models`) of which one is drawn for every batch; (0,) is the input
     saliency_pass: finds the maps that the augmentation takes; None if it takes none
+    attend: weights the mixed labels by the network's attention, of the forward pass that gives the logits; None if the
+        weights are those of the mix
     mixed_weight: of the loss of the mixed images, where the saliency pass trains on the clean ones too
     regularization: acts on the features after each stage; None for nothing
     first: a method that keeps the label, on the images before they are mixed; None for nothing
@@ -45,6 +53,7 @@ class Recipe(NamedTuple):
     augmentation: Augmentation | None = None
     points: tuple[int, ...] = (0,)
     saliency_pass: SaliencyPass | None = None
+    attend: Attend | None = None
     mixed_weight: float = 1.0
     regularization: Regularization | None = None
     first: Augmentation | None = None
@@ -70,7 +79,10 @@ def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
     }
     on_images = [name for name, recipe in mixing.items() if recipe.points == (0,)]
     augmix = {
-        f"augmix+{name}": recipes["augmix"]._replace(augmentation=recipes[name].augmentation) for name in on_images
+        f"augmix+{name}": recipes["augmix"]._replace(
+            augmentation=recipes[name].augmentation, attend=recipes[name].attend
+        )
+        for name in on_images
     }
     cutout = {
         f"{hole}+{name}": recipe._replace(first=recipes[hole].augmentation)

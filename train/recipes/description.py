@@ -23,6 +23,7 @@ def settings(recipe: Recipe) -> dict[str, str]:
         "points": recipe.points if recipe.points != (0,) else None,
         "first": recipe.first.method if isinstance(recipe.first, Applied) else None,
         "maps": None if recipe.saliency_pass is None else _unbound(recipe.saliency_pass)[0],
+        "labels": recipe.attend,
         "mixed_weight": recipe.mixed_weight if recipe.mixed_weight != 1 else None,
         "regularization": recipe.regularization,
         "views": recipe.views,

@@ -6,7 +6,8 @@ published setting for ImageNet have that of small images, see `recipes.cifar`, o
 ImageNet: mixup 0.2 (its paper) and 1.0 (mixup-alpha-1, as CutMix's table has it), CutMix and what follows its code on
 every batch, Manifold Mixup 1.0 and DropBlock with blocks of 7 as in CutMix's table, Cutout 112 of 224, cross-entropy
 everywhere. Tiny-ImageNet as in the code of PuzzleMix and Co-Mixup: 0.2 for mixup, Manifold Mixup and CutMix, the loss
-`softmax_bce`, and for PuzzleMix a gradient of the clean images.
+`softmax_bce`, and for PuzzleMix a gradient of the clean images. TransMix and TokenMix weight the labels by a vision
+transformer's attention to the mixed image, half and half with the area.
 """
 
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple
 import jaxmix
 from jaxmix import saliency
 from jaxmix.pixels import policies
-from recipes import cifar, saliency_passes
+from recipes import attended, cifar, saliency_passes
 from recipes.applied import Applied, always, half, rising
 from recipes.core import Recipe, find
 from recipes.views import one_view, three_views
@@ -68,6 +69,7 @@ def table(setting: Setting) -> dict[str, Recipe]:
     tiny = setting.dataset == TINY
     loss: Literal["cross_entropy", "softmax_bce"] = "softmax_bce" if tiny else "cross_entropy"
     found = small | _mixup_and_cutmix() | _either() | _guided(small) | _label_preserving(setting)
+    found |= _attended(found["mixup-or-cutmix-0.8"], setting.side)
     found = {
         name: recipe._replace(weight_decay=1e-4, epochs=90, loss=loss if recipe.loss == "softmax_bce" else recipe.loss)
         for name, recipe in found.items()
@@ -105,6 +107,20 @@ def _either() -> dict[str, Recipe]:
         return Recipe(Applied(jaxmix.one_of(methods, [0.5, 0.5])))
 
     return {"mixup-or-cutmix": either(0.2), "mixup-or-cutmix-0.1": either(0.1), "mixup-or-cutmix-0.8": either(0.8)}
+
+
+def _attended(either: Recipe, side: int) -> dict[str, Recipe]:
+    """Mixup or, as often, a method whose labels are weighted by attention; mixup's weights stay as they are.
+
+    The masks are averaged over each patch, so that a box within one keeps its share, which the authors' corners may
+    lose. TokenMix's own labels are those of a second network's maps.
+    """
+    tokens = partial(attended.tokenmix, cells=attended.cells(side), per_batch=True)
+    mixup = partial(jaxmix.mixup, alpha=0.8, per_batch=True)
+    return {
+        "transmix": either._replace(attend=jaxmix.attend),
+        "tokenmix": Recipe(Applied(jaxmix.one_of([mixup, tokens], [0.5, 0.5])), attend=jaxmix.attend),
+    }
 
 
 def _guided(small: dict[str, Recipe]) -> dict[str, Recipe]:

@@ -24,6 +24,7 @@ __all__ = [
     "fine_grained",
     "input_gradient",
     "mean_loss",
+    "spectral_residual",
     "training_loss",
     "weighted_mean_loss",
 ]
@@ -72,6 +73,11 @@ SaliencyPass = Callable[[CleanBatch], Saliency]
 def fine_grained(clean: CleanBatch) -> Saliency:
     """Fine-grained saliency of the images themselves, without a network (SaliencyMix)."""
     return Saliency((saliency.fine_grained(clean.quantized),), None, clean.statistics)
+
+
+def spectral_residual(clean: CleanBatch) -> Saliency:
+    """Spectral residual saliency of the images themselves, without a network (GuidedMixup)."""
+    return Saliency((saliency.spectral_residual(clean.images),), None, clean.statistics)
 
 
 def input_gradient(
