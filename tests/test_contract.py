@@ -475,6 +475,7 @@ def test_public_functions_lower_for_every_platform():
         "adversarial": (jaxmix.adversarial, (typed, x, mix, x)),
         "dropblock": (jaxmix.dropblock, (typed, x)),
         "augmix_views": (jaxmix.augmix_views, (typed, x)),
+        "mixing_images": (lambda key: jaxmix.mixing_images(key, 4, 16), (typed,)),
         "shuffle": (lambda key: jaxmix.partners.shuffle(key, b), (typed,)),
         "within": (jaxmix.partners.within, (typed, labels)),
     }
