@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 import jaxmix
 from jaxmix.methods.augmix import NINE, THIRTEEN
+from jaxmix.methods.pixmix import arithmetic
 from jaxmix.methods.pixmix import rounds as module
+from jaxmix.methods.pixmix import sampling as drawing
+from jaxmix.pixels.random_operations import indices_and_amounts
 
 pytestmark = pytest.mark.unoptimized
 
-combine = jax.jit(module.combine)
-sample = jax.jit(module.sample, static_argnums=(1, 2, 5, 6))
+combine = jax.jit(arithmetic.combine)
+sample = jax.jit(drawing.sample, static_argnums=(1, 2, 5, 6))
 
 
 def images_of(shape=(4, 14, 12, 3), seed=0):
@@ -69,7 +72,7 @@ def test_black_pixels_are_safe():
     assert one_round(0.0, 0.0, True, 1.3, -0.9) == 0.0  # 0 times a huge factor
     assert one_round(0.5, 0.0, True, 1.3, -0.9) == 1.0
     assert one_round(0.5, 0.0, True, 0.7, 0.9) == pytest.approx(0.0, abs=1e-6)
-    gradient = jax.grad(lambda x: module.multiply(x, jnp.zeros(()), jnp.float32(1.3), jnp.float32(-0.9)))
+    gradient = jax.grad(lambda x: arithmetic.multiply(x, jnp.zeros(()), jnp.float32(1.3), jnp.float32(-0.9)))
     assert all(np.isfinite(gradient(jnp.float32(x))) for x in (0.0, 1e-30, 0.5, 1.0))
 
 
@@ -125,6 +128,20 @@ def test_images_are_combined_from_what_was_drawn():
     assert unchanged.any()
     np.testing.assert_array_equal(np.asarray(out)[unchanged], x[unchanged])
     assert (np.asarray(out) != x).any((1, 2, 3)).mean() > 0.8
+
+
+@pytest.mark.slow
+def test_both_forms_give_the_same_images():
+    x, others, _ = mixed()
+    draws = sample(jax.random.key(3), 64, 4, 3.0, 3.0, 13, (5, 3, 2))
+    steps, *chosen = indices_and_amounts(draws.chains, THIRTEEN, 14, 12)
+    for dtype, scale in ((jnp.uint8, 1), (jnp.float32, 255)):
+        batch = (jnp.asarray(x) / jnp.asarray(scale, dtype)).astype(dtype)
+        forms = (jax.jit(form, static_argnums=0) for form in (module.loop_over_images, module.vectorized))
+        one, other = (form(steps, batch, jnp.asarray(others), draws, *chosen) for form in forms)
+        # A sum that is rounded to another float may be rounded to another level.
+        difference = np.abs(np.asarray(one, np.float32) - np.asarray(other, np.float32))
+        assert difference.max() <= (1 if scale == 1 else 2e-6) and (difference > 2e-6).mean() < 1e-3
 
 
 @pytest.mark.slow

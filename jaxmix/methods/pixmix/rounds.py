@@ -1,28 +1,26 @@
 """PixMix: an image, or an augmentation of it, added to and multiplied with others in up to k rounds."""
 
+import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Int, Shaped
 
-from jaxmix import arguments, dtypes
-from jaxmix.methods import augmix
+from jaxmix import arguments, dtypes, platforms, sharding
 from jaxmix.methods.augmix import THIRTEEN
+from jaxmix.methods.pixmix.arithmetic import add, combine, multiply
+from jaxmix.methods.pixmix.sampling import Draws, sample
 from jaxmix.mix import Mix
 from jaxmix.mix_structures import identity
-from jaxmix.numerics import barrier, materialize
 from jaxmix.pixels import packing
-from jaxmix.pixels.random_operations import RangedOperation, Sampled, apply_sampled_chains
+from jaxmix.pixels.operation_chains import BILINEAR, Operation, apply_chains, apply_operation
+from jaxmix.pixels.random_operations import RangedOperation, indices_and_amounts
 from jaxmix.sharding import sharded_like
 
-__all__ = ["Draws", "combine", "pixmix", "sample"]
-
-# In place of a 0 that is raised to a negative power.
-_SMALLEST = 1e-37
+__all__ = ["cropped", "loop_over_images", "mixed", "pixmix", "vectorized"]
 
 
 @arguments.method
@@ -87,123 +85,81 @@ def pixmix(
     return arguments.nan_outside(given, mixed(x, others, draws, operations)), identity(x.shape[0])
 
 
-class Draws(NamedTuple):
-    """What is drawn for each image.
-
-    chains: one operation for the start and for each round, -1 where there is none
-    is_mixing: whether the partner of a round is the mixing image
-    is_multiply, a, b: operation and coefficients of each round
-    rounds: their number
-    crop: of the mixing image: its index, the first row and the first column
-    """
-
-    chains: Sampled
-    is_mixing: Bool[Array, "b k"]
-    is_multiply: Bool[Array, "b k"]
-    a: Float[Array, "b k"]
-    b: Float[Array, "b k"]
-    rounds: Int[Array, "b"]
-    crop: Int[Array, "b 3"]
-
-
-def sample(
-    key: Array, size: int, k: int, beta: ArrayLike, severity: ArrayLike, choices: int, crops: tuple[int, int, int]
-) -> Draws:
-    """Sample all that is drawn for a number of images; `crops` are the numbers of images, rows and columns."""
-    chain_key, coin_key, share_key, round_key, crop_key = jax.random.split(key, 5)
-    coins = jax.random.bernoulli(coin_key, 0.5, (4, size, k))
-    start, is_mixing, is_multiply, is_above = coins[0, :, :1], coins[1], coins[2], coins[3]
-    rounds = jax.random.randint(round_key, (size,), 0, k + 1, jnp.int32)
-    crop = jax.random.randint(crop_key, (size, 3), 0, jnp.array([crops], jnp.int32), jnp.int32)
-    chains = augmix.sample(chain_key, size, k + 1, severity, 1, choices)
-    later = ~is_mixing & (jnp.arange(k, dtype=jnp.int32)[None] < rounds[:, None])
-    needed = jnp.concatenate([start, later], 1)[..., None]
-    a, b = coefficients(share_key, beta, is_above)
-    chains = chains._replace(operation=jnp.where(needed, chains.operation, -1))
-    return Draws(chains, is_mixing, is_multiply, a, b, rounds, crop)
-
-
-def coefficients(key: Array, beta: ArrayLike, is_above: Bool[Array, "b k"]) -> tuple[Array, Array]:
-    """Sample a and b: Beta(beta, 1) is U^(1 / beta) and Beta(1, beta) is 1 - U^(1 / beta), U uniform."""
-    exponent = 1 / arguments.number("beta", beta, above=0.0)
-    shares = jax.random.uniform(key, (2, *is_above.shape), jnp.float32)
-    own, other = 1 - barrier(shares ** barrier(exponent))
-    return jnp.where(is_above, 1 + own, 1 - own), jnp.where(is_above, -other, other)
-
-
 @sharded_like("x")
 def mixed(x: Array, mixing_set: Array, draws: Draws, operations: Sequence[RangedOperation]) -> Array:
     """Mix images x from what was drawn."""
-    ends = apply_sampled_chains(dtypes.to_uint8(x), draws.chains, operations)
-    image = dtypes.to_unit(x)
-    is_augmented = (draws.chains.operation[:, 0, 0] >= 0)[:, None, None, None]
-    start = jnp.where(is_augmented, dtypes.to_unit(ends[:, 0]), image)
-    mixing = materialize(cropped(mixing_set, draws.crop, x.shape[1:3]), draws.crop[0, 0] >= 0)
+    steps, index, amount = indices_and_amounts(draws.chains, operations, *x.shape[1:3])
+    return _mixed(steps, x, mixing_set, draws, index, amount)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mixed(
+    steps: tuple[Operation, ...], x: Array, mixing_set: Array, draws: Draws, index: Array, amount: Array
+) -> Array:
+    loop, batched = (functools.partial(form, steps) for form in (loop_over_images, vectorized))
+    return platforms.form(x, mixing_set, draws, index, amount, cpu=loop, accelerator=batched)
+
+
+def loop_over_images(
+    steps: Sequence[Operation], x: Array, mixing_set: Array, draws: Draws, index: Array, amount: Array
+) -> Array:
+    """Mix image after image, computing only the operations and the rounds that were drawn."""
+    channels, shape = x.shape[3], x.shape[1:3]
+    branches = [functools.partial(apply_operation, step, BILINEAR, channels) for step in steps]
+
+    def one(item: tuple[Array, Draws, Array, Array]) -> Array:
+        image, drawn, index, amount = item
+        levels = packing.pack(dtypes.to_uint8(image))
+        mixing = _crop(mixing_set, drawn.crop, shape)
+
+        def augmented(index: Array, amount: Array) -> Array:
+            changed = sharding.varying(x, jax.lax.switch(index, branches, levels, amount))
+            return dtypes.to_unit(packing.unpack(changed, channels))
+
+        def mix(running: Array, chosen: tuple[Array, ...]) -> Array:
+            is_mixing, is_multiply, a, b, index, amount = chosen
+            partner = jax.lax.cond(is_mixing, lambda: dtypes.to_unit(mixing), lambda: augmented(index, amount))
+            return jax.lax.cond(is_multiply, multiply, add, running, partner, a, b)
+
+        def step(running: Array, chosen: tuple[Array, ...]) -> tuple[Array, None]:
+            is_on, *rest = chosen
+            return jax.lax.cond(is_on, mix, lambda running, _: running, running, tuple(rest)), None
+
+        is_on = jnp.arange(len(drawn.a), dtype=jnp.int32) < drawn.rounds
+        start = jax.lax.cond(
+            index[0] < len(steps) - 1, lambda: augmented(index[0], amount[0]), lambda: dtypes.to_unit(image)
+        )
+        coefficients = drawn.is_mixing, drawn.is_multiply, drawn.a, drawn.b
+        out, _ = jax.lax.scan(step, start, (is_on, *coefficients, index[1:], amount[1:]))
+        return dtypes.from_unit(out, x.dtype)
+
+    return jax.lax.map(one, (x, draws, index[..., 0], amount[..., 0]))
+
+
+def vectorized(
+    steps: Sequence[Operation], x: Array, mixing_set: Array, draws: Draws, index: Array, amount: Array
+) -> Array:
+    """Mix all images at once, one pass over them for each operation and each round."""
+    ends = apply_chains(steps, dtypes.to_uint8(x), index, amount)
+    is_augmented = (index[:, 0, 0] < len(steps) - 1)[:, None, None, None]
+    start = jnp.where(is_augmented, dtypes.to_unit(ends[:, 0]), dtypes.to_unit(x))
+    mixing = cropped(mixing_set, draws.crop, x.shape[1:3])
     if mixing.dtype != jnp.uint8:
-        ends = dtypes.to_unit(ends)
+        mixing, ends = dtypes.to_unit(mixing), dtypes.to_unit(ends)
     partners = jnp.where(draws.is_mixing[:, :, None, None, None], mixing[:, None], ends[:, 1:])
     out = combine(start, partners, draws.is_multiply, draws.a, draws.b, draws.rounds)
     return dtypes.from_unit(out, x.dtype)
-
-
-def combine(
-    start: Float[Array, "b h w c"],
-    partners: Shaped[Array, "b k h w c"],
-    is_multiply: Bool[Array, "b k"],
-    a: Float[Array, "b k"],
-    b: Float[Array, "b k"],
-    rounds: Int[Array, "b"],
-) -> Float[Array, "b h w c"]:
-    """Add or multiply an image with its partners, one after the other, clipping to 0..1 after each.
-
-    Args:
-        start: [b h w c] in 0..1, what the rounds begin with.
-        partners: [b k h w c] of each round, floats in 0..1 or uint8.
-        is_multiply: whether a round multiplies.
-        a: coefficient of the image.
-        b: coefficient of the partner.
-        rounds: the number of rounds of each image, 0 to k.
-
-    Returns:
-        [b h w c] in 0..1, float32.
-    """
-    x = start
-    for n in range(partners.shape[1]):
-        own, other = a[:, n, None, None, None], b[:, n, None, None, None]
-        partner = dtypes.to_unit(partners[:, n])
-        chosen = is_multiply[:, n, None, None, None]
-        next_x = jnp.where(chosen, multiply(x, partner, own, other), add(x, partner, own, other))
-        # XLA on CPU would compute every round again wherever the next one reads it.
-        x = materialize(jnp.where((n < rounds)[:, None, None, None], next_x, x))
-    return x
-
-
-def add(x: Array, partner: Array, a: Array, b: Array) -> Array:
-    """(a (2 x - 1) + b (2 q - 1) + 1) / 2, clipped to 0..1."""
-    return jnp.clip((a * (2 * x - 1) + b * (2 * partner - 1) + 1) / 2, 0, 1)
-
-
-def multiply(x: Array, partner: Array, a: Array, b: Array) -> Array:
-    """(2 x)^a max(2 q, 1e-37)^b / 2, clipped to 0..1.
-
-    As one power of e, so that no factor overflows: with q = 0 and b < 0 it is up to 1e37. Where x is 0, so is the
-    product, and the logarithm is kept from its gradient.
-    """
-    positive = x > 0
-    exponent = a * jnp.log(jnp.where(positive, 2 * x, 1)) + b * jnp.log(jnp.maximum(2 * partner, _SMALLEST))
-    return jnp.where(positive, jnp.exp(jnp.minimum(exponent - jnp.log(jnp.float32(2)), 0)), 0)
 
 
 def cropped(
     mixing_set: Shaped[Array, "m H W c"], crop: Int[Array, "b 3"], shape: tuple[int, ...]
 ) -> Shaped[Array, "b h w c"]:
     """Crop from the mixing set at an index, a row and a column for each image."""
-    size = (1, *shape, mixing_set.shape[3])
+    return jax.vmap(lambda place: _crop(mixing_set, place, shape))(crop)
 
-    def one(place: Int[Array, "3"]) -> Array:
-        return jax.lax.dynamic_slice(mixing_set, (*place, jnp.int32(0)), size)[0]
 
-    return jax.vmap(one)(crop)
+def _crop(mixing_set: Array, place: Int[Array, "3"], shape: tuple[int, ...]) -> Shaped[Array, "h w c"]:
+    return jax.lax.dynamic_slice(mixing_set, (*place, jnp.int32(0)), (1, *shape, mixing_set.shape[3]))[0]
 
 
 def _mixing_set(values: ArrayLike, x: Array) -> Array:
