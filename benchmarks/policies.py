@@ -1,5 +1,7 @@
 """Images per second of AugMix and its relatives, next to timm's and torchvision's on Pillow, in one run.
 
+PixMix, which neither of them has, stands next to our AugMix.
+
     uv run --isolated --with-requirements requirements.lock --with timm --with torchvision --with-editable . \\
         python benchmarks/policies.py
 
@@ -14,6 +16,7 @@ the whole RandAugment: it leaves out each operation with probability 1/2. Here "
 import functools
 import itertools
 import time
+from collections.abc import Callable
 
 import measure
 
@@ -39,7 +42,10 @@ METHODS = {
     "autoaugment": jaxmix.autoaugment,
     "randaugment": jaxmix.randaugment,
     "trivialaugment": jaxmix.trivialaugment,
+    "pixmix": jaxmix.pixmix,
 }
+# Images of a little more than the side, that PixMix crops from.
+MIXING_IMAGES = 64
 
 
 def random_images(number: int, side: int) -> np.ndarray:
@@ -79,25 +85,36 @@ def one_by_one(transform, images):
     return [transform(image) for image in images]
 
 
+def compiled(name: str, images: jax.Array, mixing_set: jax.Array) -> Callable[[], jax.Array]:
+    """A call of the method on images, of other draws each time, as theirs."""
+    key, others = jax.random.key(1), (mixing_set,) if name == "pixmix" else ()
+    program = jax.jit(lambda key, *given: METHODS[name](key, *given)[0]).lower(key, images, *others).compile()
+    keys = itertools.cycle(jax.random.split(key, 64))
+    return lambda: program(next(keys), images, *others)
+
+
 def measured(number: int, side: int) -> dict[str, dict]:
     x = random_images(number, side)
     images = [PIL.Image.fromarray(image) for image in x]
-    key, device = jax.random.key(1), jax.device_put(x)
-    found = {}
-    for name, method in METHODS.items():
+    device, ours, seconds = jax.device_put(x), {}, {}
+    mixing_set = jaxmix.mixing_images(jax.random.key(2), MIXING_IMAGES, side + side // 8)
+    for name in METHODS:
         start = time.perf_counter()
-        compiled = jax.jit(lambda key, x, method=method: method(key, x)[0]).lower(key, device).compile()
-        seconds = time.perf_counter() - start
-        keys = itertools.cycle(jax.random.split(key, 64))  # other draws in every call, as theirs
-        calls = {"jaxmix": lambda compiled=compiled, keys=keys: compiled(next(keys), device)}
-        for library, transform in peers(side)[name].items():
+        ours[name] = compiled(name, device, mixing_set)
+        seconds[name] = time.perf_counter() - start
+    found = {}
+    for name in METHODS:
+        calls = {"jaxmix": ours[name]}
+        for library, transform in peers(side).get(name, {}).items():
             calls[library] = functools.partial(one_by_one, transform, images)
+        if name == "pixmix":
+            calls["AugMix"] = ours["augmix"]
         times = measure.interleaved(calls, ROUNDS, SECONDS)
         found[name] = {
             library: {"images_per_second": number / np.median(took).item()} | measure.ratios(took, times["jaxmix"])
             for library, took in times.items()
         }
-        found[name]["jaxmix"]["compile_seconds"] = seconds
+        found[name]["jaxmix"]["compile_seconds"] = seconds[name]
     return found
 
 
@@ -120,7 +137,7 @@ def forms(number: int, side: int) -> dict[str, float]:
 
 def table(results: dict[str, dict]) -> str:
     """A Markdown row per method and size: images per second, and how many times as fast as each library."""
-    libraries = ("jaxmix", "timm", "timm, half", "torchvision")
+    libraries = ("jaxmix", "timm", "timm, half", "torchvision", "AugMix")
     rows = [f"| | {' | '.join(libraries)} | compile, s |", "|---" * (len(libraries) + 2) + "|"]
     for size, found in results.items():
         for name, by_library in found.items():

@@ -31,11 +31,13 @@ FOLDER = HERE / "methods"
 RESULTS = ROOT / "benchmarks" / "results"
 FIGURE = "<!-- figure: the build of the site renders one -->"
 # A second function of the same paper stands on its card.
-BESIDE = {"augmix": ["augmix_views"]}
+BESIDE = {"augmix": ["augmix_views"], "pixmix": ["mixing_images"]}
 GROUPS = {
     "Mix pairs of samples": "mixup cutmix smoothmix_s smoothmix_c resizemix fmix gridmix gridmixup randommix".split(),
     "Mix guided by maps": "saliencymix attentivemix snapmix puzzlemix comixup sage guidedmix".split(),
-    "Change one image, keep its label": "cutout augmix autoaugment randaugment trivialaugment".split(),
+    "Change one image, keep its label": (
+        "cutout augmix pixmix autoaugment random_autoaugment randaugment trivialaugment patch_gaussian patch_uniform"
+    ).split(),
     "Change features": ["dropblock"],
     "Weight the labels of a mix": ["attend"],
 }
@@ -104,7 +106,7 @@ def cost(name: str) -> list[list[str]]:
         for size, measured in found["images_per_second"].items():
             for _, row in named(name, measured):
                 figure = f"{row['jaxmix']['images_per_second']:,.0f} images/s"
-                peers = ", ".join(f"{p} {row[p]['ratio']:.1f}" for p in ("timm", "torchvision") if p in row)
+                peers = ", ".join(f"{p} {row[p]['ratio']:.1f}" for p in ("timm", "torchvision", "AugMix") if p in row)
                 rows.append([f"a call, 8 bits, {size}", figure, f"times as fast as: {peers}", found["device"]])
     for found in results("step"):
         for variant, row in named(name, found["results"]):

@@ -135,6 +135,12 @@ def policies() -> str:
             own, compile_seconds = by["jaxmix"], f"{by['jaxmix']['compile_seconds']:.1f}"
             rows.append([f"{name}, {size}", f"{own['images_per_second']:,.0f}", *peers, compile_seconds])
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    beside = [
+        f"{by['pixmix']['AugMix']['ratio']:.1f} times ({size})"
+        for size, by in found["images_per_second"].items()
+        if "pixmix" in by
+    ]
+    pixmix = f"In the same run PixMix is {' and '.join(beside)} as fast as AugMix.\n\n" if beside else ""
     together = [f"{forms['vectorized'] / forms['loop_over_images']:.0f}" for forms in found["forms_ms"].values()]
     return f"""## AugMix and the policies
 
@@ -145,7 +151,7 @@ operations (timm, half). From `benchmarks/policies.py`.
 
 {table(["", "jaxmix", "timm", "timm, half", "torchvision", "compile, s"], rows)}
 
-On CPUs this is a loop over the images that computes only the sampled operations. On GPUs and TPUs all images go
+{pixmix}On CPUs this is a loop over the images that computes only the sampled operations. On GPUs and TPUs all images go
 through one tone curve and one warp a step, with the same results; on two CPU cores this form takes
 {" and ".join(together)} times as long at the two sizes."""
 

@@ -9,7 +9,7 @@ from jaxmix.combinators import Method, one_of, sometimes, split
 from jaxmix.losses import accuracy, cross_entropy, decoupled, jsd, sigmoid_bce, softmax_bce
 from jaxmix.methods.attentivemix import attentivemix
 from jaxmix.methods.augmix import augmix, augmix_views
-from jaxmix.methods.autoaugment import autoaugment
+from jaxmix.methods.autoaugment import autoaugment, random_autoaugment
 from jaxmix.methods.comixup import comixup
 from jaxmix.methods.cutmix import cutmix
 from jaxmix.methods.cutout import cutout
@@ -19,6 +19,8 @@ from jaxmix.methods.gridmix import gridmix
 from jaxmix.methods.gridmixup import gridmixup
 from jaxmix.methods.guidedmix import guidedmix
 from jaxmix.methods.mixup import mixup
+from jaxmix.methods.patches import patch_gaussian, patch_uniform
+from jaxmix.methods.pixmix import mixing_images, pixmix
 from jaxmix.methods.puzzlemix import puzzlemix
 from jaxmix.methods.randaugment import randaugment
 from jaxmix.methods.randommix import randommix
@@ -63,14 +65,19 @@ __all__ = [
     "majority",
     "masks",
     "mirrored",
+    "mixing_images",
     "mixup",
     "one_of",
     "pair",
     "partners",
+    "patch_gaussian",
+    "patch_uniform",
     "per_device",
     "pixels",
+    "pixmix",
     "puzzlemix",
     "randaugment",
+    "random_autoaugment",
     "randommix",
     "resizemix",
     "robustness",

@@ -24,9 +24,13 @@ def parameters_of(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _maps(method: Callable[..., Any], x: jax.Array) -> list[jax.Array]:
-    """What a guided method takes after the batch: the mean size of a pixel as its saliency, three classes in turn."""
+    """What a method takes after the batch: the mean size of a pixel as its saliency, three classes in turn, and images
+    a little larger to mix with.
+    """
     maps = jnp.abs(x.astype(jnp.float32)).mean(3)
     known = {"saliency": maps, "attention": maps, "cam": maps, "labels": jnp.arange(x.shape[0]) % 3}
+    if "mixing_set" in map_names(method):
+        known["mixing_set"] = images((3, x.shape[1] + 1, x.shape[2] + 2, x.shape[3]), jnp.uint8, seed=8)
     return [known[name] for name in map_names(method)]
 
 
@@ -44,13 +48,17 @@ def _guided(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 METHODS = {name: _guided(method) for name, method in by_name().items()}
-GUIDED = {name for name, method in by_name().items() if map_names(method)}
+GUIDED = {name for name, method in by_name().items() if set(map_names(method)) - {"mixing_set"}}
 WEIGHS_BY_MAPS = {"snapmix"}  # not by pixels
 DRAWS_NOTHING = {"attentivemix", "guidedmix"}
 SHARES_NO_DRAW = {"guidedmix"}  # has no per_batch, as it never draws
 SHARES_WITH_MANY = {"comixup"}  # has no one partner, and nothing that a batch could share
-KEEPS_LABELS = {"augmix", "autoaugment", "randaugment", "trivialaugment"}  # makes its own pixels; the mix is empty
-WORKS_ON_LEVELS = KEEPS_LABELS - {"augmix"}  # integers have no gradient
+# Makes its own pixels; the mix is empty.
+KEEPS_LABELS = {
+    "augmix", "autoaugment", "patch_gaussian", "patch_uniform", "pixmix", "randaugment", "random_autoaugment",
+    "trivialaugment",
+}  # fmt: skip
+WORKS_ON_LEVELS = {"autoaugment", "randaugment", "random_autoaugment", "trivialaugment"}  # integers have no gradient
 LEAVES_OUT_PIXELS = {"cutout"}  # uncovered pixels are 0, so a constant image doesn't stay constant
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())

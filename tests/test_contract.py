@@ -104,9 +104,13 @@ def test_jit_vmap_and_traced_hyper_parameters_give_what_eager_calls_give(method)
 
 @every_method
 def test_gradients_reach_the_images_and_are_finite(method):
+    reached = []
     for _, _, gradient in traced(method)(images()):
         assert jnp.isfinite(gradient).all()
-        assert (jnp.abs(gradient).max() > 0) == (method.__name__ not in WORKS_ON_LEVELS)
+        reached.append(jnp.abs(gradient).max() > 0)
+    # PixMix may draw an operation on levels for the start of every image of a batch.
+    assert method.__name__ == "pixmix" or len(set(map(bool, reached))) == 1
+    assert any(reached) == (method.__name__ not in WORKS_ON_LEVELS)
 
 
 @every_method
@@ -479,6 +483,7 @@ def test_public_functions_lower_for_every_platform():
         "adversarial": (jaxmix.adversarial, (typed, x, mix, x)),
         "dropblock": (jaxmix.dropblock, (typed, x)),
         "augmix_views": (jaxmix.augmix_views, (typed, x)),
+        "mixing_images": (lambda key: jaxmix.mixing_images(key, 4, 16), (typed,)),
         "shuffle": (lambda key: jaxmix.partners.shuffle(key, b), (typed,)),
         "within": (jaxmix.partners.within, (typed, labels)),
         "across": (jaxmix.partners.across, (typed, labels)),

@@ -55,12 +55,19 @@ TABLE = {
         "scatter": "the place of each step in the cycle, and the partner of each sample",
     },
     "mixup": PARTNER,
+    "patch_gaussian": {},
+    "patch_uniform": {},
+    "pixmix": {
+        "gather": POLICY["gather"] + "; a crop of a mixing image",
+        "scatter": POLICY["scatter"],
+    },
     "puzzlemix": {
         "while": "message passing along rows and columns of blocks until the labels settle; rounds of the transport",
         "gather": "the partners' images and maps; the blocks of each image in their new order",
         "scatter": "the block that each destination accepts",
     },
     "randaugment": POLICY,
+    "random_autoaugment": POLICY,
     "randommix": PARTNER | NOISE | {"case": "one of four methods, sampled per batch"},
     "resizemix": {"gather": "the partners' images; the row and the column that each pixel of the box comes from"},
     "sage": {
@@ -83,7 +90,8 @@ TABLE = {
 def test_every_method_has_a_row():
     assert TABLE.keys() == METHODS.keys() | WITHOUT_MIX.keys(), "give the method a row: what it contains, and why"
     guessed = {name for name in jaxmix.__all__ if "key" in getattr(getattr(jaxmix, name), "__annotations__", {})}
-    assert guessed - TABLE.keys() == {"adversarial"}  # mixes what it is given, by the caller's gradient
+    # Mixes what it is given, by the caller's gradient; makes a set of images, once.
+    assert guessed - TABLE.keys() == {"adversarial", "mixing_images"}
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specimens import KEEPS_LABELS, key
+from specimens import KEEPS_LABELS, METHODS, key
 
 import jaxmix
 from jaxmix import arguments
@@ -22,7 +22,7 @@ def loss(x):
 
 # Each from images [4 h w 3] in 0..1 to images, whose leading axis or last four axes are those of the images.
 FUNCTIONS = {
-    **{name: lambda x, name=name: getattr(jaxmix, name)(key(), x)[0] for name in sorted(KEEPS_LABELS)},
+    **{name: lambda x, name=name: METHODS[name](key(), x)[0] for name in sorted(KEEPS_LABELS)},
     "augmix_views": lambda x: jaxmix.augmix_views(key(), x)[1],
     "rotate": lambda x: jax.vmap(lambda image: jaxmix.pixels.rotate(image, 10.0))(x),
     "equalize": lambda x: jax.vmap(jaxmix.pixels.equalize)(x),

@@ -71,5 +71,5 @@ def example(name: str, **options: float) -> Example:
         own, others = weights[:, 0], weights[:, 1:].sum(1)
         seed = int(np.argmin(np.abs(own - _WANTED) + np.abs(others - (1 - _WANTED))))
     mixed, mix = runs[seed]
-    guided = set(map_names(method)) - {"labels"}
+    guided = set(map_names(method)) - {"labels", "mixing_set"}
     return Example(name, mixed, mix, np.asarray(maps[0]) if guided else None)

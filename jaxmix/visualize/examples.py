@@ -7,12 +7,14 @@ from jaxtyping import Array, Float, UInt8
 from jaxmix import saliency
 from jaxmix.combinators import Method
 from jaxmix.methods.enumeration import map_names
+from jaxmix.methods.pixmix import mixing_images
 from jaxmix.mix import Mix
 
 __all__ = ["maps_for", "mixed_images", "pixel_saliency"]
 
 # Attentive CutMix chooses among this many cells a side.
 _CELLS = 7
+_MIXING_IMAGES = 16
 
 
 @jax.jit
@@ -37,7 +39,8 @@ def maps_for(method: Method, images: UInt8[Array, "b h w 3"]) -> tuple[Array, ..
     """Make what a method takes after the batch from the pixels of the images.
 
     A network's maps are what the papers use; these stand for them where there is none. Saliency and class activation
-    maps are `pixel_saliency`, attention is its mean in 7 x 7 cells, and every image is a class of its own.
+    maps are `pixel_saliency`, attention is its mean in 7 x 7 cells, and every image is a class of its own. A mixing
+    set is 16 of `jaxmix.methods.pixmix.mixing_images`, an eighth larger than the images.
 
     Args:
         method: a public method.
@@ -55,12 +58,16 @@ def maps_for(method: Method, images: UInt8[Array, "b h w 3"]) -> tuple[Array, ..
     [(2, 7, 7)]
     """
     names = map_names(method)
-    unknown = set(names) - {"saliency", "cam", "attention", "labels"}
+    unknown = set(names) - {"saliency", "cam", "attention", "labels", "mixing_set"}
     if unknown:
         raise ValueError(f"{getattr(method, '__name__', method)} takes {sorted(unknown)}, which pixels can't stand for")
-    maps = pixel_saliency(images) if set(names) - {"labels"} else None
+    maps = pixel_saliency(images) if set(names) - {"labels", "mixing_set"} else None
     made = []
     for name in names:
+        if name == "mixing_set":
+            side = max(images.shape[1:3])
+            made.append(mixing_images(jax.random.key(0), _MIXING_IMAGES, max(8, side + side // 8)))
+            continue
         if name == "labels" or maps is None:
             made.append(jnp.arange(images.shape[0], dtype=jnp.int32))
         else:

@@ -220,6 +220,7 @@ def test_weight_decay_is_the_papers():
     found = {name: recipes.create(name, "cifar10", 32, "resnet-20").weight_decay for name in METHODS}
     heavy = {"none", "cutout", "resizemix", "fmix", "gridmix", "gridmixup", "randommix", "saliencymix", "attentivemix"}
     heavy |= {"cutout-half", "saliencymix-one-box", "autoaugment", "randaugment", "trivialaugment", "augmix"}
+    heavy |= {"pixmix", "pixmix-nine", "pixmix-noise", "patch-gaussian", "patch-uniform", "random-autoaugment"}
     assert found == {name: 5e-4 if name in heavy else 1e-4 for name in METHODS}
 
 

@@ -263,7 +263,7 @@ def test_augmix_makes_the_clean_images_and_two_views():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["autoaugment", "randaugment", "trivialaugment"])
+@pytest.mark.parametrize("method", ["autoaugment", "randaugment", "trivialaugment", "random-autoaugment"])
 def test_policies_augment_all_images(method):
     pixels = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
     made = jax.jit(tiny.recipe(method).views)(jax.random.key(1), pixels)
@@ -276,7 +276,8 @@ def test_policies_augment_all_images(method):
     [
         ("augmix", True, 3, 12.0), ("augmix+cutmix", True, 3, 12.0), ("augmix", False, 1, 0.0),
         ("augmix+cutmix", False, 1, 0.0), ("autoaugment", True, 1, 0.0), ("randaugment", True, 1, 0.0),
-        ("trivialaugment", True, 1, 0.0),
+        ("trivialaugment", True, 1, 0.0), ("random-autoaugment", True, 1, 0.0), ("patch-gaussian", True, 1, 0.0),
+        ("patch-uniform", True, 1, 0.0),
     ],
 )  # fmt: skip
 def test_without_consistency_there_is_one_view(method, jsd, number, weight):

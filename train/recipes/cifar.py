@@ -15,7 +15,9 @@ from jax.typing import ArrayLike
 import jaxmix
 import models
 from jaxmix import saliency, shifts
-from recipes import saliency_passes
+from jaxmix.methods.augmix import NINE
+from jaxmix.methods.pixmix import noise
+from recipes import mixing_sets, saliency_passes
 from recipes.applied import Applied, always, half, rising
 from recipes.core import Recipe, find
 from recipes.views import one_view, three_views
@@ -199,9 +201,17 @@ def _label_preserving(setting: Setting) -> dict[str, Recipe]:
     views, consistency = (three_views, 12.0) if setting.jsd else (one_view(jaxmix.augmix), 0.0)
     return {
         "autoaugment": Recipe(views=one_view(jaxmix.autoaugment)),
+        "random-autoaugment": Recipe(views=one_view(jaxmix.random_autoaugment)),
+        # 25 of 32 pixels, on other images as large a share.
+        "patch-gaussian": Recipe(views=one_view(partial(jaxmix.patch_gaussian, width=25 / 32 * setting.side))),
+        "patch-uniform": Recipe(views=one_view(partial(jaxmix.patch_uniform, width=25 / 32 * setting.side))),
         "randaugment": Recipe(views=one_view(partial(jaxmix.randaugment, number=3, magnitude=5.0))),
         "trivialaugment": Recipe(views=one_view(jaxmix.trivialaugment)),
         "augmix": Recipe(views=views, consistency=consistency, weight_decay=weight_decay, epochs=epochs),
+        # Of 13 operations, four of which are corruptions of CIFAR-C too; and of AugMix's nine.
+        "pixmix": Recipe(views=mixing_sets.pixmix(), epochs=100),
+        "pixmix-nine": Recipe(views=mixing_sets.pixmix(operations=NINE), epochs=100),
+        "pixmix-noise": Recipe(views=mixing_sets.pixmix(kinds=(noise,)), epochs=100),
     }
 
 

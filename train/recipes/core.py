@@ -31,6 +31,10 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+# Methods that keep the label, which may come before one that mixes the images without maps.
+BEFORE = ("augmix", "pixmix")
+
+
 class Recipe(NamedTuple):
     """A method, ready for training.
 
@@ -66,9 +70,9 @@ class Recipe(NamedTuple):
 
 
 def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
-    """The recipe of `method`, of augmix+METHOD, or of HOLES+METHOD where HOLES is a variant of Cutout, in a table.
+    """The recipe of `method`, of augmix+METHOD or pixmix+METHOD, or of HOLES+METHOD where HOLES is a variant of Cutout.
 
-    Raises ValueError listing the methods if there is none of that name, or AugMix or Cutout can't come before it.
+    Raises ValueError listing the methods if there is none of that name in the table, or what stands before the + can't.
     """
     # What Cutout can come before: methods that mix without maps. AugMix: those of them that mix the images themselves.
     holes = [name for name in recipes if name.startswith("cutout")]
@@ -78,10 +82,11 @@ def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
         if recipe.augmentation is not None and recipe.saliency_pass is None
     }
     on_images = [name for name, recipe in mixing.items() if recipe.points == (0,)]
-    augmix = {
-        f"augmix+{name}": recipes["augmix"]._replace(
+    keeping = {
+        f"{before}+{name}": recipes[before]._replace(
             augmentation=recipes[name].augmentation, attend=recipes[name].attend
         )
+        for before in BEFORE
         for name in on_images
     }
     cutout = {
@@ -90,11 +95,12 @@ def find(method: str, recipes: dict[str, Recipe]) -> Recipe:
         for name, recipe in mixing.items()
         if name not in holes
     }
-    known = recipes | augmix | cutout
+    known = recipes | keeping | cutout
     if method in known:
         return known[method]
-    after = "augmix+METHOD with METHOD one of " + ", ".join(on_images)
-    if method.startswith("augmix+") and method.removeprefix("augmix+") in recipes:
+    after = " or ".join(f"{before}+METHOD" for before in BEFORE) + " with METHOD one of " + ", ".join(on_images)
+    first, _, last = method.partition("+")
+    if first in BEFORE and last in recipes:
         raise ValueError(f"There is no method {method!r}; wanted {after}, which mix the images and need no maps.")
     close = difflib.get_close_matches(method, known, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""

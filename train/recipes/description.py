@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from jaxmix.pixels.random_operations import RangedOperation
 from recipes.applied import Applied
 from recipes.core import Recipe
 
@@ -59,6 +60,8 @@ def word(value: Any) -> str:
         return ", ".join([word(name), *(f"{n} {word(v)}" for n, v in value.keywords.items() if n not in LEFT_OUT)])
     if callable(value):
         return str(value.__name__).strip("_")
+    if isinstance(value, tuple) and value and isinstance(value[0], RangedOperation):
+        return f"{len(value)} operations"
     if isinstance(value, tuple):
         return " ".join(map(word, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,12 +11,14 @@ transformer's attention to the mixed image, half and half with the area.
 """
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jaxmix
 from jaxmix import saliency
+from jaxmix.methods.augmix import NINE
+from jaxmix.methods.pixmix import noise
 from jaxmix.pixels import policies
-from recipes import attended, cifar, saliency_passes
+from recipes import attended, cifar, mixing_sets, saliency_passes
 from recipes.applied import Applied, always, half, rising
 from recipes.core import Recipe, find
 from recipes.views import one_view, three_views
@@ -27,6 +29,12 @@ __all__ = ["PREFIXES", "TINY", "Setting", "create", "names", "table"]
 TINY = "tiny-imagenet"
 # What keeps the label and may come before a method that mixes the images without maps, as in trivialaugment+cutmix.
 PREFIXES = ("trivialaugment", "randaugment", "randaugment-6", "randaugment-10", "autoaugment")
+# With 13 operations, with AugMix's nine, with a mixing set of noise alone.
+PIXMIX: dict[str, dict[str, Any]] = {
+    "pixmix": {},
+    "pixmix-nine": {"operations": NINE},
+    "pixmix-noise": {"kinds": (noise,)},
+}
 
 
 class Setting(NamedTuple):
@@ -146,7 +154,15 @@ def _label_preserving(setting: Setting) -> dict[str, Recipe]:
             for name, magnitude in (("randaugment", 9.0), ("randaugment-6", 6.0), ("randaugment-10", 10.0))
         },
         "trivialaugment": Recipe(views=one_view(jaxmix.trivialaugment)),
+        **{
+            name: Recipe(views=one_view(partial(method, width=(0.0, 250 / 224 * setting.side))))
+            for name, method in (("patch-gaussian", jaxmix.patch_gaussian), ("patch-uniform", jaxmix.patch_uniform))
+        },
         "augmix": Recipe(views=views, consistency=consistency),
+        **{
+            name: Recipe(views=mixing_sets.pixmix(512, 1 / 7, beta=4.0, severity=1.0, **options))
+            for name, options in PIXMIX.items()
+        },
     }
 
 
