@@ -155,10 +155,9 @@ def test_corruptions_of_cbar_are_the_authors_for_their_samples(golden, name):
 
 
 def test_lines_cover_what_the_authors_anti_aliased_lines_cover(golden):
-    """The measure of their samples: scikit-image draws lines by another rule of coverage."""
     turn = np.float32(2 * np.pi)
 
-    def drawn(x, uniform, angle, spread):
+    def drawn(x, uniform, angle, spread, number):
         return overlays.lines(
             x, 32 * uniform[..., :2], angle[:, None] + turn * spread[:, None] * (uniform[..., 2] - 0.5)
         )

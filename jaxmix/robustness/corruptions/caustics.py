@@ -23,8 +23,8 @@ def caustic_refraction(
     """Displace the image as a surface with this relief refracts it, and add the slopes as light.
 
     With the differences v and h of the pixels below and above, right and left (0 outside), the normal is n = (v, h, 1)
-    normalized; where it is steep, n_z < 0.999, a pixel moves by lens (n_y, n_x) (cos b - n_z / 4), sin b = sin a / 4 for
-    the angle a of the normal, rounded to 1/1000 pixel. Then brightness (v - h) is added.
+    normalized; where it is steep, n_z < 0.999, a pixel moves by lens (n_y, n_x) (cos b - n_z / 4), rounded to 1/1000
+    pixel: sin b = sin a / 4 for the angle a of the normal. Then brightness (v - h) is added.
 
     Args:
         x: [b h w c].

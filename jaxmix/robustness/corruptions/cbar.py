@@ -22,10 +22,13 @@ from jaxmix.robustness.corruptions import (
     waves,
 )
 from jaxmix.robustness.corruptions.registry import Case, Corruption, Split
+from jaxmix.robustness.corruptions.severities import CBAR_CONSTANTS
 
 __all__ = ["CORRUPTIONS"]
 
 _TURN = np.float32(2 * np.pi)
+# A place in pixels through which no line of an image goes.
+_FAR = np.float32(1e6)
 
 
 def _shorter(images: Array) -> int:
@@ -130,18 +133,22 @@ def _circular_constants(value: float, side: int, images: Array) -> Split:
 
 
 def _lines_constants(value: float, side: int, images: Array) -> Split:
-    return Split(static=int(value / 10 * _shorter(images)))
+    most = max(CBAR_CONSTANTS["cifar"]["lines"])
+    # Severities share a program, of the number of lines of the strongest.
+    return Split(np.int32(value / 10 * _shorter(images)), int(most / 10 * _shorter(images)))
 
 
 def _lines(case: Case) -> Array:
     line_key, angle_key = jax.random.split(case.key)
-    size, number = case.images.shape[0], case.static
-    if number == 0:
+    size, most = case.images.shape[0], case.static
+    if most == 0:
         return case.x
-    uniform, angle = threefry.uniform(line_key, size, number, 3), threefry.uniform(angle_key, size, 2)
+    uniform, angle = threefry.uniform(line_key, size, most, 3), threefry.uniform(angle_key, size, 2)
     spread = _range(angle[:, 1:], 0.1, 1)
     angles = _TURN * angle[:, :1] + _TURN * spread * (uniform[..., 2] - 0.5)
-    return overlays.lines(case.x, _points(uniform[..., :2], case.images), angles)
+    counted = np.arange(most, dtype=np.int32).reshape(1, most, 1) < case.traced
+    points = jnp.where(counted, _points(uniform[..., :2], case.images), _FAR)
+    return overlays.lines(case.x, points, angles)
 
 
 def _aberration_constants(value: float, side: int, images: Array) -> Split:

@@ -47,12 +47,13 @@ def corrupt(
 
     Returns:
         Images of the same shape and dtype. Floats aren't rounded to levels, except where the corruption
-        works on levels: glass_blur, motion_blur, pixelate and jpeg_compression.
+        works on levels: glass_blur, motion_blur, pixelate, jpeg_compression and transverse_chromatic_abberation.
 
     Raises:
         ValueError: images that aren't [b h w 3] or, where their values are known, floats outside 0..1; an unknown
-            name or constants, or a name of C-bar that those constants lack; a severity that isn't 1 to 5; frost without photographs; "spatter" of a severity that
-            is water, which OpenCV renders: "spatter_like" has a substitute, and the authors' mud at the others.
+            name or constants, or a name of C-bar that those constants lack; a severity that isn't 1 to 5; frost
+            without photographs; "spatter" of a severity that is water, which OpenCV renders: "spatter_like" has a
+            substitute, and the authors' mud at the others; pinch_and_twirl of images smaller than its cells.
 
     Differs from the authors' code: samples come from another generator, and arithmetic is in float32, not float64.
     Blurs, tones, zoom, pixelation, compression, mud and, for a given angle or field, motion, glass, snow, fog and the

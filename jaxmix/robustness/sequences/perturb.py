@@ -46,8 +46,9 @@ def perturb(
         difficulty: 1 to 3, the strength of noise; static. The frames of all others stay: pass it to `stability` too.
         constants: "cifar" for 32 x 32, "imagenet" for 224 x 224 pixels; static. ImageNet-P's moves, blurs and tilts
             were of images that hadn't been cropped: pass those, and crop the frames.
-        center_offset: by how much rotate, scale, shear and zoom_blur move about another point than the middle of the image, in
-            pixels; static. The 0.5 is that of torchvision in 2018, which made CIFAR-10-P; later it became 0.
+        center_offset: in pixels to the right and down, from the middle of the image to the center about which rotate,
+            scale, shear and zoom_blur move; static. 0.5 stands for the library of 2018 that made CIFAR-10-P, which
+            isn't verified; 0 is the middle, as in torchvision today.
 
     Returns:
         Frames [b n h w 3] of the images' dtype. Truncated to 8-bit levels where the images are uint8, and also for
