@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -73,25 +74,35 @@ def perlin(lattice: Lattice, height: int, width: int, period: float) -> Float[Ar
         width: of the image.
         period: of the first octave's lattice, in pixels.
     """
-    total = jnp.zeros((), jnp.float32)
-    for octave in _OCTAVES:
-        rows, columns = (octave * np.arange(side) / period for side in (height, width))
-        total = total + jnp.abs(_gradient_noise(lattice, rows, columns)) / octave
+    octaves = np.array(_OCTAVES, float)[:, None]
+    points = [octaves * np.arange(side) / period for side in (height, width)]
+    cells = [np.floor(place).astype(np.int32) % PERIOD for place in points]
+    shares = [(place % 1).astype(np.float32) for place in points]
+
+    def add(total: Array, octave: tuple[Array, ...]) -> tuple[Array, None]:
+        weight, *grid = octave
+        return total + jnp.abs(_gradient_noise(lattice, *grid)) * weight, None
+
+    start = jnp.zeros((lattice.permutation.shape[0], height, width), jnp.float32)
+    each = (1 / np.array(_OCTAVES, np.float32), *cells, *shares)
+    total, _ = jax.lax.scan(add, start, jax.tree.map(jnp.asarray, each))
     return jnp.clip(total / 2 + 0.5, 0, 1)
 
 
-def _gradient_noise(lattice: Lattice, rows: np.ndarray, columns: np.ndarray) -> Float[Array, "b h w"]:
-    """Perlin's noise on a grid of points: products with the gradients at four lattice points, faded into each other."""
+def _gradient_noise(
+    lattice: Lattice, rows: Int[Array, "h"], columns: Int[Array, "w"], down: Float[Array, "h"], right: Float[Array, "w"]
+) -> Float[Array, "b h w"]:
+    """Perlin's noise on a grid of points: products with the gradients at four lattice points, faded into each other.
+
+    A point lies in the cell (row, column) at the shares (down, right) of its sides.
+    """
     size = lattice.permutation.shape[0]
-    cells = [np.floor(points).astype(np.int32) for points in (rows, columns)]
-    shares = [(points - np.floor(points)).astype(np.float32) for points in (rows, columns)]
-    down, right = shares[0][None, :, None], shares[1][None, None]
+    down, right = down[None, :, None], right[None, None]
     faded = [share * share * (3 - 2 * share) for share in (down, right)]
-    hashes = [lattice.permutation[:, (cells[0] + k) % PERIOD] for k in (0, 1)]
+    hashes = [lattice.permutation[:, (rows + k) % PERIOD] for k in (0, 1)]
 
     def corner(k: int, m: int) -> Float[Array, "b h w"]:
-        column = jnp.asarray((cells[1] + m) % PERIOD, jnp.int32)
-        place = (hashes[k][:, :, None] + column[None, None]) % PERIOD
+        place = (hashes[k][:, :, None] + ((columns + m) % PERIOD)[None, None]) % PERIOD
         flat = materialize(place).reshape(size, -1)
         index = jnp.take_along_axis(lattice.permutation, flat, 1, mode="promise_in_bounds")
         found = jnp.take_along_axis(lattice.gradients, materialize(index)[..., None], 1, mode="promise_in_bounds")

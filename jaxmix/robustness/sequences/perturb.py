@@ -108,9 +108,7 @@ class _Images(NamedTuple):
         """A frame in the dtype of the images."""
         if self.images.dtype == jnp.uint8:
             return frame if frame.dtype == jnp.uint8 else quantize.truncated(frame)
-        return jnp.clip(dtypes.from_uint8(frame, jnp.float32) if frame.dtype == jnp.uint8 else frame, 0, 1).astype(
-            self.images.dtype
-        )
+        return jnp.clip(dtypes.to_unit(frame), 0, 1).astype(self.images.dtype)
 
     def each(self, function: Callable[[Any], Array], items: Any) -> Array:
         """Frames [n b h w 3], one after the other."""

@@ -62,14 +62,15 @@ def tabulate(measurements: Measurements) -> Table:
     errors, setting = _errors(measurements), measurements[SETTING]
     mean = float(np.mean(list(errors.values())))
     rows = [(name, *map(percent, row), percent(float(np.mean(row)))) for name, row in errors.items()]
-    rows.append(("mean of 10", *map(percent, np.mean(list(errors.values()), 0).tolist()), percent(mean)))
+    of = f"mean of {len(errors)}"
+    rows.append((of, *map(percent, np.mean(list(errors.values()), 0).tolist()), percent(mean)))
     benchmark = "CIFAR-10-C-bar" if setting["constants"] == "cifar" else "ImageNet-C-bar"
     note = (
         f"{setting['images']:,} test images, corruptions computed with the constants of {benchmark}. Its published "
         "files have other samples, and those of ImageNet-C-bar JPEG compression on top. The names are its authors'."
     )
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
-    return Table({"C-bar error, mean of 10, %": 100 * mean}, header, rows, (note,))
+    return Table({f"C-bar error, {of}, %": 100 * mean}, header, rows, (note,))
 
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:

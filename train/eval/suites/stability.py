@@ -37,15 +37,15 @@ def settings(options: Options) -> dict[str, Any]:
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """Flip probability and the distances of rankings for each perturbation, and a sheet of the first image.
 
-    The logits [sequences n k] are written to stability_PERTURBATION.npz.
+    The logits [sequences n k] and the frames of the first image are written to stability_PERTURBATION.npz.
     """
     constants, images = constants_for(trained), trained.images[: options.sequences]
     names = _names(options, constants)
     alexnet = _alexnet(options.alexnet_flips, names)
 
     def distances(name: str) -> dict[str, float]:
-        logits = _logits(trained, images, options, name, constants)
-        np.savez(section.folder / _file(name), logits=logits)
+        logits, first = _logits(trained, images, options, name, constants)
+        np.savez(section.folder / _file(name), logits=logits, first=first)
         noise = name in sequences.NOISE
         return {
             "flips": stability.flip_probability(logits.argmax(-1), noise=noise),
@@ -56,7 +56,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
 
     for name in names:
         section.once(name, partial(distances, name), files=[_file(name)])
-    section.once(EXAMPLES, lambda: _sheet(trained, section.folder, options, names, constants), files=[EXAMPLES])
+    section.once(EXAMPLES, lambda: _sheet(section.folder, names), files=[EXAMPLES])
     setting = {"constants": constants, "images": len(images), "names": list(names), "alexnet": alexnet}
     section.once(SETTING, lambda: setting)
 
@@ -95,17 +95,21 @@ def _file(name: str) -> str:
     return f"stability_{name}.npz"
 
 
-def _logits(trained: Trained, images: np.ndarray, options: Options, name: str, constants: str) -> np.ndarray:
-    """Logits [sequences n k] of all frames."""
+def _logits(
+    trained: Trained, images: np.ndarray, options: Options, name: str, constants: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [sequences n k] of all frames, and the frames of the first image."""
     most = max(1, MOST_BYTES // (41 * 3 * images[0, ..., 0].size))
     size = min(most, len(images))
-    found = []
+    found, first = [], None
     for start in progress.bar(range(0, len(images), size), f"{name}, sequences"):
         rows = np.arange(start, start + size) % len(images)  # as many in every call, so that it compiles once
         frames = _frames(images[rows], options, name, constants, start)[: len(images) - start]
+        first = frames[0].copy() if first is None else first
         logits = trained.logits(frames.reshape(-1, *frames.shape[2:]))
         found.append(logits.reshape(*frames.shape[:2], -1))
-    return np.concatenate(found)
+    assert first is not None
+    return np.concatenate(found), first
 
 
 def _frames(images: np.ndarray, options: Options, name: str, constants: str, start: int) -> np.ndarray:
@@ -120,10 +124,11 @@ def _frames(images: np.ndarray, options: Options, name: str, constants: str, sta
     return np.asarray(to_grey(made.reshape(-1, *made.shape[2:]), name in sequences.NOISE)).reshape(*made.shape[:-1], 1)
 
 
-def _sheet(trained: Trained, folder: Path, options: Options, names: tuple[str, ...], constants: str) -> list[str]:
+def _sheet(folder: Path, names: tuple[str, ...]) -> list[str]:
     rows = []
     for name in names:
-        frames = _frames(trained.images[:1], options, name, constants, 0)[0]
+        with np.load(folder / _file(name)) as arrays:
+            frames = arrays["first"]
         rows.append([frames[int(place)] for place in np.linspace(0, len(frames) - 1, 7)])
     figures.sheet(folder / EXAMPLES, rows, names, ["first", *[""] * 5, "last"])
     return [EXAMPLES]
@@ -163,7 +168,9 @@ def _notes(setting: dict[str, Any]) -> tuple[str, ...]:
     ]
     missing = [name for name in sequences.MAIN if name not in setting["names"]]
     if missing:
-        notes.append(f"The mean is of {len(setting['names'])} perturbations; of the paper's ten it lacks {', '.join(missing)}.")
+        notes.append(
+            f"The mean is of {len(setting['names'])} perturbations; of the paper's ten it lacks {', '.join(missing)}."
+        )
     if setting["alexnet"]:
         notes.append("Flip rates and the mFR are divided by the values of AlexNet that you gave.")
     return tuple(notes)
