@@ -8,6 +8,7 @@ process, in random order, round after round; a ratio is the median over rounds, 
 cancels. Both get 8-bit images of 32 px, and severity 3.
 """
 
+import importlib
 import itertools
 import pathlib
 import statistics
@@ -21,12 +22,12 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "tests"))
 
 import jax
 import numpy as np
-from reference import cbar as reference
 
 from corruptions import random_images
 from jaxmix.robustness import corruptions
 from jaxmix.robustness.corruptions.severities import constant
 
+reference = importlib.import_module("reference.cbar")
 SIDE, NUMBER, FEW, SEVERITY, ROUNDS, SECONDS = 32, 256, 4, 3, 7, 0.3
 TURN = 2 * np.pi
 NAMES = {name: constants for constants in reversed(corruptions.CBAR) for name in corruptions.CBAR[constants]}

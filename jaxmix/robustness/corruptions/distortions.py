@@ -61,8 +61,8 @@ def pinch_and_twirl(x: Images, angles: Float[Array, "b n m"], amount: ArrayLike,
     cosine, sine = factor * jnp.cos(angle), -factor * jnp.sin(angle)
     right, down = cosine * dx[None] - sine * dy[None], sine * dx[None] + cosine * dy[None]
     moved = jnp.where(moves[None], down - dy[None], 0), jnp.where(moves[None], right - dx[None], 0)
-    places = (rows.astype(np.float32)[None, :, None], columns.astype(np.float32)[None, None])
-    return bilinear(x, *(place + offset for place, offset in zip(places, moved, strict=True)))
+    row, column = (jnp.asarray(place, jnp.float32) for place in (rows, columns))
+    return bilinear(x, row[None, :, None] + moved[0], column[None, None] + moved[1])
 
 
 def ripple(x: Images, lengths: Float[Array, "b 2"], phases: Float[Array, "b 2"], amplitude: ArrayLike) -> Images:

@@ -55,6 +55,7 @@ def plasma(samples: Plasma, height: int, width: int) -> Float[Array, "b h w 3"]:
 
 def plasma_noise(x: Float[Array, "b h w 3"], noise: Float[Array, "b h w 3"], share: ArrayLike) -> Array:
     """`(1 - share) x + share noise`, noise in -1..1."""
+    share = jnp.asarray(share, jnp.float32)
     return (1 - share) * x + share * noise
 
 
@@ -115,4 +116,5 @@ def _gradient_noise(
 
 def perlin_noise(x: Float[Array, "b h w c"], noise: Float[Array, "b h w"], share: ArrayLike) -> Array:
     """`(1 - share) x + share noise`, noise in 0..1."""
+    share = jnp.asarray(share, jnp.float32)
     return (1 - share) * x + share * noise[..., None]
