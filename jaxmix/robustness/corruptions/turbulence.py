@@ -82,8 +82,11 @@ def perlin(lattice: Lattice, height: int, width: int, period: float) -> Float[Ar
 
     def add(total: Array, octave: tuple[Array, ...]) -> tuple[Array, None]:
         weight, *grid = octave
-        return total + jnp.abs(_gradient_noise(lattice, *grid)) * weight, None
+        return total + jnp.abs(_gradient_noise(lattice.permutation, gradients, *grid)) * weight, None
 
+    # The gradient of a hash is that of its permutation.
+    order = lattice.permutation[..., None]
+    gradients = materialize(jnp.take_along_axis(lattice.gradients, order, 1, mode="promise_in_bounds"))
     start = jnp.zeros((lattice.permutation.shape[0], height, width), jnp.float32)
     each = (1 / np.array(_OCTAVES, np.float32), *cells, *shares)
     total, _ = jax.lax.scan(add, start, jax.tree.map(jnp.asarray, each))
@@ -91,23 +94,26 @@ def perlin(lattice: Lattice, height: int, width: int, period: float) -> Float[Ar
 
 
 def _gradient_noise(
-    lattice: Lattice, rows: Int[Array, "h"], columns: Int[Array, "w"], down: Float[Array, "h"], right: Float[Array, "w"]
+    permutation: Int[Array, "b p"],
+    gradients: Float[Array, "b p 2"],
+    rows: Int[Array, "h"],
+    columns: Int[Array, "w"],
+    down: Float[Array, "h"],
+    right: Float[Array, "w"],
 ) -> Float[Array, "b h w"]:
     """Perlin's noise on a grid of points: products with the gradients at four lattice points, faded into each other.
 
     A point lies in the cell (row, column) at the shares (down, right) of its sides.
     """
-    size = lattice.permutation.shape[0]
+    size = permutation.shape[0]
     down, right = down[None, :, None], right[None, None]
     faded = [share * share * (3 - 2 * share) for share in (down, right)]
-    hashes = [lattice.permutation[:, (rows + k) % PERIOD] for k in (0, 1)]
+    hashes = [permutation[:, (rows + k) % PERIOD] for k in (0, 1)]
 
     def corner(k: int, m: int) -> Float[Array, "b h w"]:
         place = (hashes[k][:, :, None] + ((columns + m) % PERIOD)[None, None]) % PERIOD
-        flat = materialize(place).reshape(size, -1)
-        index = jnp.take_along_axis(lattice.permutation, flat, 1, mode="promise_in_bounds")
-        found = jnp.take_along_axis(lattice.gradients, materialize(index)[..., None], 1, mode="promise_in_bounds")
-        vector = found.reshape(*place.shape, 2)
+        index = materialize(place).reshape(size, -1, 1)
+        vector = jnp.take_along_axis(gradients, index, 1, mode="promise_in_bounds").reshape(*place.shape, 2)
         return (down - k) * vector[..., 0] + (right - m) * vector[..., 1]
 
     along = [corner(k, 0) + faded[1] * (corner(k, 1) - corner(k, 0)) for k in (0, 1)]
