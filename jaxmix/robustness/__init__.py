@@ -1,4 +1,4 @@
-"""Robustness of a trained network: corruptions, attacks, calibration, detection, localization, stability."""
+"""Robustness of trained networks: corruptions, attacks, calibration, detection, localization, backgrounds, stability."""
 
 from jaxmix.robustness import (
     attacks,
