@@ -1,4 +1,4 @@
-"""Robustness of trained networks: corruptions, attacks, calibration, detection, localization, backgrounds, stability."""
+"""Robustness of a network: corruptions, attacks, calibration, detection, localization, backgrounds, stability."""
 
 from jaxmix.robustness import (
     attacks,

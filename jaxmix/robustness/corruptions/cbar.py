@@ -105,7 +105,7 @@ def _inverse_sparkles(case: Case) -> Array:
 
 def _pinch_constants(value: float, side: int, images: Array) -> Split:
     shorter = _shorter(images)
-    number = 5 if side > 100 else 3
+    number = 5 if shorter >= 224 else 3
     if shorter < number:
         raise ValueError(
             f"images are {images.shape[1]} x {images.shape[2]}; wanted {number} or more pixels on each side: "
