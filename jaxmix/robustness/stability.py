@@ -140,8 +140,10 @@ def _ranks(logits: np.ndarray) -> np.ndarray:
 
 def _compared(frames: np.ndarray, noise: bool, difficulty: int) -> tuple[np.ndarray, np.ndarray]:
     """Reference frames and the frames that are compared with them."""
-    step = 1 if noise else arguments.count("difficulty", difficulty)
+    if not isinstance(noise, bool):
+        raise ValueError(f"noise is {noise!r}; wanted True or False")
     arguments.count("difficulty", difficulty)
+    step = 1 if noise else difficulty
     if frames.shape[1] <= step:
         raise ValueError(
             f"sequences have {frames.shape[1]} frames; wanted {step + 1} or more: a frame is compared with that "

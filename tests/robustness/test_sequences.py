@@ -97,7 +97,7 @@ def test_both_sets_of_constants_have_their_perturbations():
         ({"name": "snow", "constants": "imagenet"}, r"name is 'snow'; with constants 'imagenet' wanted one of "),
         ({"constants": "svhn"}, r'constants are \'svhn\'; wanted "cifar" or "imagenet"'),
         ({"difficulty": 4}, r"difficulty is 4; wanted 1 or more, at most 3"),
-        ({"center_offset": "half"}, r"center_offset is 'half'; wanted a finite Python number"),
+        ({"center_offset": "half"}, r"center_offset is 'half'; wanted a Python number of pixels, at most 8"),
         ({"images": np.zeros((1, 8, 8, 1), np.uint8)}, r"images have 1 channels; wanted 3, RGB"),
         ({"images": np.full((1, 8, 8, 3), 2.0, np.float32)}, r"images have values from 2 to 2; wanted 0..1"),
     ],

@@ -70,6 +70,7 @@ def test_half_precision_and_device_arrays_are_taken():
         (lambda: stability.flip_probability([[1]]), r"sequences have 1 frames; wanted 2 or more"),
         (lambda: stability.flip_probability([[1, 2]], difficulty=2), r"have 2 frames; wanted 3 or more"),
         (lambda: stability.flip_probability([[1, 2]], difficulty=0), r"difficulty is 0; wanted 1 or more"),
+        (lambda: stability.flip_probability([[1, 2]], noise=1), r"noise is 1; wanted True or False"),
         (lambda: stability.top5_distance([[1.0, 2.0]]), r"logits have shape \(1, 2\) .*; wanted floating"),
         (lambda: stability.zipf_distance([[[1.0, np.nan], [1.0, 2.0]]]), r"logits has 1 of 4 values that are NaN"),
     ],

@@ -63,7 +63,12 @@ CONSTANTS = {"cifar": _CIFAR, "imagenet": _IMAGENET}
 def names(constants: str) -> tuple[str, ...]:
     """The perturbations that have constants "cifar" or "imagenet", those of `MAIN` first.
 
+    Raises:
+        ValueError: other constants.
+
     >>> len(names("cifar")), "snow" in names("imagenet")
     (13, False)
     """
+    if not isinstance(constants, str) or constants not in CONSTANTS:
+        raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
     return tuple(name for name in (*MAIN, *EXTRA) if name in CONSTANTS[constants])

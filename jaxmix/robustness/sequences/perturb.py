@@ -71,18 +71,18 @@ def perturb(
     arguments.key(key, "perturb", images)
     x = arguments.images(images)
     _check(x, name, difficulty, constants)
-    if isinstance(center_offset, bool) or not isinstance(center_offset, int | float) or not np.isfinite(center_offset):
-        raise ValueError(f"center_offset is {center_offset!r}; wanted a finite Python number of pixels")
+    longer = max(x.shape[1:3])
+    if type(center_offset) not in (int, float) or not abs(center_offset) <= longer:
+        raise ValueError(f"center_offset is {center_offset!r}; wanted a Python number of pixels, at most {longer}")
     arguments.unit(x)
     traced, static = _split(name, CONSTANTS[constants][name], difficulty, x, float(center_offset))
     return arguments.nan_outside(x, _sequences(key, x, traced, name, static))
 
 
 def _check(x: Array, name: str, difficulty: int, constants: str) -> None:
-    if not isinstance(constants, str) or constants not in CONSTANTS:
-        raise ValueError(f'constants are {constants!r}; wanted "cifar" or "imagenet"')
-    if not isinstance(name, str) or name not in names(constants):
-        raise ValueError(f"name is {name!r}; with constants {constants!r} wanted one of {', '.join(names(constants))}")
+    known = names(constants)
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"name is {name!r}; with constants {constants!r} wanted one of {', '.join(known)}")
     arguments.count("difficulty", difficulty, low=1, high=3)
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; wanted 3, RGB: repeat grey ones, jnp.repeat(x, 3, -1)")
