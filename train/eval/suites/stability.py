@@ -20,7 +20,7 @@ from jaxmix.robustness import sequences, stability
 __all__ = ["SUITE"]
 
 EXAMPLES = "stability_examples.png"
-# Frames are made for so many images at once that they take no more memory than this.
+# Of the frames that are made at once.
 MOST_BYTES = 2**28
 
 
@@ -103,7 +103,7 @@ def _logits(
     size = min(most, len(images))
     found, first = [], None
     for start in progress.bar(range(0, len(images), size), f"{name}, sequences"):
-        rows = np.arange(start, start + size) % len(images)  # as many in every call, so that it compiles once
+        rows = np.arange(start, start + size) % len(images)  # the same number in every call, which compiles once
         frames = _frames(images[rows], options, name, constants, start)[: len(images) - start]
         first = frames[0].copy() if first is None else first
         logits = trained.logits(frames.reshape(-1, *frames.shape[2:]))
