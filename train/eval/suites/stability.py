@@ -139,7 +139,8 @@ def tabulate(measurements: Measurements) -> Table:
     setting = measurements[SETTING]
     names, alexnet = setting["names"], setting["alexnet"]
     means = {part: float(np.mean([measurements[name][part] for name in names])) for part in ("flips", "top5", "zipf")}
-    rates = {name: 100 * measurements[name]["flips"] / alexnet[name] for name in names} if alexnet else {}
+    # AlexNet's values are percentages, and so are the rates.
+    rates = {name: 100 * (100 * measurements[name]["flips"] / alexnet[name]) for name in names} if alexnet else {}
     rows = [_row(name, measurements[name], measurements[name]["frames"], rates.get(name)) for name in names]
     rows.append(_row(f"mean of {len(names)}", means, "", float(np.mean(list(rates.values()))) if rates else None))
     of = f"mean of {len(names)}"
