@@ -36,6 +36,7 @@ from eval.load_run import Trained
 from eval.results import Results
 from eval.suites import SUITES
 from eval.suites.base import MissingError, Options
+from jaxmix.robustness import sequences
 from locks import lock
 
 # ---- command line
@@ -48,8 +49,8 @@ class Evaluation(Options):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Folders of runs."""
     suite: str = "all"
-    """Which suites, separated by commas: clean, corruptions, calibration, attacks, occlusion, in_between, detection,
-    localization, backgrounds; all runs every suite whose data are given."""
+    """Which suites, separated by commas: clean, corruptions, cbar, stability, calibration, attacks, occlusion,
+    in_between, detection, localization, backgrounds; all runs every suite whose data are given."""
     compare: tuple[Path, ...] = ()
     """Evaluated runs to compare: writes a table and a figure."""
     out: Path = Path("comparison")
@@ -86,10 +87,14 @@ def suite_names(options: Evaluation) -> list[str]:
         raise ValueError("no run: name the folder of one, such as runs/20260131-120000-..., or --compare several.")
     if options.compare and len(options.compare) < 2:
         raise ValueError("--compare has one run; wanted two or more.")
-    for name in ("limit", "attacked", "batch_size"):
+    for name in ("limit", "attacked", "sequences", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 2:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; wanted 2 or more.")
+    known = (*sequences.MAIN, *sequences.EXTRA)
+    other = [name for name in options.perturbations if name not in known]
+    if other:
+        raise ValueError(f"--perturbations: there is no {', '.join(map(repr, other))}. There are: {', '.join(known)}.")
     configuration.check(options)
     names = list(SUITES) if options.suite == "all" else [name.strip() for name in options.suite.split(",")]
     unknown = [name for name in names if name not in SUITES]

@@ -1,4 +1,4 @@
-"""Robustness of a trained network: corruptions, attacks, calibration, detection, localization, backgrounds."""
+"""Robustness of a network: corruptions, attacks, calibration, detection, localization, backgrounds, stability."""
 
 from jaxmix.robustness import (
     attacks,
@@ -10,6 +10,8 @@ from jaxmix.robustness import (
     localization,
     mce,
     occlusion,
+    sequences,
+    stability,
 )
 
 __all__ = [
@@ -22,4 +24,6 @@ __all__ = [
     "localization",
     "mce",
     "occlusion",
+    "sequences",
+    "stability",
 ]

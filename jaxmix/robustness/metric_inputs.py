@@ -13,20 +13,20 @@ from jax.typing import ArrayLike
 
 from jaxmix import arguments
 
-__all__ = ["Values", "predictions", "rows", "vector"]
+__all__ = ["Values", "finite", "known", "predictions", "rows", "vector"]
 
 Values = ArrayLike | Sequence[Any]  # an array, or a list of values or of rows
 
 
 def vector(name: str, values: Values, *, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
     """Convert to float64 [n]: one finite value per sample from low to high; those off by a rounding are clipped."""
-    array = _known(name, values)
+    array = known(name, values)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "biuf":
         raise ValueError(
             f"{name} has shape {array.shape} and dtype {array.dtype}; wanted one value per sample, [n], n 1 or more"
         )
     array = array.astype(np.float64)
-    _finite(name, array)
+    finite(name, array)
     if array.min() < low - 1e-6 or array.max() > high + 1e-6:
         raise ValueError(f"{name} goes from {array.min():g} to {array.max():g}; wanted values from {low:g} to {high:g}")
     return np.clip(array, low, high)
@@ -46,17 +46,18 @@ def predictions(confidence: Values, correct: Values) -> tuple[np.ndarray, np.nda
 
 def rows(name: str, values: Values, labels: Values) -> tuple[np.ndarray, np.ndarray]:
     """Convert to a finite value for each class, float64 [n k], and class ids [n] from 0 to k - 1."""
-    array, ids = _known(name, values), _known("labels", labels)
+    array, ids = known(name, values), known("labels", labels)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f":
         raise ValueError(
             f"{name} have shape {array.shape} and dtype {array.dtype}; wanted floating [n k], n and k 1 or more"
         )
     array = array.astype(np.float64)
-    _finite(name, array)
+    finite(name, array)
     return array, np.asarray(arguments.class_ids(ids, array.shape[:1], array.shape[1]))
 
 
-def _known(name: str, values: Any) -> np.ndarray:
+def known(name: str, values: Any) -> np.ndarray:
+    """Convert to a numpy array, which traced values can't be."""
     if isinstance(values, jax.core.Tracer):
         raise ValueError(f"{name} is traced; wanted concrete values: collect them over the test set, outside jit")
     array = np.asarray(arguments.numeric(name, values))
@@ -64,7 +65,8 @@ def _known(name: str, values: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def _finite(name: str, array: np.ndarray) -> None:
+def finite(name: str, array: np.ndarray) -> None:
+    """Raise ValueError for values that are NaN or infinite."""
     broken = np.count_nonzero(~np.isfinite(array))
     if broken:
         raise ValueError(f"{name} has {broken} of {array.size} values that are NaN or infinite; wanted finite ones")

@@ -24,7 +24,7 @@ from eval import datasets, figures, load_run
 from eval.image_files import image_size
 from eval.load_run import Trained
 from eval.results import Results
-from eval.suites import SUITES, attacks, backgrounds, corruptions
+from eval.suites import SUITES, attacks, backgrounds, corruptions, stability
 from eval.suites.base import Options, Suite, Table, no_figure
 from jaxmix import robustness
 from locks import lock
@@ -743,6 +743,58 @@ def test_grey_images_get_as_much_noise_as_the_constants_say():
     assert noisy.shape == grey.shape and noisy.std() == pytest.approx(0.1 * 255, rel=0.1)
 
 
+def test_errors_on_cbar_are_those_of_the_saved_predictions(run, monkeypatch):
+    monkeypatch.setitem(robustness.corruptions.CBAR, "cifar", ("lines", "checkerboard_cutout"))
+    assert evaluated(run, "cbar,clean") == 0
+    found = report(run)["cbar"]
+    for name in ("lines", "checkerboard_cutout"):
+        with np.load(run / "evaluation" / f"cbar_{name}.npz") as arrays:
+            wrong = (arrays["predictions"] != trained().labels).mean(1)
+        assert found["measurements"][name] == pytest.approx(wrong.tolist())
+    means = [np.mean(found["measurements"][name]) for name in ("lines", "checkerboard_cutout")]
+    assert found["summary"] == {"C-bar error, mean of 2, %": pytest.approx(100 * np.mean(means))}
+    assert (
+        np.mean(found["measurements"]["checkerboard_cutout"]) > report(run)["clean"]["measurements"]["clean"]["error"]
+    )
+    text = (run / "evaluation" / "report.md").read_text()
+    assert "constants of CIFAR-10-C-bar" in text and (run / "evaluation" / "cbar.png").is_file()
+
+
+def test_stability_is_that_of_the_saved_logits(run, monkeypatch, tmp_path):
+    some = ("--perturbations", "translate", "shot_noise", "--sequences", "7")
+    monkeypatch.setattr(stability, "MOST_BYTES", 4 * 41 * 3 * 64)  # four images at once
+    assert evaluated(run, "stability", *some) == 0
+    found, folder = report(run)["stability"]["measurements"], run / "evaluation"
+    for name, frames in (("translate", 16), ("shot_noise", 31)):
+        with np.load(folder / f"stability_{name}.npz") as arrays:
+            logits, first = arrays["logits"], arrays["first"]
+        assert logits.shape == (7, frames, 10) and first.shape == (frames, 8, 8, 1)
+        classes = logits.argmax(-1)
+        flips = [row[j] != row[0 if name == "shot_noise" else j - 1] for row in classes for j in range(1, frames)]
+        assert found[name]["flips"] == pytest.approx(np.mean(flips))
+        assert name == "shot_noise" or 0 < np.mean(flips) < 1
+        assert found[name]["zipf"] == robustness.stability.zipf_distance(logits, noise=name == "shot_noise")
+    assert (logits[:, 0] == trained().logits(trained().images[:7])).all()  # noise begins with the clean image
+    flips = {name: found[name]["flips"] for name in ("translate", "shot_noise")}
+    (tmp_path / "alexnet.json").write_text(json.dumps(dict.fromkeys(flips, 50.0) | {"tilt": 1}))
+    text = (folder / "report.md").read_text()
+    assert "of the paper's ten it lacks gaussian_noise, motion_blur" in text and "mFR" not in text
+    assert evaluated(run, "stability", *some, "--alexnet-flips", str(tmp_path / "alexnet.json")) == 0
+    rate = report(run)["stability"]["summary"]["mFR, mean of 2, by your values of AlexNet, %"]
+    assert rate == pytest.approx(100 * np.mean(list(flips.values())) / 0.5)
+
+
+def test_what_stability_cannot_measure_is_said(run, tmp_path, capsys):
+    assert evaluated(run, "stability", "--perturbations", "spatter") == 2
+    assert "--perturbations: there is no 'spatter'. There are: gaussian_noise, " in capsys.readouterr().err
+    assert evaluated(run, "stability", "--sequences", "1") == 2
+    (tmp_path / "alexnet.json").write_text('{"tilt": 7.05, "rotate": "13"}')
+    for file, reason in (("alexnet.json", "has no value in 0..100 for rotate"), ("no.json", "can't be read as JSON")):
+        options = ("--perturbations", "tilt", "rotate", "--alexnet-flips", str(tmp_path / file))
+        assert evaluated(run, "stability", *options) == 1
+        assert reason in capsys.readouterr().err
+
+
 def test_some_of_the_15_corruptions_have_no_mean(run, tmp_path):
     place = tmp_path / "published"
     place.mkdir()
@@ -801,7 +853,8 @@ def test_the_figure_of_a_comparison_stays_as_wide_for_more_runs(tmp_path):
 @pytest.mark.slow
 def test_all_suites_run_on_a_convolutional_network(real_run, boxed, monkeypatch):
     monkeypatch.setattr(corruptions, "names", lambda options: ("contrast", "shot_noise"))
-    assert evaluated(real_run, "all", "--boxes", str(boxed)) == 0
+    monkeypatch.setitem(robustness.corruptions.CBAR, "cifar", ("lines",))
+    assert evaluated(real_run, "all", "--boxes", str(boxed), "--perturbations", "translate") == 0
     assert set(report(real_run)) == set(SUITES) and all(section["complete"] for section in report(real_run).values())
     text = (real_run / "evaluation" / "report.md").read_text()
     assert all(f"## {suite.title}" in text for suite in SUITES.values()) and "Left out" not in text

@@ -1,12 +1,14 @@
 """Names of the corruptions, and the authors' constants for severities 1 to 5.
 
 Reference: Dan Hendrycks, Thomas Dietterich. Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations. ICLR 2019. CIFAR-C's constants are for images of 32 x 32, ImageNet-C's for 224 x 224.
+Perturbations. ICLR 2019. CIFAR-C's constants are for images of 32 x 32, ImageNet-C's for 224 x 224. C-bar's: Eric
+Mintun, Alexander Kirillov, Saining Xie. On Interaction Between Augmentations and Corruptions in Natural Corruption
+Robustness. NeurIPS 2021.
 """
 
 from typing import Any
 
-__all__ = ["CONSTANTS", "EXTRA", "LIKE", "MAIN", "SIDE", "constant"]
+__all__ = ["CBAR", "CBAR_CONSTANTS", "CONSTANTS", "EXTRA", "LIKE", "MAIN", "SIDE", "constant"]
 
 MAIN = (
     "gaussian_noise",
@@ -106,6 +108,38 @@ CONSTANTS = {"cifar": _CIFAR, "imagenet": _IMAGENET}
 SIDE = {"cifar": 32, "imagenet": 244}
 
 
+# C-bar, whose constants run from 0 to 10, 10 being the strongest; the names are the authors', as they spell them.
+CBAR_CONSTANTS: dict[str, dict[str, tuple[float, ...]]] = {
+    "cifar": {
+        "blue_noise_sample": (0.7, 1.4, 2.1, 3.5, 4.2),
+        "brownish_noise": (2.5, 4, 5.5, 6.5, 7),
+        "checkerboard_cutout": (1, 2, 3, 4, 5),
+        "inverse_sparkles": (1, 1.5, 2.5, 4.5, 5),
+        "pinch_and_twirl": (5.5, 6, 6.5, 8.5, 10),
+        "ripple": (5.5, 6, 6.5, 7.5, 8),
+        "sparkles": (0.7, 3.5, 5.6, 6.3, 7),
+        "circular_motion_blur": (2.8, 3.6, 4.4, 5.2, 6),
+        "lines": (0.5, 1, 1.5, 2, 2.5),
+        "transverse_chromatic_abberation": (1, 2, 5, 9, 10),
+    },
+    "imagenet": {
+        "blue_noise_sample": (0.8, 1.6, 2.4, 4, 5.6),
+        "brownish_noise": (1, 2, 3, 4, 5),
+        "caustic_refraction": (2.35, 3.2, 4.9, 6.6, 9.15),
+        "checkerboard_cutout": (2, 3, 4, 5, 6),
+        "cocentric_sine_waves": (3, 5, 8, 9, 10),
+        "inverse_sparkles": (1, 2, 4, 9, 10),
+        "perlin_noise": (4.6, 5.2, 5.8, 7.6, 8.8),
+        "plasma_noise": (4.75, 7, 8.5, 9.25, 10),
+        "single_frequency_greyscale": (1, 1.5, 2, 4.5, 5),
+        "sparkles": (1, 2, 3, 5, 6),
+    },
+}
+# The ten corruptions of CIFAR-10-C-bar and the ten of ImageNet-C-bar.
+CBAR: dict[str, tuple[str, ...]] = {name: tuple(table) for name, table in CBAR_CONSTANTS.items()}
+
+
 def constant(name: str, severity: int, constants: str) -> Any:
     """The authors' constant of a corruption at a severity: a value, or a tuple of them."""
-    return CONSTANTS[constants][name.removesuffix("_like")][severity - 1]
+    table = CBAR_CONSTANTS if name in CBAR[constants] else CONSTANTS
+    return table[constants][name.removesuffix("_like")][severity - 1]

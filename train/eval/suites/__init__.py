@@ -4,12 +4,14 @@ from eval.suites import (
     attacks,
     backgrounds,
     calibration,
+    cbar,
     clean,
     corruptions,
     detection,
     in_between,
     localization,
     occlusion,
+    stability,
 )
 from eval.suites.base import Suite
 
@@ -18,6 +20,8 @@ __all__ = ["SUITES"]
 SUITES: dict[str, Suite] = {
     "clean": clean.SUITE,
     "corruptions": corruptions.SUITE,
+    "cbar": cbar.SUITE,
+    "stability": stability.SUITE,
     "calibration": calibration.SUITE,
     "attacks": attacks.SUITE,
     "occlusion": occlusion.SUITE,

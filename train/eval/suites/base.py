@@ -50,6 +50,15 @@ class Options:
     variants: Path | None = None
     """Folder of ImageNet-9 as its authors publish it (original/val/CLASS/*.JPEG, mixed_same/..., ...), for
     backgrounds."""
+    sequences: int = 500
+    """The number of test images whose perturbed sequences the suite stability predicts: each has up to 41 frames of
+    every perturbation."""
+    perturbations: tuple[str, ...] = ()
+    """The perturbations of the suite stability; without them the ten of the paper, as far as there are constants for
+    images of this size."""
+    alexnet_flips: Path | None = None
+    """JSON file of your own with AlexNet's flip probability in % for each perturbation measured, {"tilt": ..., ...}:
+    the suite stability then reports flip rates and their mean, the mFR."""
     batch_size: int = 500
     """The number of images in each call of the network, over all devices together; at most that of test images."""
     seed: int = 0

@@ -17,10 +17,13 @@ from eval.results import Section
 from eval.suites.base import Measurements, Options, Suite, Table, percent
 from jaxmix.robustness import corruptions, mce
 
-__all__ = ["SUITE", "by_corruption"]
+__all__ = ["SETTING", "SEVERITIES", "SUITE", "by_corruption", "constants_for", "corrupted", "to_grey"]
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
+# By their places here corruptions have their keys.
+NUMBERED = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE, *corruptions.CBAR["cifar"])
+NUMBERED = tuple(dict.fromkeys((*NUMBERED, *corruptions.CBAR["imagenet"])))
 # Measurements that are no errors.
 SETTING, FIGURES = "setting", "figures"
 
@@ -51,7 +54,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     cases = [*(_computed(trained, options) if published is None else _published(published, options))]
     for name, severity, read in cases:
         section.once(f"{name} {severity}", partial(one_error, read, f"{name} {severity}"))
-    setting: dict[str, Any] = {"constants": _constants(trained)}
+    setting: dict[str, Any] = {"constants": constants_for(trained)}
     if published is None:
         setting |= {"source": "computed", "images": len(trained.images), "note": ""}
         section.once(FIGURES, lambda: _sheet(trained, section.folder, options), files=["corrupted.png"])
@@ -102,30 +105,31 @@ def corrupted(trained: Trained, images: np.ndarray, options: Options, name: str,
 
     Not inside a jit of its own, so that the severities and the sheet of examples share the programs of the library.
     """
-    number = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE).index(name)
+    number = NUMBERED.index(name)
     key = jax.random.fold_in(jax.random.key(options.seed), 5 * number + severity)
     photographs = options.frost if name == "frost" else None
     grey = images.shape[-1] == 1
 
     def corrupt(x: UInt8[Array, "b h w c"], row: Int[Array, "b"]) -> UInt8[Array, "b h w c"]:
         colored = jnp.repeat(x, 3, -1) if grey else x
-        own, constants = jax.random.fold_in(key, row[0]), _constants(trained)
+        own, constants = jax.random.fold_in(key, row[0]), constants_for(trained)
         made = corruptions.corrupt(own, colored, name, severity, constants=constants, photographs=photographs)
-        return _grey(made, name.endswith("noise")) if grey else made
+        return to_grey(made, name.endswith("noise")) if grey else made
 
     rows = np.arange(len(images), dtype=np.int32)
     return trained.batched(corrupt, images, rows, title=f"making {name} {severity}")
 
 
 @partial(jax.jit, static_argnums=1)
-def _grey(images: UInt8[Array, "b h w 3"], noise: bool) -> UInt8[Array, "b h w 1"]:
+def to_grey(images: UInt8[Array, "b h w 3"], noise: bool) -> UInt8[Array, "b h w 1"]:
     """One channel of three: the first where they have noise of their own, which a mean would reduce."""
     if noise:
         return images[..., :1]
     return jnp.rint(images.astype(jnp.float32).mean(-1, keepdims=True)).astype(jnp.uint8)
 
 
-def _constants(trained: Trained) -> str:
+def constants_for(trained: Trained) -> str:
+    """The constants for images of this size."""
     return "cifar" if min(trained.images.shape[1:3]) < 100 else "imagenet"
 
 
