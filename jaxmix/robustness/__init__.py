@@ -1,4 +1,6 @@
-"""Robustness of a trained network: corruptions, attacks, calibration, detection, localization, backgrounds."""
+"""Robustness of a trained network: corruptions, attacks, calibration, detection, localization, backgrounds, strong
+edges; and few-shot classification of its features.
+"""
 
 from jaxmix.robustness import (
     attacks,
@@ -11,15 +13,20 @@ from jaxmix.robustness import (
     mce,
     occlusion,
 )
+from jaxmix.robustness.edges import cam_share, strong_edges
+from jaxmix.robustness.episodes import few_shot
 
 __all__ = [
     "attacks",
     "backgrounds",
     "calibration",
+    "cam_share",
     "corruptions",
     "detection",
+    "few_shot",
     "in_between",
     "localization",
     "mce",
     "occlusion",
+    "strong_edges",
 ]

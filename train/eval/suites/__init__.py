@@ -7,8 +7,11 @@ from eval.suites import (
     clean,
     corruptions,
     detection,
+    edges,
+    fewshot,
     in_between,
     localization,
+    noise,
     occlusion,
 )
 from eval.suites.base import Suite
@@ -25,4 +28,7 @@ SUITES: dict[str, Suite] = {
     "detection": detection.SUITE,
     "localization": localization.SUITE,
     "backgrounds": backgrounds.SUITE,
+    "noise": noise.SUITE,
+    "edges": edges.SUITE,
+    "fewshot": fewshot.SUITE,
 }
