@@ -21,7 +21,7 @@ class AdversarialOptions:
 
     adversarial: bool = False
     """Train on adversarial images: PGD raises the loss of each batch, as it is mixed, before the step lowers it. Images
-    stay within --attack-epsilon of themselves and within 0..255. Every step of the attack costs a training step."""
+    stay within --attack-epsilon of themselves and within 0..255. A step takes up to 11 times as long."""
     attack_epsilon: float = 8.0
     """With --adversarial: how far the attack may move a value, in levels of 255."""
     attack_steps: int = 10

@@ -112,6 +112,7 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     found = saliency(setup, state, images, batch.labels, keys.saliency)
     inputs, count = make_views(setup, images, keys.views)
     progress = jnp.minimum(state.step, setup.steps).astype(jnp.float32) / setup.steps
+    make_mixing: Callable[[], Mixing]
     make_mixing = partial(Mixing, setup.recipe, keys.mix, progress, setup.points, found.maps, count)
     if setup.attack is not None:
         mixed = make_mixing()
@@ -166,6 +167,8 @@ def attack(
         losses = [setup.loss(head, labels, mixing.mix, label_smoothing=smoothing) for head in heads]
         return jnp.stack(losses).sum(0)
 
+    if setup.attack is None:
+        return images
     key = jax.random.fold_in(jax.random.clone(keys.views), 2)
     return adversarial.attacked(setup.attack, setup.preprocess, loss, images, key)
 

@@ -1,5 +1,6 @@
 """Strong edges: error and attention on images with a pasted window (SmoothMix's experiment, made measurable)."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     def figure() -> list[str]:
         size = max(side // 4, 1)
         shown = [jax.jit(partial(windowed, kind=kind))(images[:6], rows[:6], jnp.float32(size))[0] for kind in KINDS]
-        sheet = [np.asarray(jnp.round(255 * row)).astype(np.uint8) for row in shown]
+        sheet = [list(np.asarray(jnp.round(255 * row)).astype(np.uint8)) for row in shown]
         names = [trained.dataset.classes[label] for label in labels[:6]]
         figures.sheet(section.folder / EXAMPLES, sheet, KINDS, names)
         return [EXAMPLES]
@@ -108,12 +109,15 @@ def _by_kind(measurements: Measurements) -> dict[Kind, dict[int, dict[str, float
 
 def tabulate(measurements: Measurements) -> Table:
     """A row per kind and size, and the mean over sizes of each kind."""
-    clean, rows, summary = measurements["clean"], [], {}
+    clean, rows = measurements["clean"], []
+    summary: dict[str, float | None] = {}
     for kind, curve in _by_kind(measurements).items():
         for size, one in curve.items():
-            latch = f"{100 * one['latch']:+.2f} ± {100 * one['standard error']:.2f}"
+            interval = f"{100 * one['latch']:+.2f} ± {100 * one['standard error']:.2f}"
             ratio = f"{one['share'] / one['area']:.2f}"
-            rows.append((kind, str(size), f"{100 * (one['error'] - clean):+.2f}", latch, percent(one["share"]), ratio))
+            rows.append(
+                (kind, str(size), f"{100 * (one['error'] - clean):+.2f}", interval, percent(one["share"]), ratio)
+            )
         added = 100 * float(np.mean([one["error"] - clean for one in curve.values()]))
         latch = 100 * float(np.mean([one["latch"] for one in curve.values()]))
         rows.append((kind, "mean", f"{added:+.2f}", f"{latch:+.2f}", "", ""))
@@ -128,20 +132,18 @@ def tabulate(measurements: Measurements) -> Table:
         "don't reach full grey.",
     )
     header = ("window", "size", "error less clean error, points", "latch, points", "share, %", "share / area")
-    return Table(dict(summary), header, rows, notes)
+    return Table(summary, header, rows, notes)
 
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:
     """Error and latch over the size, a curve per kind; and the examples that `measure` has made."""
-    clean, added, latch = measurements["clean"], {}, {}
+    clean = measurements["clean"]
+    added: dict[str, list[Sequence[float]]] = {}
+    latch: dict[str, list[Sequence[float]]] = {}
     for kind, curve in _by_kind(measurements).items():
         sizes = list(curve)
-        added[kind] = (sizes, [100 * (one["error"] - clean) for one in curve.values()])
-        latch[kind] = (
-            sizes,
-            [100 * one["latch"] for one in curve.values()],
-            [100 * one["standard error"] for one in curve.values()],
-        )
+        added[kind] = [sizes, [100 * (one["error"] - clean) for one in curve.values()]]
+        latch[kind] = [sizes, *([100 * one[name] for one in curve.values()] for name in ("latch", "standard error"))]
     x = "side of the window, pixels"
     parts = [figures.Panel(added, x, "error less clean error, points"), figures.Panel(latch, x, "latch, points")]
     figures.panels(folder / "edges.png", parts)

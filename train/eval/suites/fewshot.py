@@ -53,7 +53,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
 
         def accuracies(shots: int = shots, key: Array = key) -> dict[str, dict[str, float]]:
             sizes = {"ways": WAYS, "shots": shots, "queries": QUERIES, "episodes": EPISODES}
-            made = few_shot(key, jnp.asarray(features()), found().labels, **sizes)
+            made = few_shot(key, jnp.asarray(features()), jnp.asarray(found().labels), **sizes)
             return {
                 name: {"mean": float(estimate.mean), "half width": float(estimate.half_width)}
                 for name, estimate in made._asdict().items()

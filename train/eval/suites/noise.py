@@ -30,7 +30,7 @@ def settings(options: Options) -> dict[str, Any]:
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
-    """The accuracy without noise and at every size of each kind; PGD takes a fifth of the attacked images."""
+    """The accuracy without noise and at every size of each kind; PGD takes half of the attacked images."""
     noise_key, attack_key = jax.random.split(jax.random.key(options.seed))
 
     @jax.jit
@@ -40,7 +40,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
         return trained.network(jnp.clip(to_unit(x) + sigma * normal, 0, 1))
 
     made = {GAUSSIAN: noisy} | attacks.programs(trained, attack_key)
-    counts = {GAUSSIAN: len(trained.images), "fgsm": options.attacked, "pgd": max(options.attacked // 5, 1)}
+    counts = {GAUSSIAN: len(trained.images), "fgsm": options.attacked, "pgd": max(options.attacked // 2, 1)}
     for kind in list(counts)[: 2 + options.pgd]:
         images, labels = trained.images[: counts[kind]], trained.labels[: counts[kind]]
 
@@ -103,7 +103,7 @@ def tabulate(measurements: Measurements) -> Table:
     if "pgd" in curves:
         notes.append(
             f"PGD takes {attacks.STEPS} steps of a quarter of epsilon from a random start and keeps the image with the "
-            "highest loss; it has a fifth of the images."
+            "highest loss; it has half of the attacked images."
         )
     return Table(summary, ("noise", "size", "images", "accuracy, %"), rows, tuple(notes))
 
