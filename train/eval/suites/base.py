@@ -33,7 +33,8 @@ class Options:
     limit: int | None = None
     """Test on the first LIMIT test images only, and on LIMIT images of every other set, for a quick look."""
     attacked: int = 1000
-    """The number of test images to attack: an attack takes tens of passes through the network."""
+    """The number of test images to attack: an attack takes tens of passes through the network. Noise takes half of them
+    for PGD."""
     pgd: bool = True
     """Attack by PGD as well as by FGSM; --no-pgd takes a twentieth of the time."""
     corrupted: Path | None = None
