@@ -7,6 +7,7 @@ import pytest
 
 from jaxmix.robustness import cam_share, edges, strong_edges
 
+pytestmark = pytest.mark.unoptimized
 GOLDEN_NAMES = {
     "frame": "frame", "translucent": "translucent", "grey": "grey", "noise": "with_noise", "image": "picture",
     "soft": "soft_grey",

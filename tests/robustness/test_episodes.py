@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jaxmix.robustness import episodes, few_shot
 
+pytestmark = pytest.mark.unoptimized
 run = jax.jit(few_shot, static_argnames=("ways", "shots", "queries", "episodes"))
 # The same shapes in most tests, so that they share a program.
 SIZES = {"ways": 5, "shots": 3, "queries": 4, "episodes": 300}

@@ -1,4 +1,4 @@
-"""Strong edges: error and attention on images with a pasted window (SmoothMix's experiment, made measurable)."""
+"""Strong edges: error and class activation maps on images with a pasted window (Lee et al., SmoothMix, 2020)."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -98,7 +98,7 @@ def tabulate(measurements: Measurements) -> Table:
     notes = [
         f"Accuracy, not error. Gaussian noise has the standard deviations {', '.join(_sizes(GAUSSIAN))} of images in "
         f"0..1, which are clipped and not rounded; attacks move values by up to {', '.join(_sizes('fgsm'))}.",
-        "The paper's standard deviations and epsilons aren't published: compare the order of methods, not values.",
+        "SAGE's standard deviations and epsilons aren't in its code: compare the order of methods, not values.",
     ]
     if "pgd" in curves:
         notes.append(
