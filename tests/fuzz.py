@@ -47,7 +47,8 @@ def loss(x):
 
 PACKAGES = (
     jaxmix, jaxmix.blocks, jaxmix.masks, jaxmix.partners, jaxmix.pixels, jaxmix.saliency, jaxmix.sampling,
-    jaxmix.shifts, jaxmix.visualize, jaxmix.warps, *(getattr(robustness, name) for name in robustness.__all__),
+    jaxmix.shifts, jaxmix.visualize, jaxmix.warps, robustness,
+    *(module for name in robustness.__all__ if inspect.ismodule(module := getattr(robustness, name))),
 )  # fmt: skip
 # Called here as what they make, and what is no function of arrays.
 MAKERS = {
@@ -156,7 +157,12 @@ class Calls:
             "localization.top_1_accuracy": {"correct": ids > 1, "iou": 0.5}, "localization.best_overlap": {"step": 0.1},
             "localization.max_box_accuracy": {"step": 0.1}, "calibration.temperature": {"low": 0.1, "high": 10.0},
             "detection.odin": {"low": 0.0, "high": 1.0}, "in_between.mixup": {"share": 0.5},
-            "in_between.cutmix": {"share": 0.5},
+            "in_between.cutmix": {"share": 0.5}, "robustness.cam_share": {"window": jnp.round(self.array((b, h, w)))},
+            "robustness.strong_edges": {"kind": self.choose(["frame", "noise", "image", "soft"]), "size": min(h, 2)},
+            "robustness.few_shot": {
+                "features": self.array((40, 6)), "labels": np.arange(40) % 4, "ways": 2, "shots": 2, "queries": 3,
+                "episodes": 4,
+            },
             "backgrounds.accuracy": {"predictions": ids}, "pixels.solarize": {"threshold": 128},
             "visualize.contact_sheet": {"count": min(b, 2), "tile": 32}, "comixup": {"threshold": 0.8},
             "adversarial": {"step": 0.1}, "puzzlemix": {"std": 1.0}, "masks.gaussian_center": {"std": 0.2},

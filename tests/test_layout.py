@@ -25,7 +25,7 @@ LIBRARY = (
 ).split()
 PROGRAMS = (
     "installed averages exits processes agreements locks events run_dir state checksums storage_errors checkpoints "
-    "best devices configuration optimizer models inputs recipes options image_options imagenet_options "
+    "best devices configuration optimizer models inputs recipes adversarial options image_options imagenet_options "
     "finegrained_options step plans loop preview training initial_weights streaming programs eval cifar imagenet "
     "finegrained trainers paper_rows evaluate compare export"
 ).split()

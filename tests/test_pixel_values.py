@@ -8,7 +8,7 @@ from specimens import KEEPS_LABELS, METHODS, key
 
 import jaxmix
 from jaxmix import arguments
-from jaxmix.robustness import attacks, backgrounds, corruptions, occlusion
+from jaxmix.robustness import attacks, backgrounds, corruptions, occlusion, strong_edges
 
 pytestmark = pytest.mark.unoptimized
 
@@ -31,6 +31,7 @@ FUNCTIONS = {
     "pgd": lambda x: attacks.pgd(key(), loss, x, 0.1, step=0.05, steps=1),
     "center": lambda x: occlusion.center(x, 4),
     "border": lambda x: occlusion.border(x, 4),
+    "strong_edges": lambda x: strong_edges(key(), x, "soft", 4)[0],
     "only_foreground": lambda x: backgrounds.only_foreground(x, MASKS),
     "no_foreground": lambda x: backgrounds.no_foreground(x, MASKS),
     "mixed": lambda x: backgrounds.mixed(x, MASKS, jnp.zeros_like(x)),

@@ -27,6 +27,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+import adversarial
 import configuration
 import devices
 import inputs
@@ -179,6 +180,7 @@ def build(config: Resolved, dataset: inputs.Dataset, mesh: jax.sharding.Mesh | N
         rows=source.rows,
         accumulate=config.accumulate,
         ema=config.ema,
+        attack=adversarial.create(config, recipe),
     )
     return training.compile_training(
         source, setup, network, rate, start_key=start_key, step_key=step_key, mix_until=config.mix_until

@@ -1,4 +1,4 @@
-"""Evaluate finished runs: robustness, calibration, out-of-distribution detection and localization.
+"""Evaluate finished runs: robustness, calibration, out-of-distribution detection, localization and few-shot tasks.
 
     python train/evaluate.py runs/20260131-120000-digits-resnet-8-cutmix-s0
     python train/evaluate.py runs/A runs/B --suite clean,corruptions,calibration
@@ -49,8 +49,8 @@ class Evaluation(Options):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Folders of runs."""
     suite: str = "all"
-    """Which suites, separated by commas: clean, corruptions, cbar, stability, calibration, attacks, occlusion,
-    in_between, detection, localization, backgrounds; all runs every suite whose data are given."""
+    """Which suites, separated by commas: clean, corruptions, cbar, stability, calibration, attacks, noise, occlusion,
+    edges, in_between, detection, localization, backgrounds, fewshot; all runs every suite whose data are given."""
     compare: tuple[Path, ...] = ()
     """Evaluated runs to compare: writes a table and a figure."""
     out: Path = Path("comparison")

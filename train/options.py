@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from adversarial import AdversarialOptions
 from configuration import RunOptions
 from inputs.preprocess import PreprocessOptions
 from optimizer import OptimizerOptions
@@ -68,7 +69,7 @@ class ClassifierOptions:
 
 
 @dataclass(frozen=True)
-class Config(RunOptions, OptimizerOptions, PreprocessOptions, ClassifierOptions):
+class Config(RunOptions, OptimizerOptions, PreprocessOptions, AdversarialOptions, ClassifierOptions):
     """Train a classifier of small images with mixed samples; without options, digits with CutMix."""
 
 

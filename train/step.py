@@ -16,6 +16,7 @@ from flax import nnx
 from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int
 
+import adversarial
 import averages
 from inputs.preprocess import Preparation
 from inputs.source import Batch
@@ -29,6 +30,7 @@ __all__ = [
     "Keys",
     "Measure",
     "Setup",
+    "attack",
     "forward",
     "make_views",
     "one_head",
@@ -72,6 +74,7 @@ class Setup:
     erase: (key, images) -> images, the last that happens to them before they are mixed; None for nothing
     heads: (network, images, **options) -> the logits [b k] of each head. The first one predicts; the losses of all,
         with the same mixed labels, are added
+    attack: on the images of every step, after they are mixed; None for an ordinary training
     measures: of the test images besides the accuracy: name and (logits of each head, labels [b]) -> [b]
     """
 
@@ -89,6 +92,7 @@ class Setup:
     ema: float | None = None
     erase: Callable[[Array, Array], Array] | None = None
     heads: Callable[..., tuple[Array, ...]] = one_head
+    attack: adversarial.Attack | None = None
     measures: tuple[tuple[str, Measure], ...] = ()
 
 
@@ -109,10 +113,16 @@ def train_step(setup: Setup, state: State, batch: Batch, key: jax.Array) -> tupl
     found = saliency(setup, state, images, batch.labels, keys.saliency)
     inputs, count = make_views(setup, images, keys.views)
     progress = jnp.minimum(state.step, setup.steps).astype(jnp.float32) / setup.steps
+    make_mixing: Callable[[], Mixing]
+    make_mixing = partial(Mixing, setup.recipe, keys.mix, progress, setup.points, found.maps, count)
+    if setup.attack is not None:
+        mixed = make_mixing()
+        inputs = attack(setup, state.params, found.statistics, mixed, mixed(0, inputs), batch.labels, keys)
+        make_mixing = mixed.after_input
 
     def objective(params: Any) -> tuple[Array, tuple[Any, Array]]:
         model = nnx.merge(setup.graph, params, found.statistics, copy=True)
-        mixing = Mixing(setup.recipe, keys.mix, progress, setup.points, found.maps, count)
+        mixing = make_mixing()
         heads, mix = forward(setup, model, inputs, mixing, keys.dropout)
         logits, *others = (views.unfold(head, count) for head in heads)
         loss = setup.loss(logits[0], batch.labels, mix, label_smoothing=setup.label_smoothing).mean()
@@ -149,6 +159,31 @@ def forward(
     features, attention = model.features_and_attention(inputs, train=True, hidden=mixing, key=key)
     assert mixing.mix is not None  # only what mixes has labels to weight
     return (model.classifier(features),), setup.recipe.attend(mixing.mix, views.unfold(attention, mixing.views)[0])
+
+
+def attack(
+    setup: Setup,
+    params: Any,
+    statistics: Any,
+    mixing: Mixing,
+    images: Float[Array, "b h w c"],
+    labels: Int[Array, "b"],
+    keys: Keys,
+) -> Float[Array, "b h w c"]:
+    """Attack mixed images to raise the loss of their mixed labels, by the network in training mode: each pass
+    normalizes by its own batch, drops the same features as the step does, and moves no running average.
+    """
+
+    def loss(images: Array) -> Float[Array, "b"]:
+        model = nnx.merge(setup.graph, params, statistics, copy=True)
+        heads, mix = forward(setup, model, images, mixing.after_input(), jax.random.clone(keys.dropout))
+        losses = [setup.loss(head, labels, mix, label_smoothing=setup.label_smoothing) for head in heads]
+        return jnp.stack(losses).sum(0)
+
+    if setup.attack is None:
+        return images
+    key = jax.random.fold_in(jax.random.clone(keys.views), 2)
+    return adversarial.attacked(setup.attack, setup.preprocess, loss, images, key)
 
 
 def test_step(

@@ -1,4 +1,6 @@
-"""Robustness of a network: corruptions, attacks, calibration, detection, localization, backgrounds, stability."""
+"""Robustness of a network: corruptions, attacks, calibration, detection, localization, backgrounds, stability, strong
+edges; and few-shot classification of its features.
+"""
 
 from jaxmix.robustness import (
     attacks,
@@ -13,17 +15,22 @@ from jaxmix.robustness import (
     sequences,
     stability,
 )
+from jaxmix.robustness.edges import cam_share, strong_edges
+from jaxmix.robustness.episodes import few_shot
 
 __all__ = [
     "attacks",
     "backgrounds",
     "calibration",
+    "cam_share",
     "corruptions",
     "detection",
+    "few_shot",
     "in_between",
     "localization",
     "mce",
     "occlusion",
     "sequences",
     "stability",
+    "strong_edges",
 ]

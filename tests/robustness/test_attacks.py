@@ -397,3 +397,39 @@ def test_mistakes_say_what_was_wanted():
     for message, call in mistakes.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+# The random start of a widespread release, which moves the center of the ball.
+
+
+def test_the_ball_is_around_the_images_not_around_the_random_start(golden):
+    numbers = golden("beyond/pgd_shared_start")
+    x = numbers["x"]
+
+    def loss(x):
+        hidden = jnp.tanh(jnp.dot((2 * x - 1).reshape(x.shape[0], -1), numbers["W1"], precision="highest"))
+        return jaxmix.cross_entropy(jnp.dot(hidden, numbers["W2"], precision="highest"), numbers["y"])
+
+    uphill = jax.grad(lambda x: loss(x).sum())
+
+    @functools.partial(jax.jit, static_argnames="steps")
+    def attacked(x, noise, epsilon, step, *, steps):
+        # The authors' start isn't clipped to 0..1, so their first step is made here.
+        first = x + noise + step * jnp.sign(uphill(x + noise))
+        ours = attacks.ascend(loss, x, first, epsilon, step=step, steps=steps - 1)
+        center = x + noise
+
+        def released(_, point):
+            moved = point + step * jnp.sign(uphill(point)) - center
+            return jnp.clip(center + jnp.clip(moved, -epsilon, epsilon), 0, 1)
+
+        return ours, jax.lax.fori_loop(0, steps, released, center)
+
+    for name in ("test", "train"):
+        noise, epsilon, step = numbers[f"{name}_noise"], *(np.float32(numbers[f"{name}_{n}"]) for n in ("eps", "step"))
+        ours, around_the_start = attacked(x, noise, epsilon, step, steps=int(numbers[f"{name}_steps"]))
+        # A value whose gradient is within 1e-6 of 0 may go either way: 3 per thousand.
+        for found, expected in ((ours, "correct"), (around_the_start, "released")):
+            assert (np.abs(found - numbers[f"{name}_{expected}"]) > 1e-5).mean() <= 0.003, (name, expected)
+        assert np.abs(ours - x).max() <= epsilon + 1e-6
+        assert np.abs(around_the_start - x).max() > 1.9 * epsilon

@@ -854,7 +854,9 @@ def test_the_figure_of_a_comparison_stays_as_wide_for_more_runs(tmp_path):
 def test_all_suites_run_on_a_convolutional_network(real_run, boxed, monkeypatch):
     monkeypatch.setattr(corruptions, "names", lambda options: ("contrast", "shot_noise"))
     monkeypatch.setitem(robustness.corruptions.CBAR, "cifar", ("lines",))
-    assert evaluated(real_run, "all", "--boxes", str(boxed), "--perturbations", "translate") == 0
+    np.savez("other.npz", x=np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), np.uint8), y=np.arange(120) % 6)
+    options = ("--boxes", str(boxed), "--perturbations", "translate", "--held-out", "other.npz")
+    assert evaluated(real_run, "all", *options) == 0
     assert set(report(real_run)) == set(SUITES) and all(section["complete"] for section in report(real_run).values())
     text = (real_run / "evaluation" / "report.md").read_text()
     assert all(f"## {suite.title}" in text for suite in SUITES.values()) and "Left out" not in text

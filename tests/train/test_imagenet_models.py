@@ -132,6 +132,17 @@ def test_a_blur_is_a_binomial_filter_on_reflected_borders_and_keeps_constants():
     assert (antialiasing.blur_pool(constant) == constant[:, :5, :5]).all()
 
 
+@pytest.mark.parametrize("sides", ["8x8", "7x9"])
+def test_blurs_are_those_of_the_authors(golden, sides):
+    numbers = golden("beyond/blurpool")
+    x = jnp.asarray(numbers[f"x_{sides}"])
+    for name, pool in (
+        (f"blur_{sides}_f4_s2", antialiasing.blur_pool),
+        (f"maxblur_{sides}_f4", antialiasing.max_blur_pool),
+    ):
+        np.testing.assert_allclose(pool(x), numbers[name], rtol=0, atol=1e-6)
+
+
 def test_a_blurred_block_moves_its_stride_to_the_blur_and_has_no_other_parameters():
     def block(blur):
         return Bottleneck(8, 16, 2, blur=blur, zero_last=False, rngs=nnx.Rngs(0), dtype=jnp.float32)

@@ -4,6 +4,7 @@ __all__ = [
     "datasets",
     "figures",
     "fingerprints",
+    "held_out",
     "image_files",
     "load_run",
     "progress",

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -15,7 +15,7 @@ from cycler import cycler
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-__all__ = ["bars", "boxes", "curves", "grid", "points", "reliability", "sheet"]
+__all__ = ["Panel", "bars", "boxes", "curves", "grid", "panels", "points", "reliability", "sheet"]
 
 # The colors of Okabe and Ito (2008), which people with color blindness distinguish, grey instead of black.
 COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555", "#f0e442"]
@@ -45,6 +45,40 @@ def curves(
             axes.plot(places, values, label=name, marker=marker, markersize=4, clip_on=False)
         axes.set(xlabel=x, ylabel=y, ylim=(0, top))
         axes.legend(frameon=False)
+        _save(figure, path)
+
+
+class Panel(NamedTuple):
+    """One of several plots side by side.
+
+    lines: named curves, each (x, y), or (x, y, standard errors)
+    x, y: what the axes are
+    limits: of y; None to fit the curves, with a line at 0
+    """
+
+    lines: Mapping[str, Sequence[Sequence[float]]]
+    x: str
+    y: str
+    limits: tuple[float, float] | None = None
+
+
+def panels(path: Path, parts: Sequence[Panel]) -> None:
+    """Plot panels of curves side by side; where all have the same names, they share one legend."""
+    with plt.rc_context(STYLE):
+        figure, plots = plt.subplots(1, len(parts), figsize=(4.6 * len(parts), 3.9), squeeze=False)
+        alike = all(part.lines.keys() == parts[0].lines.keys() for part in parts)
+        for axes, part in zip(plots[0], parts, strict=True):
+            for (name, line), marker in zip(part.lines.items(), MARKERS * len(part.lines), strict=False):
+                style: dict[str, Any] = {"label": name, "marker": marker, "markersize": 4, "capsize": 2}
+                axes.errorbar(line[0], line[1], line[2] if len(line) > 2 else None, **style)
+            axes.set(xlabel=part.x, ylabel=part.y, ylim=part.limits)
+            if part.limits is None:
+                axes.axhline(0, color="#555555", linewidth=1)
+            if not alike:
+                axes.legend(frameon=False)
+        if alike:
+            handles, names = plots[0][0].get_legend_handles_labels()
+            figure.legend(handles, names, frameon=False, loc="outside upper center", ncols=len(names))
         _save(figure, path)
 
 

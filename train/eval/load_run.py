@@ -82,16 +82,19 @@ class Trained:
         """Features [n h w d] for n images."""
         return self.batched(lambda x: self._features(to_unit(x)), images, title=title)
 
-    def batched(self, function: Callable[..., Any], *arrays: np.ndarray, title: str = "") -> np.ndarray:
+    def batched(
+        self, function: Callable[..., Any], *arrays: np.ndarray, title: str = "", fitted: bool = False
+    ) -> np.ndarray:
         """`function` of the rows of the arrays, `batch_size` at a time, concatenated.
 
         Every call has `batch_size` rows, so that it compiles once; the first rows are repeated to fill the last batch.
+        `fitted` makes no more calls but smaller ones, where there are fewer rows than `batch_size`.
         """
-        count = len(arrays[0])
-        starts = range(0, count, self.batch_size)
+        count, devices = len(arrays[0]), self._rows.mesh.size
+        size = min(self.batch_size, -(-count // devices) * devices) if fitted else self.batch_size
         results = []
-        for start in progress.bar(starts, title, " batches"):
-            rows = np.arange(start, start + self.batch_size) % count
+        for start in progress.bar(range(0, count, size), title, " batches"):
+            rows = np.arange(start, start + size) % count
             results.append(np.asarray(function(*(jax.device_put(array[rows], self._rows) for array in arrays))))
         return np.concatenate(results)[:count]
 

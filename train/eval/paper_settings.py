@@ -119,7 +119,7 @@ PAPER_TABLES = {
             "The other methods have the hyper-parameters of their own papers; this paper's are not in its code.",
             "The learning rate falls to 0, in the authors' code to 1e-6.",
         ),
-        missing=("adversarial training (no such method yet)",),
+        missing=("adversarial training (--train.adversarial with --methods none, at about 11 times the cost)",),
     ),
     "cutmix": PaperTable(
         "Yun et al., CutMix, ICCV 2019, tables 5 and 8",

@@ -1,5 +1,6 @@
 """The recipe of a method, and how it acts in one forward pass."""
 
+import copy
 import difflib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -141,6 +142,13 @@ class Mixing:
         if recipe.regularization is not None and point > 1:
             features = recipe.regularization(self.keys[point], features, self.progress, self.points - 1 - point)
         return features
+
+    def after_input(self) -> "Mixing":
+        """The rest of a forward pass whose input this one has mixed: the same keys and mix, and no mixing."""
+        rest = copy.copy(self)
+        rest.recipe = self.recipe._replace(augmentation=None)
+        rest.keys = [jax.random.clone(key) for key in self.keys]
+        return rest
 
     def _mixed(self, point: int, features: jax.Array, augmentation: Augmentation) -> jax.Array:
         if len(self.recipe.points) == 1:

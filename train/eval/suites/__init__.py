@@ -8,8 +8,11 @@ from eval.suites import (
     clean,
     corruptions,
     detection,
+    edges,
+    fewshot,
     in_between,
     localization,
+    noise,
     occlusion,
     stability,
 )
@@ -29,4 +32,7 @@ SUITES: dict[str, Suite] = {
     "detection": detection.SUITE,
     "localization": localization.SUITE,
     "backgrounds": backgrounds.SUITE,
+    "noise": noise.SUITE,
+    "edges": edges.SUITE,
+    "fewshot": fewshot.SUITE,
 }

@@ -17,7 +17,7 @@ from eval.suites.base import Measurements, Options, Program, Suite, Table, perce
 from jaxmix.dtypes import to_unit
 from jaxmix.robustness import attacks
 
-__all__ = ["SUITE"]
+__all__ = ["EPSILONS", "STEPS", "SUITE", "attacked_error", "programs"]
 
 Norm = Literal["inf", "2"]
 STEPS = 10
@@ -33,7 +33,21 @@ def settings(options: Options) -> dict[str, Any]:
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The error under FGSM and PGD in the maximum norm, and under PGD in the L2 norm."""
     images, labels = trained.images[: options.attacked], trained.labels[: options.attacked]
-    key = jax.random.key(options.seed)
+    made = programs(trained, jax.random.key(options.seed))
+    levels = [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]
+    cases = [(attack, made[attack], levels) for attack in ("fgsm", "pgd")]
+    cases.append(("pgd L2", made["pgd L2"], [(f"{epsilon:g}", epsilon) for epsilon in L2_EPSILONS]))
+    cases = cases if options.pgd else cases[:1]
+    section.once("none", lambda: error(trained.logits(images), labels))
+    section.once("images", lambda: len(images))
+    for attack, program, epsilons in cases:
+        for size, epsilon in epsilons:
+            name = f"{attack} {size}"
+            section.once(name, partial(attacked_error, trained, program, images, labels, epsilon, name))
+
+
+def programs(trained: Trained, key: Array) -> dict[str, Program]:
+    """By attack, the logits of attacked images: (images, labels, rows, epsilon) -> [b k]."""
 
     def fgsm(x: Array, label: Int[Array, "b"], row: Int[Array, "b"], epsilon: Array) -> Float[Array, "b k"]:
         return trained.network(attacks.fgsm(_loss(trained, label), to_unit(x), epsilon))
@@ -44,26 +58,30 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
         loss = _loss(trained, label)
         return trained.network(attacks.pgd(own, loss, to_unit(x), epsilon, step=step, steps=STEPS, norm=norm))
 
-    cases = [
-        ("fgsm", jax.jit(fgsm), [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]),
-        ("pgd", jax.jit(partial(pgd, norm="inf")), [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]),
-        ("pgd L2", jax.jit(partial(pgd, norm="2")), [(f"{epsilon:g}", epsilon) for epsilon in L2_EPSILONS]),
-    ]
-    cases = cases if options.pgd else cases[:1]
-    section.once("none", lambda: error(trained.logits(images), labels))
-    section.once("images", lambda: len(images))
+    return {
+        "fgsm": jax.jit(fgsm),
+        "pgd": jax.jit(partial(pgd, norm="inf")),
+        "pgd L2": jax.jit(partial(pgd, norm="2")),
+    }
+
+
+def attacked_error(
+    trained: Trained,
+    program: Program,
+    images: np.ndarray,
+    labels: np.ndarray,
+    epsilon: float,
+    title: str,
+    *,
+    fitted: bool = False,
+) -> float:
+    """The error of the images that one of the `programs` has attacked; `fitted` as in `Trained.batched`."""
     rows = np.arange(len(images), dtype=np.int32)
-    for attack, program, epsilons in cases:
-        for size, epsilon in epsilons:
-            name = f"{attack} {size}"
 
-            def one_error(program: Program = program, epsilon: float = epsilon, name: str = name) -> float:
-                logits = trained.batched(
-                    lambda *batch: program(*batch, jnp.float32(epsilon)), images, labels, rows, title=name
-                )
-                return error(logits, labels)
+    def attacked(*batch: Array) -> Any:
+        return program(*batch, jnp.float32(epsilon))
 
-            section.once(name, one_error)
+    return error(trained.batched(attacked, images, labels, rows, title=title, fitted=fitted), labels)
 
 
 def _loss(trained: Trained, labels: Int[Array, "b"]) -> attacks.Loss:

@@ -33,7 +33,8 @@ class Options:
     limit: int | None = None
     """Test on the first LIMIT test images only, and on LIMIT images of every other set, for a quick look."""
     attacked: int = 1000
-    """The number of test images to attack: an attack takes tens of passes through the network."""
+    """The number of test images to attack: an attack takes tens of passes through the network. Noise takes half of them
+    for PGD."""
     pgd: bool = True
     """Attack by PGD as well as by FGSM; --no-pgd takes a twentieth of the time."""
     corrupted: Path | None = None
@@ -47,6 +48,9 @@ class Options:
     """Folder with val/CLASS/*.jpg and val_boxes.csv (file,x0,y0,x1,y1; one box for each image, in pixels of the image
     as its EXIF orientation turns it), for localization and backgrounds. CLASS is the name of a class of the run; where
     none is, the folders are taken in their order, numbers by their value."""
+    held_out: Path | None = None
+    """Images of classes that the run wasn't trained on, for fewshot: an npz file (x_test and y_test, or x and y), or a
+    folder with cifar-100-python, cifar-10-batches-py, val/CLASS/*.jpg or CLASS/*.jpg."""
     variants: Path | None = None
     """Folder of ImageNet-9 as its authors publish it (original/val/CLASS/*.JPEG, mixed_same/..., ...), for
     backgrounds."""
