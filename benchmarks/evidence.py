@@ -74,6 +74,8 @@ class Evidence:
     """These only. Default: all of the grid."""
     seeds: tuple[int, ...] = ()
     """These only. Default: all of the grid."""
+    suites: tuple[str, ...] = ()
+    """These only, which leaves cells in part. Default: all of the setting."""
     runs_dir: Path = Path("runs/evidence")
     """Where the folders of the runs are made."""
     results: Path = RESULTS
@@ -120,7 +122,9 @@ def check(options: Evidence) -> None:
     if options.setting not in evidence_grid.SETTINGS:
         listed = ", ".join(evidence_grid.SETTINGS)
         raise ValueError(f"there is no setting {options.setting!r}. There are: {listed}.")
-    grid: dict[str, tuple[str | int, ...]] = {"methods": evidence_grid.METHODS, "seeds": evidence_grid.SEEDS}
+    suites = tuple(evidence_grid.SETTINGS[options.setting].suites)
+    grid: dict[str, tuple[str | int, ...]]
+    grid = {"methods": evidence_grid.METHODS, "seeds": evidence_grid.SEEDS, "suites": suites}
     for name, known in grid.items():
         unknown = [str(value) for value in getattr(options, name) if value not in known]
         if unknown:
@@ -200,15 +204,16 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
 
 
 def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wanted]:
-    """The cells of the setting that are not complete, most wanted first."""
-    setting = evidence_grid.SETTINGS[options.setting]
+    """The cells of the setting that lack a suite, most wanted first."""
+    suites = options.suites or tuple(evidence_grid.SETTINGS[options.setting].suites)
+    places = data, options.data_dir, options.runs_dir
     for method, seed in evidence_grid.wanted():
         if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
             continue
         path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
         known = evidence_cells.read(options.results, path) if path.exists() else None
-        if known is None or not evidence_cells.is_complete(known, setting):
-            yield evidence_run.Wanted(options.setting, method, seed, data, options.data_dir, options.runs_dir, known)
+        if known is None or evidence_cells.lacks(known, suites):
+            yield evidence_run.Wanted(options.setting, method, seed, *places, suites, known)
 
 
 class Alarm:

@@ -15,7 +15,7 @@ import evidence_grid
 import run_dir
 from evidence_grid import Setting
 
-__all__ = ["Cell", "expected_seconds", "is_complete", "path_of", "read", "read_all", "slug", "write"]
+__all__ = ["Cell", "expected_seconds", "is_complete", "lacks", "path_of", "read", "read_all", "slug", "write"]
 
 # The parts of a file, and of what type each is.
 PARTS = {
@@ -143,8 +143,13 @@ def read_all(folder: Path) -> list[Cell]:
 
 
 def is_complete(cell: Cell, setting: Setting) -> bool:
-    """Whether nothing is missing: all suites, or a training that ended early, which it would do again."""
-    return bool(cell.failed) or setting.suites.keys() <= cell.images.keys()
+    """Whether nothing is missing of a setting."""
+    return not lacks(cell, setting.suites)
+
+
+def lacks(cell: Cell, suites: Iterable[str]) -> bool:
+    """Whether a suite is missing; none is after a training that ended early, which it would do again."""
+    return not cell.failed and not set(suites) <= cell.images.keys()
 
 
 def expected_seconds(

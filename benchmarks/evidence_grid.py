@@ -115,7 +115,7 @@ COMMON: dict[str, Any] = {
 # suite may be added: a cell without it is in part, and the same command completes it from the folder of its run.
 SUITES = {
     **{"clean": None, "calibration": None, "corruptions": 2000, "attacks": 2000, "occlusion": 2000},
-    **{"in_between": 1000, "detection": 2000},
+    **{"in_between": 1000, "detection": 2000, "cbar": 2000, "stability": 500, "noise": 2000, "edges": 1000},
 }
 
 

@@ -38,6 +38,7 @@ class Wanted(NamedTuple):
     """A cell to make.
 
     data: the copy of the data, as cells name it
+    suites: the names of those that it is tested by
     known: the cell in part, where suites are missing
     """
 
@@ -47,6 +48,7 @@ class Wanted(NamedTuple):
     data: dict[str, Any]
     data_dir: Path
     runs_dir: Path
+    suites: tuple[str, ...]
     known: Cell | None = None
 
 
@@ -219,8 +221,10 @@ def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
     whole = Trained(model, dataset, run.config, step, mesh=devices.global_mesh(), batch_size=BATCH)
     wrong = error(whole.logits(dataset.train_images, "training images"), dataset.train_labels)
     made.summary["training accuracy, %"] = 100 * (1 - wrong)
-    for limit in dict.fromkeys(setting.suites.values()):
-        suites = [suite for suite, count in setting.suites.items() if count == limit]
+    chosen = {*wanted.suites, *(wanted.known.images if wanted.known else ())}
+    counts = {suite: count for suite, count in setting.suites.items() if suite in chosen}
+    for limit in dict.fromkeys(counts.values()):
+        suites = [suite for suite, count in counts.items() if count == limit]
         mesh = devices.global_mesh()
         trained = Trained(model, dataset, run.config, step, mesh=mesh, limit=limit, batch_size=BATCH)
         options = evaluate.Evaluation(runs=(folder,), limit=limit, batch_size=BATCH, **setting.test)

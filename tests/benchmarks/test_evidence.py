@@ -106,7 +106,7 @@ def test_the_most_wanted_cells_come_first_and_every_one_once():
 @pytest.mark.parametrize("setting", evidence_grid.SETTINGS)
 def test_the_trainings_and_tests_of_the_grid_exist(setting):
     made = evidence_grid.SETTINGS[setting]
-    wanted = evidence_run.Wanted(setting, "none", 0, DATA, pathlib.Path("data"), pathlib.Path("runs"))
+    wanted = evidence_run.Wanted(setting, "none", 0, DATA, pathlib.Path("data"), pathlib.Path("runs"), ())
     comparison = evidence_run._comparison(wanted)
     methods = tuple(evidence_grid.training(setting, name)[0] for name in evidence_grid.METHODS)
     compare.check(types.SimpleNamespace(**vars(comparison) | {"methods": tuple(dict.fromkeys(methods))}))
@@ -255,6 +255,22 @@ def test_a_cell_in_part_is_completed_from_its_run(tmp_path):
     assert [one.known.images for one in wanted] == [{"clean": None}]
 
 
+def test_chosen_suites_alone_leave_a_cell_in_part_and_are_not_measured_twice(tmp_path):
+    chosen = {"methods": ("none",), "seeds": (0,), "suites": ("clean",)}
+    made = []
+
+    def train(one):
+        made.append(one.suites)
+        return cell("none", images={"clean": None})
+
+    for _ in range(2):
+        assert evidence.fill(options(tmp_path, minutes=5, **chosen), DATA, train, Time()) == 0
+    assert made == [("clean",)]
+    assert not evidence_cells.is_complete(*evidence_cells.read_all(tmp_path / "cells"), evidence_grid.SETTINGS["small"])
+    with pytest.raises(ValueError, match="--suites: cleaner not in the grid"):
+        evidence.check(options(tmp_path, minutes=5, suites=("cleaner",)))
+
+
 # ---- one cell
 
 
@@ -304,7 +320,8 @@ class Runs:
         return 0
 
 
-WANTED = evidence_run.Wanted("small", "mixup", 1, DATA, pathlib.Path("data"), pathlib.Path("runs"))
+ALL = tuple(evidence_grid.SETTINGS["small"].suites)
+WANTED = evidence_run.Wanted("small", "mixup", 1, DATA, pathlib.Path("data"), pathlib.Path("runs"), ALL)
 
 
 def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkeypatch):
@@ -313,8 +330,9 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     made = evidence_run.train_and_evaluate(WANTED)
     assert runs.tested == [
         (["clean", "calibration"], None),
-        (["corruptions", "attacks", "occlusion", "detection"], 2000),
-        (["in_between"], 1000),
+        (["corruptions", "attacks", "occlusion", "detection", "cbar", "noise"], 2000),
+        (["in_between", "edges"], 1000),
+        (["stability"], 500),
     ]
     assert made.images == evidence_grid.SETTINGS["small"].suites and evidence_cells.is_complete(
         made, evidence_grid.SETTINGS["small"]
@@ -332,6 +350,18 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     path = evidence_cells.write(tmp_path / "cells", made)
     assert evidence_cells.read_all(tmp_path / "cells") == [made]
     assert str(tmp_path) not in path.read_text()
+
+
+def test_a_cell_in_part_keeps_its_suites_beside_those_that_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Runs(monkeypatch)
+    first = evidence_run.train_and_evaluate(WANTED._replace(suites=("clean",)))
+    assert first.images == {"clean": None}
+    (folder,) = pathlib.Path("runs").rglob("run")
+    monkeypatch.setattr(evidence_run, "_trained", lambda *_: (0, folder))  # it has been
+    added = evidence_run.train_and_evaluate(WANTED._replace(suites=("attacks",), known=first))
+    assert added.images == {"clean": None, "attacks": 2000}
+    assert [later["suites"] for later in added.later] == [["attacks"]]
 
 
 def test_a_training_whose_loss_is_not_finite_is_a_cell_that_says_so(tmp_path, monkeypatch):
