@@ -159,7 +159,10 @@ class Calls:
             "in_between.cutmix": {"share": 0.5},
             "backgrounds.accuracy": {"predictions": ids}, "pixels.solarize": {"threshold": 128},
             "visualize.contact_sheet": {"count": min(b, 2), "tile": 32}, "comixup": {"threshold": 0.8},
-            "adversarial": {"step": 0.1}, "puzzlemix": {"std": 1.0}, "masks.gaussian_center": {"std": 0.2},
+            "adversarial": {"step": 0.1}, "pixmix": {"mixing_set": self.array((3, h, w + 1, c)), "k": 2, "beta": 3.0},
+            "patch_gaussian": {"width": (2.0, 5.0), "sigma": 0.5}, "patch_uniform": {"width": 3.0},
+            "mixing_images": {"side": 8, "kinds": [jaxmix.methods.pixmix.noise]}, "random_autoaugment": {"pairs": 3},
+            "puzzlemix": {"std": 1.0}, "masks.gaussian_center": {"std": 0.2},
             "sampling.scale_to": {"low": jnp.float32(0.1), "high": jnp.float32(0.9)},
             "sampling.uniform": {"low": jnp.float32(0.1), "high": jnp.float32(0.9)},
         }.get(name, {})  # fmt: skip
