@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unoptimized
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_random_calls_give_right_values_or_errors_of_the_library(seed):
-    calls = 60 if seed == 0 else 300
+    calls = 60 if seed == 0 else 200
     # What the type checker of these tests refuses first is never seen by the library.
     counts, faults = run(calls, seed, accepted=(ValueError, jaxtyping.TypeCheckError))
     assert not faults
@@ -27,5 +27,6 @@ def test_every_wrong_argument_of_a_building_block_is_an_error_of_the_library():
     assert all(any(function.startswith(f"{name}.") for function in FUNCTIONS) for name in names.split())
     root = pathlib.Path(__file__).parents[1]
     command = [sys.executable, str(root / "tests" / "fuzz.py"), "--each", *names]
-    made = subprocess.run(command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    environment = {"PYTHONPATH": str(root), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    made = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr

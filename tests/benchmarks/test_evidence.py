@@ -317,6 +317,7 @@ def test_an_interrupt_of_the_training_makes_no_cell(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.unoptimized
 def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train = {"dataset": "digits", "model": "resnet-8", "limit_train": 128, "limit_test": 16, "batch_size": 32}

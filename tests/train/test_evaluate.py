@@ -30,6 +30,8 @@ from jaxmix import robustness
 from locks import lock
 from models.layers import Classifier
 
+pytestmark = pytest.mark.unoptimized
+
 CLASSES = tuple(map(str, range(10)))
 
 

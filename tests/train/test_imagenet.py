@@ -245,9 +245,9 @@ def test_the_networks_for_large_images_train(model, place, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(place)
     monkeypatch.setattr(devices, "global_mesh", tiny.one_device)
-    arguments = ("--data-dir", "data", "--crop", "64", "--batch-size", "6", "--epochs", "2", "--method", "cutmix")
+    arguments = ("--data-dir", "data", "--crop", "32", "--batch-size", "6", "--epochs", "1", "--method", "cutmix")
     with jax.numpy_dtype_promotion("standard"):
         assert imagenet.main([*arguments, "--model", model, "--dtype", "bfloat16"]) == 0
     found = lines(run_of("runs"))
-    assert [line["step"] for line in found] == [4, 8] and jnp.isfinite(found[-1]["train_loss"])
+    assert [line["step"] for line in found] == [4] and jnp.isfinite(found[-1]["train_loss"])
     assert (run_of("runs") / "mixed.png").is_file()

@@ -17,6 +17,8 @@ import step
 from optimizer import OptimizerOptions
 from recipes.per_device import mixed_per_device
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_the_batches_and_draws_are_the_same_on_one_device_and_on_eight():
     def noted(mesh):
