@@ -187,7 +187,7 @@ def test_a_blur_of_large_images_is_the_product_with_its_matrix():
 
 @pytest.mark.unoptimized
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ("lines", "brownish_noise", "ripple") else slow) for n in NAMES]
+    "name", [pytest.param(n, marks=() if n in ("lines", "brownish_noise") else slow) for n in NAMES]
 )
 def test_any_size_keeps_its_dtype_and_shape_and_range(name):
     for sides in ((HEIGHT, WIDTH), (3, 5)):
@@ -214,7 +214,7 @@ def test_eager_is_jitted_and_an_image_does_not_depend_on_the_others(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ("perlin_noise", "brownish_noise", "sparkles") else slow) for n in NAMES]
+    "name", [pytest.param(n, marks=() if n in ("brownish_noise", "sparkles") else slow) for n in NAMES]
 )
 def test_lowers_for_cpu_cuda_and_tpu(name):
     shape = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.uint8)

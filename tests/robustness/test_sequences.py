@@ -25,9 +25,7 @@ def images(number, height=12, width=15):
 
 # Of the rest the goldens run the programs.
 @pytest.mark.unoptimized
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ("shot_noise", "motion_blur", "snow") else slow) for n in NAMES]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("motion_blur", "snow") else slow) for n in NAMES])
 def test_frames_have_the_images_dtype_and_begin_with_a_clean_image_where_they_should(name):
     x = images(2)
     made = np.asarray(sequences.perturb(key(), x, name))
@@ -49,9 +47,7 @@ def test_floats_are_the_levels_and_eager_is_jitted(name):
         assert np.abs(255 * floating.astype(np.float64) - made).max() <= 1.01
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ("gaussian_noise", "rotate", "snow") else slow) for n in NAMES]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("rotate", "snow") else slow) for n in NAMES])
 def test_lowers_for_cpu_cuda_and_tpu(name):
     shape = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.uint8)
     call = jax.jit(functools.partial(sequences.perturb, name=name))
