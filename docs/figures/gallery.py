@@ -43,19 +43,19 @@ def readme(path: Path) -> None:
             one, own, title = shown.mix.weight[0], shown.mix.source[0], shown.name
         box = (left, top + SIDE + 6, left + SIDE, top + SIDE + 6 + bar)
         plot_bar(card.pen, box, one, own, ImageFont.load_default(21) if cell >= originals else None)
-        card.text((left, top + SIDE + 6 + bar + 6), title, 27, GREY if cell < originals else INK)
+        card.text((left, top + SIDE + 6 + bar + 6), title, 25, GREY if cell < originals else INK)
     if cells % columns:
         left, top = _PAD + cells % columns * (SIDE + _GAP), _PAD + cells // columns * step
         for line, text in enumerate(
             ("Every tile: the cat,", "mixed by one method.", "Its bar: weights of", "the label.")
         ):
             card.text((left + 8, top + 60 + 36 * line), text, 24, GREY)
-    card.save(path, quality=78)
+    card.save(path, quality=74)
 
 
 def gallery(path: Path) -> None:
     """Plot a row for each method: the images, the partner's map, the mask, the result, and the label."""
-    side, margin, bar = 176, 250, 330
+    side, margin, bar = 176, 290, 330
     columns = [margin + _PAD + i * (side + _GAP) for i in range(6)]
     methods, head, step = rows(), 56, side + 14
     card = Card(columns[5] + bar + _PAD, _PAD + head + len(methods) * step - 14 + _PAD)
@@ -64,7 +64,7 @@ def gallery(path: Path) -> None:
         card.text((left, _PAD), title, 26, GREY)
     for place, name in enumerate(methods):
         _row(card, example(name), (columns, _PAD + head + place * step), side, bar)
-    card.save(path, quality=66)
+    card.save(path, quality=64)
 
 
 def _row(card: Card, shown: Example, place: tuple[list[int], int], side: int, bar: int) -> None:

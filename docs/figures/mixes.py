@@ -18,12 +18,15 @@ SIDE = 256
 # Families of methods, in which the figures show them; a method that is none of these comes last.
 _ORDER = (
     "mixup cutmix smoothmix_s smoothmix_c resizemix fmix gridmix gridmixup randommix "
-    "saliencymix attentivemix snapmix sage puzzlemix comixup cutout augmix autoaugment randaugment trivialaugment"
+    "saliencymix attentivemix snapmix sage guidedmix puzzlemix comixup "
+    "cutout patch_gaussian patch_uniform augmix pixmix autoaugment random_autoaugment randaugment trivialaugment"
 ).split()
 # Where the defaults are for images of 32 x 32 pixels, for larger batches, or for the maps of a network, which have
 # higher peaks than those of the pixels.
 _OPTIONS = {
     "cutout": {"size": SIDE // 2},  # the paper's half of the side
+    "patch_gaussian": {"width": SIDE * 25 / 32},  # as on CIFAR
+    "patch_uniform": {"width": SIDE * 25 / 32},
     "comixup": {"smoothness": 0.16},  # the least of the paper's values: a batch of three shares little otherwise
     "puzzlemix": {"blocks": 8, "levels": 2, "smoothness": 0.4},
 }
