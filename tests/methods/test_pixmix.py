@@ -151,7 +151,7 @@ def test_floats_are_mixed_as_levels_are_and_unchanged_ones_to_the_bit():
     draws = sample(jax.random.key(3), 64, 4, 3.0, 3.0, 3, (5, 3, 2))
     same = np.asarray((draws.rounds == 0) & (draws.chains.operation[:, 0, 0] < 0))
     assert same.any()
-    np.testing.assert_array_equal(np.asarray(floats)[same], (x / np.float32(255))[same])
+    np.testing.assert_array_equal(np.asarray(floats)[same], (np.asarray(jnp.asarray(x, jnp.float32) / 255))[same])
 
 
 def test_the_operations_are_the_papers_thirteen():
