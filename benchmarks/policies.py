@@ -17,6 +17,7 @@ import functools
 import itertools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import measure
 
@@ -37,7 +38,7 @@ from jaxmix.pixels import operation_chains, random_operations
 
 SIZES = [(128, 32), (16, 224)]
 ROUNDS, SECONDS = 15, 0.3
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "augmix": jaxmix.augmix,
     "autoaugment": jaxmix.autoaugment,
     "randaugment": jaxmix.randaugment,
