@@ -172,14 +172,18 @@ def _counts(results: Sequence[Result]) -> str:
 
 
 def _chance(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
-    """How many verdicts chance alone would give."""
-    tested = [result for _, result in found if result.difference is not None and result.difference.half is not None]
+    """How many verdicts chance alone would give; what a claim such as "halves" compares differs anyway."""
+    tested = [
+        result
+        for claim, result in found
+        if result.difference is not None and result.difference.half is not None and sum(claim["terms"].values()) == 0
+    ]
     if not tested:
         return "No difference has two seeds yet, so there is no interval."
     chance = (1 - evidence_statistics.LEVEL) * len(tested)
     return (
-        f"{len(tested)} of them have an interval; if no method differed from another, about {chance:.1f} of these "
-        "would exclude 0 by chance."
+        f"{len(tested)} of those that compare like with like have an interval; if no method differed from another, "
+        f"about {chance:.1f} of these would exclude 0 by chance."
     )
 
 

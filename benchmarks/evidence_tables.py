@@ -183,7 +183,9 @@ def cost(cells: Sequence[Cell]) -> list[str]:
     """The lines of the table of what a training costs and how soon it reaches an accuracy."""
     targets = evidence_grid.TARGETS[cells[0].setting]
     unit = "CPU s" if all(evidence_values.on_cpu(cell) for cell in cells) else "s"
-    plain = _mean([evidence_values.training_seconds(cell) for cell in cells if cell.method == "none"])
+    plain = _mean(
+        [evidence_values.training_seconds(cell) for cell in cells if cell.method == "none" and not cell.failed]
+    )
     rows = []
     for method, own in _by_method(cells):
         seconds = [evidence_values.training_seconds(cell) for cell in own]

@@ -1,6 +1,7 @@
 """The values of cells by their titles: those of the summaries, and some that are computed from measurements."""
 
 import fnmatch
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
@@ -26,11 +27,14 @@ CORRUPTION, CBAR = (
 
 
 def value(cell: Cell, title: str) -> float | None:
-    """A value of a cell, None where it is not known; * in a title stands for anything, such as a number of images."""
+    """A value of a cell, None where it is not known or not finite; * in a title stands for anything, such as the number
+    of images.
+    """
     if title in DERIVED:
         return DERIVED[title](cell)
     found = fnmatch.filter(cell.summary, title)
-    return cell.summary[found[0]] if found else None
+    known = cell.summary[found[0]] if found else None
+    return known if known is None or math.isfinite(known) else None
 
 
 def by_seed(cells: Iterable[Cell], method: str, title: str) -> dict[int, float]:

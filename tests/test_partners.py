@@ -136,6 +136,13 @@ def test_near_has_the_probabilities_of_the_authors_code(golden, case):
     np.testing.assert_allclose(found, numbers[f"{case}_rate"], atol=1e-6)
 
 
+def test_large_values_of_numpy_keep_their_differences():
+    y = np.array([0.0, 30.0, 60.0])
+    np.testing.assert_allclose(partners.nearness(y + 1.7e9, 10.0), partners.nearness(y, 10.0), atol=1e-6)
+    broken = np.asarray(partners.nearness(np.array([0.0, 10.0, np.inf]), 10.0))
+    np.testing.assert_allclose(broken[:2, :2], partners.nearness(y[:2] / 3, 10.0), atol=1e-6)
+
+
 def test_near_samples_by_its_probabilities():
     y = jnp.array([0.0, 1.0, 3.0])
     for itself in (True, False):

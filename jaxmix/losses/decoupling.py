@@ -45,7 +45,8 @@ def decoupled(
             left out.
 
     The default, terms of the smaller share only, is the shipped configuration of OpenMixup (CIFAR-100, with eta 0.1,
-    by CutMix); the paper's formula has both. The larger share needs no help: cross-entropy trains it already.
+    by CutMix); the paper's formula, which could not be checked, is said to have both. The larger share needs no help:
+    cross-entropy trains it already.
 
     Differs from OpenMixup's code: that takes the sides in the order of the class ids of the first sample, so that in
     half of the batches eta goes to the wrong one; and it has one share for the batch, of which 1/2 is cross-entropy

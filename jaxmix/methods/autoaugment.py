@@ -84,8 +84,8 @@ def random_autoaugment(
         ValueError: images that aren't [b h w c] or, where their values are known, floats outside 0..1; another number
             of channels; pairs below 1.
 
-    Differs from the authors' code: none is known. AugMix's paper has it in a table and doesn't define it; that a policy
-    is drawn for every batch, and its distribution, are choices made here.
+    Differs from the authors' code: none is known. AugMix's paper has it in a table, and no definition was found; that
+    a policy is drawn for every batch, and its distribution, are choices made here.
 
     Reference: Dan Hendrycks, Norman Mu, Ekin D. Cubuk, Barret Zoph, Justin Gilmer, Balaji Lakshminarayanan. AugMix: A
     Simple Data Processing Method to Improve Robustness and Uncertainty. ICLR 2020.

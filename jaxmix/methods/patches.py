@@ -65,7 +65,7 @@ def patch_uniform(key: jax.Array, batch: arguments.Batch, *, width: ArrayLike | 
 
         x' = (1 - patch) x + patch u,   u ~ U(0, 1),   patch as in `patch_gaussian`
 
-    A baseline of AugMix's comparison, whose paper defines it no further: that noise replaces the pixels, its range and
+    A baseline of AugMix's comparison, of which no definition was found: that noise replaces the pixels, its range and
     the side of the square are choices made here.
 
     Args:

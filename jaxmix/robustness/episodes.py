@@ -71,11 +71,12 @@ def few_shot(
 
     Returns:
         Mean accuracy and its 95 % interval, 1.96 standard errors to either side, of both classifiers; NaN where labels
-        are traced and fewer than `ways` classes have enough samples.
+        are traced and fewer than `ways` classes have enough samples, or features are and aren't finite.
 
     Raises:
-        ValueError: features that aren't [n d], labels that aren't class ids [n], counts out of range, and known labels
-            of which fewer than `ways` classes have shots + queries samples.
+        ValueError: features that aren't [n d] or, where their values are known, aren't finite; labels that aren't
+            class ids [n], counts out of range, and known labels of which fewer than `ways` classes have shots + queries
+            samples.
 
     Reference: Oriol Vinyals, Charles Blundell, Timothy Lillicrap, Koray Kavukcuoglu, Daan Wierstra. Matching Networks
     for One Shot Learning. NeurIPS 2016 (episodes).
@@ -94,6 +95,9 @@ def few_shot(
             f"labels have {enough} classes of {each} samples or more, shots and queries together; wanted {ways}: take "
             "fewer ways, shots or queries"
         )
+    values = arguments.concrete(features)
+    if values is not None and not np.isfinite(values.astype(np.float32)).all():
+        raise ValueError("features have values that aren't finite; wanted finite ones: has the training diverged?")
     return FewShot(*map(_estimate, _accuracies(key, features, labels, ways, shots, queries, episodes)))
 
 
@@ -114,6 +118,7 @@ def _accuracies(
     scaled = wide / largest
     unit = scaled / jnp.maximum(jnp.sqrt(jnp.square(scaled).sum(1, keepdims=True)), jnp.finfo(jnp.float32).tiny)
     chosen, enough = sample(key, labels, ways, shots + queries, episodes)
+    enough &= jnp.isfinite(wide).all()
 
     def episode(rows: Int[Array, "w m"]) -> tuple[Array, Array]:
         train, test = unit[rows[:, :shots]], unit[rows[:, shots:]]

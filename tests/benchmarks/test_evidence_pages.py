@@ -211,13 +211,28 @@ def test_a_verdict_follows_from_the_interval(cutmix, below, above):
         assert (found.verdict, found.reason) == expected
 
 
+def test_chance_is_counted_over_claims_that_compare_like_with_like():
+    cells = grid(none=[40.0, 42.0, 41.0], augmix=[19.0, 20.2, 19.4])
+    claims = [claim(terms={"augmix": 1, "none": -1}), claim(claim="It halves", terms={"augmix": 1, "none": -0.5})]
+    text = " ".join(evidence_claims.page(cells, claims=claims).split())
+    assert (
+        "1 of those that compare like with like have an interval; if no method differed from another, about 0.1" in text
+    )
+
+
+def test_a_value_that_is_not_finite_is_unknown():
+    cells = grid(none=[40.0, float("nan"), 41.0], cutmix=[38.0, 40.0, 39.0])
+    found = evidence_claims.measured(claim(), cells)
+    assert found.difference.n == 2
+
+
 def test_a_claim_may_have_factors():
     cells = grid(none=[40.0, 42.0, 41.0], augmix=[19.0, 20.2, 19.4])
     found = evidence_claims.measured(claim(terms={"augmix": 1, "none": -0.5}), cells)
     # -1, -.8 and -1.1.
     assert (found.ours, found.verdict) == ("augmix - 0.5 none: -0.97 ± 0.38, n = 3", "agrees")
     text = evidence_claims.page(cells, claims=[claim(terms={"augmix": 1, "none": -0.5}, note="A note.")])
-    assert "Of 1 claims, our measurements agree with 1 and disagree with 0; of 0 they can't say. 1 of them have" in text
+    assert "Of 1 claims, our measurements agree with 1 and disagree with 0; of 0 they can't say. No difference" in text
     row = "| It helps | Somebody, 2020: figure not given | clean error, %: augmix - 0.5 none: -0.97 ± 0.38, n = 3 | "
     assert row + "**agrees** | `--methods augmix none` |" in text and "On “It helps”: A note." in text
 

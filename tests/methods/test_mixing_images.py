@@ -116,6 +116,14 @@ def test_the_amplitudes_of_noise_fall_with_their_exponent(exponent):
         ({"kinds": ()}, r"kinds is \(\); wanted a sequence of one or more"),
         ({"kinds": ["noise"]}, "kinds has the element 'noise'; wanted functions"),
         ({"key": 3}, "got 3 for a key"),
+        (
+            {"kinds": [lambda key, n, side: jax.random.uniform(key, (n, side, side, 3))]},
+            r"kinds: <lambda> made float32 \(4, 16, 16, 3\); wanted uint8 images \(4, 16, 16, 3\)",
+        ),
+        (
+            {"kinds": [lambda key, n, side: jnp.zeros((n, side, side, 1), jnp.uint8)]},
+            r"kinds: <lambda> made uint8 \(4, 16, 16, 1\)",
+        ),
     ],
 )
 def test_a_wrong_argument_says_what_was_wanted(options, message):

@@ -175,6 +175,15 @@ def test_a_wrong_mixing_set_says_what_was_wanted(mixing_set, message):
         jaxmix.pixmix(jax.random.key(0), images_of(), mixing_set)
 
 
+def test_a_traced_mixing_set_out_of_range_shows_in_what_is_mixed_with_it():
+    mixing_set = np.full((2, 14, 12, 3), 200, np.float32)
+    mixed, _ = jax.jit(jaxmix.pixmix)(jax.random.key(0), images_of().astype(np.float32) / 255, mixing_set)
+    broken = np.isnan(np.asarray(mixed)).any((1, 2, 3))
+    assert broken.any()
+    fine, _ = jax.jit(jaxmix.pixmix)(jax.random.key(0), images_of().astype(np.float32) / 255, mixing_set / 255)
+    assert not np.isnan(np.asarray(fine)).any()
+
+
 @pytest.mark.parametrize(("option", "value"), [("k", 0), ("beta", 0.0), ("severity", 11.0), ("operations", ())])
 def test_a_wrong_option_says_what_was_wanted(option, value):
     with pytest.raises(ValueError, match=f"{option} is .*; wanted"):

@@ -110,6 +110,16 @@ def test_it_lowers_for_every_platform_and_too_few_traced_classes_give_nan():
     assert np.isnan(run(jax.random.key(0), normals(96, 16), LABELS // 2, **SIZES).centroid.mean)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_an_error_or_give_nan(value):
+    features = np.array(normals(96, 16))
+    features[5, 3] = value
+    with pytest.raises(ValueError, match="features have values that aren't finite"):
+        few_shot(jax.random.key(0), features, LABELS, **SIZES)
+    found = run(jax.random.key(0), features, LABELS, **SIZES)
+    assert np.isnan(found.centroid.mean) and np.isnan(found.logistic.mean)
+
+
 def test_mistakes_say_what_was_wanted():
     key, features = jax.random.key(0), normals(96, 16)
     with pytest.raises(ValueError, match=r"labels have 0 classes of 20 samples or more.*; wanted 5"):

@@ -23,6 +23,23 @@ def images(number, height=12, width=15):
     return np.random.default_rng(0).integers(0, 256, (number, height, width, 3)).astype(np.uint8)
 
 
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("number", [2, FRAMES["translate"]])
+def test_an_image_out_of_range_under_jit_is_nan_in_its_own_frames_alone(number):
+    x = images(number).astype(np.float32) / 255
+    x[1, 3, 4] = 9.0
+    made = np.asarray(jax.jit(functools.partial(sequences.perturb, name="translate"))(key(), x))
+    assert np.isnan(made).any((1, 2, 3, 4)).tolist() == [image == 1 for image in range(number)]
+    assert np.isnan(made[1]).any((1, 2, 3)).all()
+
+
+@pytest.mark.unoptimized
+def test_the_means_of_a_zoom_are_levels_for_floats_too():
+    x = np.random.default_rng(0).uniform(size=(1, 12, 15, 3)).astype(np.float32)
+    levels = 255 * np.asarray(sequences.perturb(key(), x, "zoom_blur"), np.float64)
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
+
+
 # Of the rest the goldens run the programs.
 @pytest.mark.unoptimized
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("motion_blur", "snow") else slow) for n in NAMES])

@@ -41,11 +41,12 @@ def mixing_images(
         [n side side 3], uint8. The standard deviation of every image is above 0.05 of the range.
 
     Raises:
-        ValueError: what isn't a key; n or side out of range; no kinds.
+        ValueError: what isn't a key; n or side out of range; no kinds, or one that makes something else.
 
     Reference: Dan Hendrycks, Andy Zou, Mantas Mazeika, Leonard Tang, Bo Li, Dawn Song, Jacob Steinhardt. PixMix:
     Dreamlike Pictures Comprehensively Improve Safety Measures. CVPR 2022.
 
+    >>> from jaxmix.methods.pixmix import julia, noise
     >>> mixing_images(jax.random.key(0), 4, 16, kinds=[julia, noise]).shape
     (4, 16, 16, 3)
     """
@@ -58,9 +59,19 @@ def mixing_images(
     for number, kind in enumerate(kinds):
         if share := (n + len(kinds) - 1 - number) // len(kinds):
             kind_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
-            images = kind(kind_key, share, side)
+            images = _made(kind, kind_key, share, side)
             made.append(images if kind is noise else _replaced(images, noise(noise_key, share, side)))
     return jnp.concatenate(made)
+
+
+def _made(kind: Generator, key: Array, n: int, side: int) -> UInt8[Array, "n side side 3"]:
+    """Call a generator, and check what it makes."""
+    images, wanted = kind(key, n, side), (n, side, side, 3)
+    if getattr(images, "shape", None) != wanted or images.dtype != jnp.uint8:
+        came = f"{images.dtype} {images.shape}" if hasattr(images, "dtype") else type(images).__name__
+        name = getattr(kind, "__name__", kind)
+        raise ValueError(f"kinds: {name} made {came}; wanted uint8 images {wanted}")
+    return jnp.asarray(images)
 
 
 @jax.jit

@@ -179,8 +179,8 @@ def _mixing_set(values: ArrayLike, x: Array) -> Array:
             f"mixing_set has images of {values.shape[1]} x {values.shape[2]}, but the images are {x.shape[1]} x "
             f"{x.shape[2]}; wanted at least as many rows and columns: make them with side={max(x.shape[1:3]) + 4}"
         )
-    known = arguments.numeric("mixing_set", arguments.pixels(values, "mixing_set"))
-    return arguments.unit(jnp.asarray(known), "mixing_set")
+    known = jnp.asarray(arguments.numeric("mixing_set", arguments.pixels(values, "mixing_set")))
+    return arguments.nan_outside(known, arguments.unit(known, "mixing_set"))
 
 
 def _crops(x: Array, mixing_set: Array) -> tuple[int, int, int]:

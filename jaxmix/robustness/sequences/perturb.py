@@ -76,7 +76,7 @@ def perturb(
         raise ValueError(f"center_offset is {center_offset!r}; wanted a Python number of pixels, at most {longer}")
     arguments.unit(x)
     traced, static = _split(name, CONSTANTS[constants][name], difficulty, x, float(center_offset))
-    return arguments.nan_outside(x, _sequences(key, x, traced, name, static))
+    return jnp.moveaxis(arguments.nan_outside(x, _sequences(key, x, traced, name, static)), 0, 1)
 
 
 def _check(x: Array, name: str, difficulty: int, constants: str) -> None:
@@ -117,8 +117,8 @@ class _Images(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=("name", "static"))
 def _sequences(key: Array, images: Array, traced: Any, name: str, static: Hashable) -> Array:
-    frames = _PERTURBATIONS[name](_Images(key, images, traced, static))
-    return jnp.moveaxis(frames, 0, 1)
+    """Frames [n b h w 3]."""
+    return _PERTURBATIONS[name](_Images(key, images, traced, static))
 
 
 def _split(name: str, values: Any, difficulty: int, x: Array, offset: float) -> tuple[Any, Hashable]:
@@ -171,10 +171,10 @@ def _zoom_blur(case: _Images) -> Array:
         total, number = carry
         total = total + geometry.affine_frame(case.levels, matrix).astype(jnp.int32)
         mean = total.astype(jnp.float32) / (255 * number)
-        return (total, number + 1), case.finished(mean)
+        return (total, number + 1), case.finished(quantize.truncated(mean))
 
     _, frames = jax.lax.scan(step, (case.levels.astype(jnp.int32), jnp.float32(2)), case.traced)
-    return jnp.concatenate([case.finished(case.images)[None], frames])
+    return jnp.concatenate([case.finished(case.levels)[None], frames])
 
 
 def _motion_blur(case: _Images) -> Array:
