@@ -23,6 +23,7 @@ import pathlib
 import statistics
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import measure
 
@@ -157,11 +158,13 @@ def main() -> None:
     parser.add_argument("--authors", type=pathlib.Path, help="folder of the authors' corrupt.py, measured too")
     parser.add_argument("--commit", help="the commit of that folder, for the record")
     arguments = parser.parse_args()
-    authors, more, load = {}, {}, os.getloadavg()[0]
+    authors: Authors = {}
+    more: dict[str, Any] = {}
+    load = os.getloadavg()[0]
     x = random_images(NUMBER, SIDE)
     if arguments.authors:
-        authors, names = authors_code(arguments.authors), ("numpy", "scipy", "scikit-image", "pillow")
-        versions = {name: importlib.metadata.version(name) for name in names}
+        authors = authors_code(arguments.authors)
+        versions = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "scikit-image", "pillow")}
         more = {"authors_commit": arguments.commit, "versions": versions}
     found = {name: measured(name, constants, x, authors, ROUNDS) for name, constants in NAMES.items()}
     more["medians"] = medians(found, SIDE)
