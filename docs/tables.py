@@ -183,6 +183,36 @@ imagecorruptions 1.1.2 takes; medians of {found["rounds"]} interleaved rounds, {
 {table(head, rows)}"""
 
 
+def cbar() -> str:
+    """The corruptions of C-bar against the authors' code."""
+    found = read("cbar")
+    large, versions = found["large"], ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    rows = []
+    for name, row in found["results"].items():
+        cells = [name, f"{row['jaxmix']['ms']:.3f}", *(f"{row[o]['ratio']:.1f}" for o in ("authors", "numpy"))]
+        wide = large["results"].get(name)
+        cells += [f"{wide['jaxmix']['ms']:.2f}", f"{wide['authors']['ratio']:.0f}"] if wide else ["", ""]
+        rows.append(cells)
+    sides = (found["side"], large["side"])
+    head = [f"{sides[0]} px, ms", "times: authors", "times: numpy", f"{sides[1]} px, ms", "times: authors"]
+    load = " and ".join(f"{value:.1f}" for value in found["load"])
+    return f"""## Corruptions of C-bar
+
+Milliseconds an image at severity {found["severity"]}, in batches of {found["batch"]} images of {sides[0]} px and
+{large["batch"]} of {sides[1]} px, and how many times as long others take, which corrupt one image after the other:
+the authors' code (facebookresearch/augmentation-corruption, commit {found["authors_commit"][:7]}), which loops over
+pixels in Python, and our vectorized numpy version of the same equations, `tests/reference/cbar.py`. Every call samples
+its parameters. Constants are CIFAR-10-C-bar's at {sides[0]} px, where it has the corruption, and else ImageNet-C-bar's.
+
+The median over the {len(rows)} at {sides[0]} px is {found["medians"]["authors"]:.0f} times the authors' code and
+{found["medians"]["numpy"]:.1f} times the numpy version; over the {len(large["results"])} at {sides[1]} px it is
+{large["medians"]["authors"]:.0f} times the authors' code. Medians of {found["rounds"]} interleaved rounds in one
+process ({large["rounds"]} at {sides[1]} px), {found["device"]} with a load average of {load} before and after, jax
+{found["jax"]}, {versions}. From `benchmarks/cbar.py`.
+
+{table(["", *head], rows)}"""
+
+
 def steps() -> str:
     """Whole training steps."""
     rows, devices = [], set()
@@ -266,7 +296,7 @@ Localization and backgrounds need boxes: for {boxed["run"]["epochs"]} epochs of 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [blend(), guided(), policies(), corruptions(), steps(), loader()]
+    parts = [blend(), guided(), policies(), corruptions(), cbar(), steps(), loader()]
     parts += [first_trainings(), evaluations()]
     head = """<!-- Written by docs/tables.py from benchmarks/results. -->
 
