@@ -2,6 +2,7 @@
 
 | function | form for CPUs | form for accelerators (GPUs, TPUs) |
 |---|---|---|
+| `methods.pixmix.rounds.mixed` | a loop over images with a branch per round | a pass over all images for each round |
 | `numerics.materialize` | a branch that is always taken, which XLA on CPU doesn't fuse | an optimization barrier |
 | `pixels.lookup_tables.equalize` | a running sum | a product with a triangular matrix |
 | `pixels.operation_chains.apply_chains` | a loop over images with a branch per operation | one pass over all images |

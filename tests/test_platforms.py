@@ -11,7 +11,10 @@ import pytest
 
 import jaxmix
 from jaxmix import numerics, platforms
+from jaxmix.methods import augmix
+from jaxmix.methods.pixmix import rounds, sampling
 from jaxmix.pixels import affine, lookup_tables, operation_chains, operations, packing
+from jaxmix.pixels.random_operations import indices_and_amounts
 from jaxmix.robustness.corruptions import motion_blur, per_image
 
 pytestmark = pytest.mark.unoptimized
@@ -22,6 +25,9 @@ OPERATIONS = (
     operations.EQUALIZE, operations.AUTOCONTRAST, operations.ROTATE, operations.SHEAR_X, operations.SHIFT_Y,
     operations.SHARPNESS, operations.IDENTITY,
 )  # fmt: skip
+
+
+TONES = augmix.NINE[:3]
 
 
 def images():
@@ -49,8 +55,18 @@ def moved():
     return motion_blur.motion(images(), degrees, motion_blur.weights(2, 1.5))
 
 
+def mixed():
+    """Sums without a warp: tests/methods/test_pixmix.py compares the rest, which may be rounded apart."""
+    draws = sampling.sample(jax.random.key(0), 4, 3, 3.0, 3.0, len(TONES), (2, 3, 2))
+    draws = draws._replace(is_multiply=jnp.zeros_like(draws.is_multiply))
+    steps, *chosen = indices_and_amounts(draws.chains, TONES, 36, 30)
+    mixing_set = jnp.tile(images()[:2], (1, 2, 2, 1))[:, :38, :31]
+    return rounds._mixed.__wrapped__(steps, images(), mixing_set, draws, *chosen)  # as it is traced
+
+
 # Every function of two forms: a call of it without arguments.
 CALLS = {
+    "methods.pixmix.rounds.mixed": mixed,
     "numerics.materialize": lambda: numerics.materialize(jnp.float32([[1.5, 2.0], [1e9, -3.0]])),
     "pixels.lookup_tables.equalize": curves,
     "pixels.operation_chains.apply_chains": chains,

@@ -143,7 +143,7 @@ class Checkpoints:
         if reason is None:
             return error
         if processes.first():
-            self._remove_unfinished()
+            self._remove_unfinished(looks=3)
         return self._no_room(step, size, reason)
 
     def _no_room(self, step: int, size: int, reason: str) -> OSError:
@@ -285,14 +285,19 @@ class Checkpoints:
         (self.folder / str(step)).rename(moved)
         return moved
 
-    def _remove_unfinished(self) -> None:
-        """Remove what a kill or a full disk has left half written, which would keep a full disk full."""
-        for _ in range(10):
-            for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
+    def _remove_unfinished(self, looks: int = 1) -> None:
+        """Remove what a kill or a full disk has left half written, which would keep a full disk full; until nothing was
+        there in a number of looks.
+        """
+        gone = 0
+        for _ in range(30):
+            lefts = list(self.folder.glob("*.orbax-checkpoint-tmp*"))
+            for left in lefts:
                 shutil.rmtree(left, ignore_errors=True)
-            if not any(self.folder.glob("*.orbax-checkpoint-tmp*")):
+            gone = 0 if lefts else gone + 1
+            if gone == looks:
                 return
-            time.sleep(0.1)  # after a failure other threads still write for a moment
+            time.sleep(0.1)  # after a failure other threads still write for a moment, on a busy machine a longer one
 
 
 def _alone() -> orbax.options.MultiprocessingOptions:

@@ -227,7 +227,7 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--schedule", "step", "--epochs", "4", "--warmup-epochs", "2"], "--milestones has 2"),
         (
             ["--method", "augmix+sage"],
-            "There is no method 'augmix+sage'; wanted augmix+METHOD with METHOD one of mixup",
+            "There is no method 'augmix+sage'; wanted augmix+METHOD or pixmix+METHOD with METHOD one of mixup",
         ),
         (["--method", "augmix+manifold-mixup"], "which mix the images and need no maps"),
         (["--method", "augmix+cutmixx"], "Did you mean 'augmix+cutmix'?"),
