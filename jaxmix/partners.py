@@ -180,7 +180,7 @@ def _nearness_logits(y: ArrayLike, bandwidth: ArrayLike, itself: bool) -> Float[
         raise ValueError("y has one sample, and itself=False leaves it none; wanted two or more")
     if isinstance(y, np.ndarray):  # in float32 large values lose what they differ by
         wide = y.astype(np.float64)
-        y = wide - np.where(np.isfinite(wide), wide, 0).mean(0)
+        y = np.asarray(wide - np.where(np.isfinite(wide), wide, 0).mean(0))
     width = jnp.maximum(arguments.number("bandwidth", bandwidth, above=0.0), np.finfo(np.float32).tiny)
     return _logits(jnp.asarray(y).astype(jnp.float32).reshape(len(y), -1), width, itself)
 
