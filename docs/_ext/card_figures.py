@@ -33,6 +33,8 @@ OPTIONS = {
     "gridmix": {"cells": 7},
     "gridmixup": {"holes": 7},
     "dropblock": {"block": 16},
+    "patch_gaussian": {"width": 80},
+    "patch_uniform": {"width": 80},
 }
 # Draws in which every sample shows some of both images.
 SEEDS = {
@@ -74,6 +76,8 @@ def maps() -> jax.Array:
 
 def arguments(name: str) -> list[jax.Array]:
     """What a method takes after the batch."""
+    if name == "pixmix":
+        return [jaxmix.mixing_images(jax.random.key(0), 16, SIDE + 14)]
     coarse = maps().reshape(4, 7, SIDE // 7, 7, SIDE // 7).mean((2, 4))
     known = {"saliency": maps(), "attention": coarse, "cam": coarse, "labels": jax.numpy.arange(4)}
     parameters = list(inspect.signature(getattr(jaxmix, name)).parameters.values())[2:]
@@ -95,7 +99,8 @@ def sheet(name: str) -> Image.Image:
         mix = method(mix, jaxmix.apply(mix, attention))
     else:
         made, mix = method(key, x, *guides, **options)
-    shown = guides[0] if guides and name != "comixup" else None  # its slots are rows enough without their maps
+    # Co-Mixup's slots are rows enough without their maps, and PixMix has none.
+    shown = guides[0] if guides and name not in ("comixup", "pixmix") else None
     return visualize.contact_sheet(images(), made, mix, np.arange(4), maps=shown, names=NAMES, count=4, tile=112)
 
 
@@ -108,7 +113,9 @@ def caption(name: str) -> str:
     if name == "attend":
         said = ["Four samples of a batch, mixed by CutMix; their labels are weighted by fine-grained saliency, which"]
         said.append("stands for the attention of a network.")
-    if arguments(name):
+    if name == "pixmix":
+        said.append("Its mixing set is 16 of `jaxmix.mixing_images`.")
+    elif arguments(name):
         whose = "Its maps, not in the figure," if name == "comixup" else "The maps"
         said.append(f"{whose} are fine-grained saliency of the pixels, smoothed; a network's would be sharper.")
     return " ".join(said)
