@@ -43,6 +43,7 @@ SEEDS = {
     "gridmix": 4,
     "gridmixup": 12,
     "mixup": 23,
+    "pixmix": 18,
     "puzzlemix": 21,
     "randommix": 3,
     "resizemix": 4,
