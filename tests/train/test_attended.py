@@ -104,9 +104,16 @@ def test_there_is_one_forward_pass_and_views_are_weighted_by_the_first(monkeypat
 
 
 def test_after_the_mixing_labels_are_no_longer_weighted():
-    made = tiny.training(attending(0.5), create=transformer, epochs=2, mix_until=1)
+    calls, recipe = [], attending(0.5)
+    recipe = recipe._replace(attend=lambda mix, attention: calls.append(1) or mix)
+    made = tiny.training(recipe, create=transformer, epochs=2, mix_until=1)
     state = jax.eval_shape(made.start)
-    jax.eval_shape(lambda state: made.functions.advance(state, 1, 1), state)
+    weighted = []
+    for epoch in (0, 1):
+        calls.clear()
+        jax.eval_shape(lambda state, epoch=epoch: made.functions.advance(state, epoch, 1), state)
+        weighted.append(len(calls))
+    assert weighted == [1, 0]
 
 
 def test_a_network_without_attention_is_refused_with_what_to_do():
