@@ -255,7 +255,7 @@ def test_a_cell_in_part_is_completed_from_its_run(tmp_path):
     assert [one.known.images for one in wanted] == [{"clean": None}]
 
 
-def test_chosen_suites_alone_leave_a_cell_in_part_and_are_not_measured_twice(tmp_path):
+def test_chosen_suites_alone_leave_a_cell_in_part_and_are_not_measured_twice(tmp_path, capsys):
     chosen = {"methods": ("none",), "seeds": (0,), "suites": ("clean",)}
     made = []
 
@@ -265,7 +265,7 @@ def test_chosen_suites_alone_leave_a_cell_in_part_and_are_not_measured_twice(tmp
 
     for _ in range(2):
         assert evidence.fill(options(tmp_path, minutes=5, **chosen), DATA, train, Time()) == 0
-    assert made == [("clean",)]
+    assert made == [("clean",)] and "in part" not in capsys.readouterr().out  # it lacks nothing that was asked for
     assert not evidence_cells.is_complete(*evidence_cells.read_all(tmp_path / "cells"), evidence_grid.SETTINGS["small"])
     with pytest.raises(ValueError, match="--suites: cleaner not in the grid"):
         evidence.check(options(tmp_path, minutes=5, suites=("cleaner",)))

@@ -12,6 +12,7 @@ import pytest
 
 import cifar
 import compare
+import configuration
 import devices
 import evaluate
 import exits
@@ -391,5 +392,9 @@ def test_another_training_needs_another_folder():
     options.out.mkdir()
     compare.open_folder(options, {})
     compare.open_folder(options, {})
+    saved = run_dir.read_json(options.out / "train.json", dict)
+    older = {name: value for name, value in saved.items() if name not in configuration.ADDED}
+    run_dir.write_json(options.out / "train.json", older)
+    compare.open_folder(options, {})  # from before these options
     with pytest.raises(ValueError, match=r"holds a comparison of runs with --train.epochs 1"):
         compare.open_folder(dataclasses.replace(options, train=cifar.Config(epochs=2)), {})
