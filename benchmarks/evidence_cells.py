@@ -23,6 +23,8 @@ PARTS = {
     **{"data": dict, "training": dict, "images": dict, "summary": dict, "measurements": dict},
     **{"seconds": dict, "versions": dict},
 }
+# Options of a training that its device chooses: how many steps are one dispatch changes no value.
+OF_DEVICE = ("steps_per_call",)
 # Parts that cells from before them lack.
 YOUNGER = {"history": dict, "later": list}
 
@@ -130,7 +132,8 @@ def read_all(folder: Path) -> list[Cell]:
     for path, cell in zip(paths, cells, strict=True):
         place = (cell.setting, cell.data["name"])
         stored = configuration.completed(cifar.Config, cell.training)
-        training = {name: stored[name] for name in stored if name not in ("seed", *configuration.FREE_ON_RESUME)}
+        free = ("seed", *OF_DEVICE, *configuration.FREE_ON_RESUME)
+        training = {name: value for name, value in stored.items() if name not in free}
         for key, value in (((*place, "data"), cell.data), ((*place, cell.method), training)):
             known, other = first.setdefault(key, (path, value))
             if other != value:

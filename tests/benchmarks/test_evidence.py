@@ -494,6 +494,12 @@ def test_cells_of_one_name_but_other_data_or_options_are_found(tmp_path):
         evidence_cells.read_all(tmp_path)
 
 
+def test_cells_of_a_cpu_and_of_an_accelerator_stand_in_one_table(tmp_path):
+    evidence_cells.write(tmp_path, cell(training=cell().training | {"steps_per_call": 1}))
+    evidence_cells.write(tmp_path, cell(seed=1, training=cell().training | {"steps_per_call": 32}))
+    assert len(evidence_cells.read_all(tmp_path)) == 2
+
+
 # ---- tables
 
 
