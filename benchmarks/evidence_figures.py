@@ -53,12 +53,13 @@ class Points(NamedTuple):
     panels: bool = False
 
 
+SECONDS = "training seconds"  # of the trainings whose seconds compare, and of no other
 CLEAN, CORRUPTION = "clean error, %", "corruption error, mean of 15 with frost_like, %"
 FIGURES = {
     "corruption": Points("Corruption error against clean error", (CLEAN, CORRUPTION)),
     "families": Points("Error by family of corruptions", tuple(evidence_grid.FAMILIES), panels=True),
     "calibration": Points("Calibration against error", (CLEAN, "RMS calibration error, %")),
-    "cost": Points("Error against the cost of the training", ("training seconds", CLEAN)),
+    "cost": Points("Error against the cost of the training", (SECONDS, CLEAN)),
 }
 
 
@@ -74,7 +75,9 @@ def name_of(figure: str, setting: str, copy: str) -> str:
 
 def data(cells: Sequence[Cell]) -> dict[str, dict[str, Values]]:
     """What the figures of one setting and copy plot, `[figure][axis][method]`, but for those that have no point."""
-    found = {name: {axis: _values(cells, axis) for axis in figure.axes} for name, figure in FIGURES.items()}
+    timed = evidence_values.timed(cells)
+    chosen = {name: timed if SECONDS in figure.axes else cells for name, figure in FIGURES.items()}
+    found = {name: {axis: _values(chosen[name], axis) for axis in figure.axes} for name, figure in FIGURES.items()}
     shown = {name: set.intersection(*(set(values) for values in axes.values())) for name, axes in found.items()}
     return {
         name: {axis: {m: v for m, v in values.items() if m in shown[name]} for axis, values in axes.items()}
@@ -110,7 +113,7 @@ def write(folder: Path, cells: Sequence[Cell], note: str) -> list[Path]:
     for name, axes in data(cells).items():
         with matplotlib.rc_context(STYLE):
             plain = FIGURES[name]
-            on_cpu = all(evidence_values.on_cpu(cell) for cell in cells)
+            on_cpu = all(evidence_values.on_cpu(cell) for cell in evidence_values.timed(cells))
             figure = _panels(axes) if plain.panels else _scatter(axes, on_cpu)
             height = figure.get_figheight()
             figure.text(0.02, 1 - 0.12 / height, plain.title, fontsize=11.5, fontweight="bold", va="top")
@@ -158,7 +161,7 @@ def _scatter(axes: Mapping[str, Values], on_cpu: bool) -> Figure:
         ax.errorbar(x_mean, y_mean, y_deviation, x_deviation, fmt="none", ecolor=color, elinewidth=1, alpha=0.35)
         ax.plot(x_mean, y_mean, "o", ms=6, color=color, mfc=color if n > 1 else "#ffffff", mew=1.5)
     seconds = "training, seconds of the processor" if on_cpu else "training, seconds"
-    ax.set(xlabel=seconds if x_title == "training seconds" else x_title, ylabel=y_title)
+    ax.set(xlabel=seconds if x_title == SECONDS else x_title, ylabel=y_title)
     ax.margins(0.1)
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())  # they don't move any more
     _legend(figure, x)

@@ -10,6 +10,7 @@ __all__ = [
     "GROUPS",
     "MAIN",
     "METHODS",
+    "README",
     "SEEDS",
     "SETTINGS",
     "TABLES",
@@ -27,6 +28,8 @@ MAIN = (
     *("cutout", "smoothmix_s", "fmix", "resizemix", "saliencymix", "snapmix", "sage", "puzzlemix", "comixup"),
     "augmix+cutmix",
 )
+# Those in the table of README.md: of each group the most used.
+README = ("none", "mixup", "cutmix", "smoothmix_c", "sage", "puzzlemix", "augmix", "pixmix")
 # What the claims of docs/claims.md need besides.
 VARIANTS = (
     *("cutmix-scheduled", "cutmix-one-hot", "cutmix-complete-label", "cutmix-center-gaussian", "cutmix-fixed-size"),

@@ -69,7 +69,7 @@ often and with what values a method mixes is its paper's, as `train/cifar.py --m
 - Strong edges: a grey frame or, as a control, a window with soft edges is put on the image. Latch: how much more of the
   class activation map lies in it than in the same place without it.
 - Training: on CPUs the seconds of the processor, over all cores, as other work may run beside it; elsewhere by the
-  clock.
+  clock, if no other training ran on the device.
 """
 
 
@@ -157,13 +157,13 @@ def note(cells: Sequence[Cell]) -> str:
 
 
 def snippet(cells: Sequence[Cell]) -> str:
-    """The table of README.md: the main methods in the first setting that has cells, on the copy with most of them."""
+    """The table of README.md: some methods in the first setting that has cells, on the copy with most of them."""
     if not places(cells):
         return "There are no results yet."
     setting = places(cells)[0][0]
     _, copy, own = max((place for place in places(cells) if place[0] == setting), key=lambda place: len(place[2]))
     rows = []
-    for method in evidence_grid.MAIN:
+    for method in evidence_grid.README:
         known = [cell for cell in own if cell.method == method and not cell.failed]
         columns = [[evidence_values.value(cell, title) for cell in known] for title in README_COLUMNS.values()]
         values = [mean_and_deviation([value for value in column if value is not None]) for column in columns]
@@ -173,8 +173,8 @@ def snippet(cells: Sequence[Cell]) -> str:
     seeds = "One training each, so that no difference is claimed" if single else "Mean ± standard deviation over seeds"
     text = (
         f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test "
-        "images. [Results](docs/results.md) has all, and the command that adds to it; [claims](docs/claims.md) has "
-        "those of papers."
+        f"images. [Results](docs/results.md) has all {len({cell.method for cell in own})} methods and more tests, "
+        "[claims](docs/claims.md) what papers say of them."
     )
     return "\n".join([*paragraph(text), *markdown(header, rows)])
 

@@ -180,42 +180,48 @@ def _differences(
 
 
 def cost(cells: Sequence[Cell]) -> list[str]:
-    """The lines of the table of what a training costs and how soon it reaches an accuracy."""
+    """The lines of the tables of how soon trainings reach an accuracy, in epochs and in seconds, and what they cost."""
     targets = evidence_grid.TARGETS[cells[0].setting]
-    unit = "CPU s" if all(evidence_values.on_cpu(cell) for cell in cells) else "s"
-    plain = _mean(
-        [evidence_values.training_seconds(cell) for cell in cells if cell.method == "none" and not cell.failed]
+    rows = []
+    for method, own in _by_method(cells):
+        error = _column([evidence_values.value(cell, "clean error, %") for cell in own])
+        reached = [_reached([evidence_values.epochs_to(cell, target) for cell in own]) for target in targets]
+        rows.append((method, str(len(own)), error, *reached))
+    header = ("method", "n", "clean error, %", *(f"epochs to {target} %" for target in targets))
+    lines = ["#### Cost", "", *markdown(header, rows), ""]
+    text = (
+        f"Epochs to {' and '.join(f'{target} %' for target in targets)}: until the accuracy on the 512 test images "
+        "that are watched in the training was first that high (its standard error is about two points). The learning "
+        "rate falls along a cosine over all epochs, so a training that was planned for less time would be better at "
+        "that time."
     )
+    if not any(cell.history for cell in cells):
+        text += " No training kept its epochs yet, so these columns are empty."
+    return [*lines, *paragraph(text), *_seconds(evidence_values.timed(cells), targets)]
+
+
+def _seconds(cells: Sequence[Cell], targets: Sequence[int]) -> list[str]:
+    """The lines of the table in seconds, of trainings on one device."""
+    if not cells:
+        return paragraph("No training had a device to itself, so there are no seconds to compare.")
+    unit = "CPU s" if evidence_values.on_cpu(cells[0]) else "s"
+    plain = _mean([evidence_values.training_seconds(cell) for cell in cells if cell.method == "none"])
     rows = []
     for method, own in _by_method(cells):
         seconds = [evidence_values.training_seconds(cell) for cell in own]
         mean = _mean(seconds)
         times = "" if plain is None or mean is None else f"{mean / plain:.2f}"
-        error = _column([evidence_values.value(cell, "clean error, %") for cell in own])
         reached = [_reached([evidence_values.seconds_to(cell, target) for cell in own]) for target in targets]
         within = "" if plain is None else _column([evidence_values.error_within(cell, plain) for cell in own])
-        rows.append((method, str(len(own)), _column(seconds), times, error, *reached, within))
+        rows.append((method, str(len(own)), _column(seconds), times, *reached, within))
     reach = (f"{unit} to {target} %" for target in targets)
-    header = (
-        "method",
-        "n",
-        f"training, {unit}",
-        "times none",
-        "clean error, %",
-        *reach,
-        "error in the time of none, %",
+    header = ("method", "n", f"training, {unit}", "times none", *reach, "error in the time of none, %")
+    head = (
+        f"In seconds, of the {len(cells)} trainings that ran on {cells[0].device} and not beside others on a GPU. The "
+        "last column has the error on the watched images after the last epoch within the time that the training "
+        "without mixing takes."
     )
-    lines = ["#### Cost", "", *markdown(header, rows), ""]
-    text = (
-        f"{unit} to {' and '.join(f'{target} %' for target in targets)}: until the accuracy on the 512 test images "
-        "that are watched in the training was first that high (its standard error is about two points). The last "
-        "column has the error on them after the last epoch within the time that the training without mixing takes. The "
-        "learning rate falls along a cosine over all epochs, so a training that was planned for less time would be "
-        "better at that time."
-    )
-    if not any(cell.history for cell in cells):
-        text += " No training kept its epochs yet, so these columns are empty."
-    return lines + paragraph(text)
+    return [*paragraph(head), *markdown(header, rows), ""]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

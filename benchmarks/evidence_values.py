@@ -3,7 +3,7 @@
 import fnmatch
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 import evidence_grid
@@ -13,10 +13,12 @@ from evidence_cells import Cell
 __all__ = [
     "DERIVED",
     "by_seed",
+    "epochs_to",
     "error_within",
     "families",
     "on_cpu",
     "seconds_to",
+    "timed",
     "training_seconds",
     "value",
 ]
@@ -51,6 +53,15 @@ def training_seconds(cell: Cell) -> float | None:
 def on_cpu(cell: Cell) -> bool:
     """Whether the training ran on CPUs."""
     return cell.versions["devices"]["platform"] == "cpu"
+
+
+def timed(cells: Iterable[Cell]) -> list[Cell]:
+    """Those whose seconds compare: known, and of the device that has most of them."""
+    by_device: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if training_seconds(cell) is not None and not cell.failed:
+            by_device.setdefault(cell.device, []).append(cell)
+    return max(by_device.values(), key=len, default=[])
 
 
 # ---- computed from measurements
@@ -107,11 +118,20 @@ def seconds_to(cell: Cell, accuracy: float) -> float | None:
     """The seconds until the accuracy on the watched test images, in percent, was first reached; infinite if it wasn't,
     None where they are unknown.
     """
-    clock = _clock(cell)
-    if clock is None:
+    return _first(cell, _clock(cell), accuracy)
+
+
+def epochs_to(cell: Cell, accuracy: float) -> float | None:
+    """The same in epochs, which are known wherever they were kept, however busy the device was."""
+    return _first(cell, cell.history.get("epoch"), accuracy)
+
+
+def _first(cell: Cell, times: Sequence[float | None] | None, accuracy: float) -> float | None:
+    """The first of the times, one for each epoch, at which an accuracy was reached."""
+    if not times:
         return None
     errors = cell.history["watched error, %"]
-    reached = (time for time, error in zip(clock, errors, strict=True) if error is not None and 100 - error >= accuracy)
+    reached = (time for time, error in zip(times, errors, strict=True) if error is not None and 100 - error >= accuracy)
     return next(reached, float("inf"))
 
 

@@ -19,7 +19,11 @@ sys.path[:0] = [str(HERE / "_ext"), str(ROOT / "benchmarks")]
 
 from markdown_tables import table
 
+import accelerator
 import cifar_table
+import goals
+from journal import Journal
+from phases import PHASES
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = HERE / "benchmarks.md"
@@ -229,6 +233,42 @@ rounds, {"; ".join(sorted(devices))}. AugMix trains on three views of each image
 {table(["network", "method", "ms", "times plain training"], rows)}"""
 
 
+def accelerators() -> str:
+    """What was measured on GPUs and TPUs, by device."""
+    parts = []
+    for path in sorted(RESULTS.glob("accelerator-*.jsonl")):
+        for common in _places(Journal(path, {})):
+            parts += _on_device(Journal(path, common))
+    return "\n\n".join(parts)
+
+
+def _places(journal: Journal) -> list[dict[str, Any]]:
+    """The devices with versions and code that a file has results of."""
+    own = ("phase", "name", "setting")
+    found = [{name: value for name, value in one["key"].items() if name not in own} for one in journal.found()]
+    return [one for place, one in enumerate(found) if one not in found[:place]]
+
+
+def _on_device(journal: Journal) -> list[str]:
+    where, versions = journal.common["device"], journal.common["versions"]
+    of = ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("jax", "flax"))
+    cut = [f"{one['key']['phase']} {one['key']['name']}" for one in journal.records if "cut" in one]
+    days = {one["date"][:10] for one in journal.found()}
+    head = f"""## On {where}
+
+{of}, {", ".join(sorted(days))}, from `benchmarks/accelerator.py`, whose [page](accelerators.md) says how it
+measures; it had a few minutes, so of {len(PHASES)} phases these are some. The goals, and what falls short of
+them:
+
+{goals.table(journal.found())}"""
+    tables = [
+        f"{phase}:\n\n{accelerator.table(PHASES[phase].COLUMNS, journal.found(phase))}"
+        for phase in ("mix", "policies", "train", "sanity", "copy")
+        if journal.found(phase)
+    ]
+    return [head, *tables, *([f"Cut short by the end of the time: {', '.join(cut)}."] if cut else [])]
+
+
 def loader() -> str:
     """The loader of image files against bare Pillow and torch."""
     found = read("loader")
@@ -296,7 +336,7 @@ Localization and backgrounds need boxes: for {boxed["run"]["epochs"]} epochs of 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [blend(), guided(), policies(), corruptions(), cbar(), steps(), loader()]
+    parts = [blend(), guided(), policies(), corruptions(), cbar(), steps(), accelerators(), loader()]
     parts += [first_trainings(), evaluations()]
     head = """<!-- Written by docs/tables.py from benchmarks/results. -->
 

@@ -140,8 +140,19 @@ def test_the_time_to_an_accuracy_is_summed_over_the_epochs():
         assert evidence_values.seconds_to(lacking, 40) is None and evidence_values.error_within(lacking, 9.0) is None
     slow = made._replace(method="augmix", seconds={"train cpu": 240.0})
     text = "\n".join(evidence_tables.cost([made, slow, slow._replace(seed=1, history={})]))
-    assert "| none | 1 | 80.00 | 1.00 | 40.00 | 4.500 | 6.500 | 39.00 |" in text
-    assert "| augmix | 2 | 240.00 ± 0.00 | 3.00 | 40.00 ± 0.00 | 4.500 (1 of 1) | 6.500 (1 of 1) |" in text
+    assert "| none | 1 | 40.00 | 2.000 | 3.000 |" in text
+    assert "| augmix | 2 | 40.00 ± 0.00 | 2.000 (1 of 1) | 3.000 (1 of 1) |" in text
+    assert "| none | 1 | 80.00 | 1.00 | 4.500 | 6.500 | 39.00 |" in text
+    assert "| augmix | 2 | 240.00 ± 0.00 | 3.00 | 4.500 (1 of 1) | 6.500 (1 of 1) |" in text
+
+
+def test_seconds_of_one_device_alone_are_compared():
+    gpu = {"versions": VERSIONS | {"devices": {"platform": "gpu"}}, "device": "a GPU"}
+    cells = [cell(seed=0), cell(seed=1), cell(seed=2, **gpu), cell("cutmix", **gpu, seconds={"train": None})]
+    assert evidence_values.timed(cells) == cells[:2] and evidence_values.timed(cells[3:]) == []
+    assert "of the 2 trainings that ran on" in "\n".join(evidence_tables.cost(cells))
+    assert "no seconds to compare" in "\n".join(evidence_tables.cost(cells[3:]))
+    assert evidence_figures.data(cells)["cost"]["training seconds"] == {"none": (80.0, 0.0, 2)}
 
 
 def test_families_are_means_over_their_corruptions_and_severities():
