@@ -34,13 +34,16 @@ README = ("none", "mixup", "cutmix", "smoothmix_c", "sage", "puzzlemix", "augmix
 VARIANTS = (
     *("cutmix-scheduled", "cutmix-one-hot", "cutmix-complete-label", "cutmix-center-gaussian", "cutmix-fixed-size"),
     *("feature-cutmix", "manifold-mixup", "sage-sampled", "sage-unshifted"),
-    *("pixmix", "pixmix-nine", "pixmix-noise", "augmix-no-jsd"),
+    *("pixmix", "pixmix-nine", "pixmix-noise", "augmix-no-jsd", "resizemix-half"),
 )
 METHODS = MAIN + VARIANTS
 SEEDS = (0, 1, 2)
 
 # A name that is no method of train/cifar.py: the method that it is, and its options.
-OWN_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {"augmix-no-jsd": ("augmix", {"jsd": "off"})}
+OWN_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "augmix-no-jsd": ("augmix", {"jsd": "off"}),
+    "resizemix-half": ("resizemix", {"mix_share": 0.5}),
+}
 
 # The methods that all others are compared with.
 BASELINES = ("none", "cutmix")

@@ -41,6 +41,7 @@ from inputs.on_device import OnDevice
 from inputs.preprocess import Preprocess, normalized_by
 from options import AUTOMATIC, Config, Resolved
 from recipes import cifar as recipes
+from recipes.applied import mixing
 from recipes.core import LOSSES, Recipe
 from recipes.per_device import mixed_per_device
 from step import Setup
@@ -113,7 +114,8 @@ def load(config: Config) -> inputs.Dataset:
 def recipe_of(config: Config, dataset: inputs.Dataset) -> Recipe:
     """The recipe of the method for these images and this network."""
     side = min(dataset.train_images.shape[1:3])
-    return recipes.create(config.method, config.dataset, side, config.model, dataset.std, jsd=config.jsd == "on")
+    recipe = recipes.create(config.method, config.dataset, side, config.model, dataset.std, jsd=config.jsd == "on")
+    return mixing(recipe, config.mix_share, config.method)
 
 
 def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:

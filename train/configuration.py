@@ -37,7 +37,8 @@ FREE_ON_RESUME = (
 )
 
 # What is stored of a run from before these options has their defaults.
-ADDED = ("side", "mix_per_device", *OF_PROCESSES, "adversarial", "attack_epsilon", "attack_steps", "attack_step")
+ADDED = ("side", "mix_share", "mix_per_device", *OF_PROCESSES)
+ADDED += ("adversarial", "attack_epsilon", "attack_steps", "attack_step")
 
 C = TypeVar("C")
 
@@ -70,7 +71,8 @@ LOWEST = {"batch_size": 2}
 LOWEST |= dict.fromkeys(
     ("epochs", "checkpoint_every", "side", "limit_train", "limit_test", "accumulate", "extend", "mix_until"), 1
 )
-LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing", "val_share"), 0)
+LOWEST |= dict.fromkeys(("lr", "momentum", "weight_decay", "clip_norm", "ema", "label_smoothing"), 0)
+LOWEST |= dict.fromkeys(("val_share", "mix_share"), 0)
 LOWEST |= dict.fromkeys(("warmup_epochs", "milestones", "steps_per_call", "seed", "crop_padding", "process"), 0)
 LOWEST |= dict.fromkeys(("processes", "heartbeat_seconds"), 1)
 LOWEST |= dict.fromkeys(("crop", "test_crop", "resize", "test_resize", "repeats"), 1)
@@ -80,7 +82,8 @@ LOWEST |= {"attack_steps": 1}
 # The highest value: a whole number is int32 in the programs and any other float32, and of a seed jax.random.key takes
 # 32 bits (2**32 would train as 0 does). What must stay below 1 divides by what is left.
 WHOLE, FRACTION = 2**31 - 1, 3.4e38
-HIGHEST = {"seed": 2**32 - 1} | dict.fromkeys(("min_area", "jitter", "erasing", "warmup_start", "lr_end"), 1)
+HIGHEST = {"seed": 2**32 - 1} | dict.fromkeys(("min_area", "jitter", "erasing"), 1)
+HIGHEST |= dict.fromkeys(("mix_share", "warmup_start", "lr_end"), 1)
 HIGHEST |= dict.fromkeys(("attack_epsilon", "attack_step"), 255)
 BELOW_ONE = ("label_smoothing", "momentum", "ema", "val_share", "bce_threshold")
 

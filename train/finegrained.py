@@ -49,6 +49,7 @@ from inputs.augment import Augment
 from inputs.erasing import erase
 from models import mid_level
 from recipes import finegrained as recipes
+from recipes.applied import mixing
 from recipes.core import LOSSES, Recipe
 from recipes.per_device import mixed_per_device
 from step import Setup, one_head
@@ -133,7 +134,8 @@ def load(config: Config, folder: Path | None = None) -> Data:
 def recipe_of(config: Config) -> Recipe:
     """The recipe of the method for these images and this network."""
     std = NORMALIZATION[config.normalization][1]
-    return recipes.create(config.method, config.crop, std, scratch=config.weights is None)
+    recipe = recipes.create(config.method, config.crop, std, scratch=config.weights is None)
+    return mixing(recipe, config.mix_share, config.method)
 
 
 def resolve(config: Config, data: Data) -> Resolved:

@@ -75,6 +75,9 @@ class FineGrainedOptions:
     """Test on n images only, the same share of each class, for a quick look."""
     mix_until: int | None = None
     """Epochs after which nothing is mixed any more. Default: all."""
+    mix_share: float | None = None
+    """Share of the batches that are mixed. Default: that of the method's paper, for most every batch or every second
+    one."""
     epochs: int = 200
     """Passes over the training images."""
     batch_size: int = 16

@@ -43,6 +43,7 @@ from inputs import layouts
 from inputs.augment import Augment
 from inputs.erasing import erase
 from recipes import imagenet as recipes
+from recipes.applied import mixing
 from recipes.core import LOSSES, Loss, Recipe
 from recipes.losses import sigmoid_bce
 from recipes.per_device import mixed_per_device
@@ -113,7 +114,8 @@ def load(config: Config, folder: Path | None = None) -> Data:
 def recipe_of(config: Config) -> Recipe:
     """The recipe of the method for these images and this network."""
     std = NORMALIZATION[config.normalization][1]
-    return recipes.create(config.method, config.dataset, config.crop, std, jsd=config.jsd == "on")
+    recipe = recipes.create(config.method, config.dataset, config.crop, std, jsd=config.jsd == "on")
+    return mixing(recipe, config.mix_share, config.method)
 
 
 def resolve(config: Config, data: Data) -> Resolved:

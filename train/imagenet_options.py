@@ -75,6 +75,9 @@ class ImageNetOptions:
     """Test on n images only, the same share of each class, for a quick look."""
     mix_until: int | None = None
     """Epochs after which nothing is mixed any more (what keeps the labels, such as augmix, goes on). Default: all."""
+    mix_share: float | None = None
+    """Share of the batches that are mixed. Default: that of the method's paper, for most every batch or every second
+    one."""
     epochs: int | None = None
     """Passes over the training images. Default: 90."""
     batch_size: int = 256

@@ -47,6 +47,9 @@ class ClassifierOptions:
     of small ones repeated."""
     mix_until: int | None = None
     """Epochs after which nothing is mixed any more (what keeps the labels, such as augmix, goes on). Default: all."""
+    mix_share: float | None = None
+    """Share of the batches that are mixed. Default: that of the method's paper, for most every batch or every second
+    one."""
     epochs: int | None = None
     """Passes over the training images. Default: 30 for digits, otherwise 200, for augmix 100 (200 with densenet and
     resnext), though the papers of others differ."""

@@ -222,6 +222,8 @@ def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
         (["--warmup-epochs", "4", "--epochs", "3"], "--warmup-epochs is 4; wanted at most the 3 epochs"),
         (["--epochs", "2147483647"], "--epochs is 2147483647: 23,622,320,117 steps; wanted 2,147,483,647 or less"),
         (["--method", "dropblock", "--mix-until", "2"], "--mix-until is 2; wanted none, as dropblock mixes nothing"),
+        (["--method", "augmix", "--mix-share", ".5"], "--mix-share is 0.5, but augmix mixes no batches"),
+        (["--mix-share", "1.5"], "--mix-share is 1.5; wanted 1 or less."),
         (["--mix-until", "5", "--epochs", "4"], "--mix-until is 5; wanted at most the 4 epochs"),
         (["--optimizer", "lamb", "--momentum", "0.8"], "--momentum is 0.8, but --optimizer lamb has none"),
         (["--schedule", "step", "--epochs", "4", "--warmup-epochs", "2"], "--milestones has 2"),

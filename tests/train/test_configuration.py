@@ -65,7 +65,7 @@ def test_the_configuration_of_an_earlier_run_of_cifar_is_read(tmp_path):
     """Options that were added to train/cifar.py don't make its earlier runs unreadable."""
     config = cifar.resolve(cifar.Config(), inputs.load("digits", tmp_path))
     content = configuration.encode("cifar", config)
-    added = ("side", "mix_per_device", "coordinator", "processes", "process", "heartbeat_seconds")
+    added = ("side", "mix_share", "mix_per_device", "coordinator", "processes", "process", "heartbeat_seconds")
     for name in (*added, "adversarial", "attack_epsilon", "attack_steps", "attack_step"):
         del content[name]
     run_dir.write_json(tmp_path / "config.json", content)

@@ -23,6 +23,7 @@ from eval import load_run
 ALL = (
     *("--dataset", "npz", "--data-dir", "tiny.npz", "--batch-size", "8", "--epochs", "3", "--method", "mixup"),
     *("--val-share", ".2", "--balanced", "--accumulate", "3", "--ema", ".8", "--clip-norm", "1", "--mix-until", "2"),
+    *("--mix-share", ".7"),
     *("--optimizer", "adamw", "--lr", ".01"),
 )
 

@@ -1,7 +1,7 @@
 """A method of the library as a recipe applies it: to which share of the batches, with which hyper-parameters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,9 @@ from jax.typing import ArrayLike
 
 import jaxmix
 from jaxmix.mix import Mix
+from recipes.core import Recipe
 
-__all__ = ["Applied", "always", "half", "rising"]
+__all__ = ["Applied", "always", "half", "mixing", "rising"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,18 @@ class Applied:
 def rising(progress: ArrayLike) -> ArrayLike:
     """A share that rises linearly from 0 to 1 over the training (Scheduled CutMix)."""
     return progress
+
+
+def mixing(recipe: Recipe, share: float | None, method: str) -> Recipe:
+    """A recipe that mixes a share of the batches; None leaves it as it is.
+
+    Raises ValueError, which names the method, if it mixes nothing.
+    """
+    if share is None:
+        return recipe
+    if not isinstance(recipe.augmentation, Applied):
+        raise ValueError(f"--mix-share is {share}, but {method} mixes no batches; leave the option out.")
+    return recipe._replace(augmentation=replace(recipe.augmentation, p=share))
 
 
 def always(method: Callable[..., Any], **hyper_parameters: Any) -> Applied:
