@@ -91,7 +91,8 @@ class _Optimizations:
     """Half the compile time for what is marked `unoptimized` and for examples: XLA's own passes, but none of LLVM's."""
 
     def pytest_runtest_setup(self, item):
-        wanted = item.get_closest_marker("unoptimized") is not None or isinstance(item, pytest.DoctestItem)
+        marker = item.get_closest_marker("unoptimized")
+        wanted = isinstance(item, pytest.DoctestItem) or (marker is not None and marker.args != (False,))
         if jax.config.values["jax_disable_most_optimizations"] and not wanted:
             jax.clear_caches()  # an optimized test must not run what was compiled for the others
         jax.config.update("jax_disable_most_optimizations", wanted)

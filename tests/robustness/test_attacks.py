@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 import jaxmix
 from jaxmix.robustness import attacks
 
+pytestmark = pytest.mark.unoptimized
+
 LEVEL = np.float32(1 / 255)
 slow = pytest.mark.slow
 

@@ -9,6 +9,8 @@ import pytest
 
 from jaxmix.robustness import backgrounds
 
+pytestmark = pytest.mark.unoptimized
+
 FILES = ["backgrounds_32", pytest.param("backgrounds_64", marks=pytest.mark.slow)]
 BOXED = {"only_bg_b": backgrounds.only_background_black, "only_bg_t": backgrounds.only_background_tiled}
 only_foreground, no_foreground = jax.jit(backgrounds.only_foreground), jax.jit(backgrounds.no_foreground)

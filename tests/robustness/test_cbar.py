@@ -27,6 +27,7 @@ from jaxmix.robustness.corruptions.registry import Case
 from jaxmix.robustness.corruptions.severities import CBAR_CONSTANTS, constant
 
 slow = pytest.mark.slow
+pytestmark = pytest.mark.unoptimized
 NAMES = tuple(cbar.CORRUPTIONS)
 HEIGHT, WIDTH = 23, 35
 PHASES = (36, 18)

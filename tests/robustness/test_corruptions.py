@@ -15,6 +15,7 @@ from jaxmix.robustness.corruptions.registry import CORRUPTIONS
 from jaxmix.robustness.corruptions.severities import CONSTANTS, constant
 
 slow = pytest.mark.slow
+pytestmark = pytest.mark.unoptimized
 NAMES = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE)
 PHOTOS = [np.random.default_rng(i).integers(0, 256, (200 + 10 * i, 240, 3)).astype(np.uint8) for i in range(3)]
 SEVERITIES = range(1, 6)
@@ -230,13 +231,11 @@ def check_range(name):
     return x, made
 
 
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("name", [pytest.param(n, marks=slow if n == "jpeg_compression" else ()) for n in NAMES])
 def test_levels_keep_their_dtype_and_shape(name):
     check_range(name)
 
 
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FLOATS else slow) for name in NAMES])
 def test_nothing_leaves_the_range_and_jitted_floats_are_eager_levels(name):
     x, made = check_range(name)
@@ -250,6 +249,7 @@ def test_nothing_leaves_the_range_and_jitted_floats_are_eager_levels(name):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in ("gaussian_noise", "spatter_like") else slow) for name in NAMES]
 )
+@pytest.mark.unoptimized(False)
 def test_eager_is_jitted(name):
     x, made = check_range(name)
     jitted = jax.jit(functools.partial(corrupt, name=name, severity=5))(key(), x)

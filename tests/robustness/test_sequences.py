@@ -11,6 +11,7 @@ from jaxmix.robustness import sequences
 from jaxmix.robustness.sequences.constants import CONSTANTS
 
 slow = pytest.mark.slow
+pytestmark = pytest.mark.unoptimized
 NAMES = sequences.names("cifar")
 FRAMES = {"translate": 16, "motion_blur": 21}
 
@@ -23,7 +24,6 @@ def images(number, height=12, width=15):
     return np.random.default_rng(0).integers(0, 256, (number, height, width, 3)).astype(np.uint8)
 
 
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("number", [2, FRAMES["translate"]])
 def test_an_image_out_of_range_under_jit_is_nan_in_its_own_frames_alone(number):
     x = images(number).astype(np.float32) / 255
@@ -33,7 +33,6 @@ def test_an_image_out_of_range_under_jit_is_nan_in_its_own_frames_alone(number):
     assert np.isnan(made[1]).any((1, 2, 3)).all()
 
 
-@pytest.mark.unoptimized
 def test_the_means_of_a_zoom_are_levels_for_floats_too():
     x = np.random.default_rng(0).uniform(size=(1, 12, 15, 3)).astype(np.float32)
     levels = 255 * np.asarray(sequences.perturb(key(), x, "zoom_blur"), np.float64)
@@ -41,7 +40,6 @@ def test_the_means_of_a_zoom_are_levels_for_floats_too():
 
 
 # Of the rest the goldens run the programs.
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("motion_blur", "snow") else slow) for n in NAMES])
 def test_frames_have_the_images_dtype_and_begin_with_a_clean_image_where_they_should(name):
     x = images(2)

@@ -255,12 +255,12 @@ def interrupted_twice(place):
             while not list(place.glob(f"*/checkpoints/{STEPS_PER_EPOCH}")):
                 time.sleep(0.01)
             Checkpoints.wait = waited
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # to this thread: os.kill may choose another, which runs later
         return plain(state, epoch, count)
 
     def waited(self):
         Checkpoints.wait = wait
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # to this thread: os.kill may choose another, which runs later
         wait(self)
 
     return train(place, MADE._replace(functions=MADE.functions._replace(advance=advance)))

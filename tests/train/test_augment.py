@@ -3,11 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from reference import augment as reference
 
 from inputs import color, erasing
 from inputs.augment import Augment
 from inputs.preprocess import normalize
+
+pytestmark = pytest.mark.unoptimized
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 RANDOM = np.random.default_rng(0)

@@ -74,6 +74,7 @@ def compiled(monkeypatch):
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.unoptimized
 def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_with_the_same_bits(
     place, capsys, monkeypatch, compiled
 ):
@@ -98,7 +99,7 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
         def stopping(state, epoch, count):
             result = advance.__get__(functions)(state, epoch, count)
             if int(result[0].step) == 8:  # in the middle of the second epoch
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return result
 
         return stopping

@@ -215,6 +215,7 @@ def test_what_a_kill_left_of_a_run_is_removed(place, fakes):
 
 
 @pytest.mark.slow
+@pytest.mark.unoptimized
 def test_real_runs_are_trained_evaluated_and_resumed(place, monkeypatch, capsys):
     def one_device():
         return jax.make_mesh((1,), ("data",), devices=jax.devices()[:1], axis_types=(jax.sharding.AxisType.Auto,))

@@ -856,6 +856,7 @@ def test_all_suites_run_on_a_convolutional_network(real_run, boxed, monkeypatch)
     monkeypatch.setitem(robustness.corruptions.CBAR, "cifar", ("lines",))
     np.savez("other.npz", x=np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), np.uint8), y=np.arange(120) % 6)
     options = ("--boxes", str(boxed), "--perturbations", "translate", "--held-out", "other.npz")
+    options += ("--attacked", "12", "--no-pgd")
     assert evaluated(real_run, "all", *options) == 0
     assert set(report(real_run)) == set(SUITES) and all(section["complete"] for section in report(real_run).values())
     text = (real_run / "evaluation" / "report.md").read_text()

@@ -72,7 +72,7 @@ def watched(monkeypatch, interrupt_after=None):
             step = int(result[0].step)
             noted.append((step, len(compiled) - before))
             if step == interrupt_after:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return result
 
         return advanced

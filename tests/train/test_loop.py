@@ -1,6 +1,5 @@
 """The loop, with a step that only counts: calls, metrics, checkpoints, interrupts, values that are not finite."""
 
-import os
 import signal
 import types
 from typing import NamedTuple
@@ -86,7 +85,7 @@ def train(folder, *, start=0, at=None, losses=(), test_loss=1.0, finite=lambda s
 
 
 def interrupt(when, number=signal.SIGINT):
-    return lambda step: os.kill(os.getpid(), number) if step == when else None
+    return lambda step: signal.raise_signal(number) if step == when else None
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):

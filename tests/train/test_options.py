@@ -55,7 +55,7 @@ def interrupt_after(monkeypatch, step):
         def stopping(state, epoch, count):
             result = advance.__get__(functions)(state, epoch, count)
             if int(result[0].step) == step:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return result
 
         return stopping

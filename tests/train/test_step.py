@@ -23,6 +23,8 @@ from recipes.cifar import create
 from recipes.core import Recipe
 from recipes.saliency_passes import Saliency, fine_grained
 
+pytestmark = pytest.mark.unoptimized
+
 B = 16
 
 
