@@ -211,9 +211,8 @@ def listing(cells: Sequence[Cell]) -> str:
             for method in evidence_grid.METHODS:
                 row = [of_copy.get((method, seed)) for seed in evidence_grid.SEEDS]
                 states = [_state(cell, setting) for cell in row]
-                took = [
-                    sum(value or 0 for value in (c.seconds.get("train"), c.seconds.get("evaluate"))) for c in row if c
-                ]
+                both = [(c.seconds.get("train"), c.seconds.get("evaluate")) for c in row if c]
+                took = [train + evaluate for train, evaluate in both if train is not None and evaluate is not None]
                 minutes = f"{statistics.mean(took) / 60:.1f}" if took else ""
                 lines.append(f"  {method:<24}{''.join(f'{state:<10}' for state in states)}{minutes}".rstrip())
             lines.append("")
