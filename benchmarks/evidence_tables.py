@@ -81,11 +81,12 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     checksums = ", ".join(f"{name} {value:08x}" for name, value in sorted(cells[0].data["crc32"].items()))
     lines = paragraph(f"Data: {cells[0].data['name']}, CRC-32 of {checksums}.")
     lines += paragraph(f"Trained on {_places([(cell.device, cell.versions) for cell in cells])}.")
-    added: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    added: dict[str, list[str]] = {}
     for one in (one for cell in cells for one in cell.later):
-        added.setdefault(", ".join(one["suites"]), []).append((one["device"], one["versions"]))
-    for suites, places in added.items():
-        lines += paragraph(f"Measured later than the other values, {suites}: on {_places(places)}.")
+        added.setdefault(_place(one["device"], one["versions"]), []).append(", ".join(one["suites"]))
+    for place, suites in added.items():
+        listed = "; ".join(f"{which} (of {suites.count(which)})" for which in dict.fromkeys(suites))
+        lines += paragraph(f"Not measured with the training but later, on {place}: {listed}.")
     ended = [f"{cell.method}, seed {cell.seed}: {cell.failed}" for cell in cells if cell.failed]
     lines += paragraph(f"Trainings that ended early: {'; '.join(ended)}.") if ended else []
     setting = evidence_grid.SETTINGS[cells[0].setting]
@@ -109,9 +110,13 @@ def _places(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Devices with their versions, and how many of all each is of."""
     counts: dict[str, int] = {}
     for device, versions in found:
-        where = f"{device}, jax {versions['jax']}, flax {versions['flax']}"
+        where = _place(device, versions)
         counts[where] = counts.get(where, 0) + 1
     return "; ".join(f"{place} ({count} of {len(found)})" for place, count in counts.items())
+
+
+def _place(device: str, versions: Mapping[str, Any]) -> str:
+    return f"{device}, jax {versions['jax']}, flax {versions['flax']}"
 
 
 # ---- differences

@@ -66,6 +66,11 @@ jax.monitoring.register_event_duration_secs_listener(
 # have eight too).
 SHARDS = re.compile(r"test_([a-z]+_)?sharding\.py")
 DEVICES = 8
+# Files of few tests that take long, which begin first so that no worker is left with one at the end.
+LONG = tuple(
+    f"tests/{name}.py"
+    for name in ("test_colabs", "train/test_many_processes", "train/test_survival", "docs/test_build")
+)
 
 
 def _may_shard(config):
@@ -131,10 +136,11 @@ class _Scheduling(LoadScopeScheduling):
     def _assign_work_unit(self, node):
         """The next unit that is for this worker."""
         own = node.gateway.id == "shards"
-        unit = next((scope for scope in self.workqueue if bool(SHARDS.search(scope)) == own), None)
-        if unit is None:
+        units = [scope for scope in self.workqueue if bool(SHARDS.search(scope)) == own]
+        if not units:
             node.shutdown()
             return
+        unit = min(units, key=lambda scope: scope not in LONG)
         self.workqueue.move_to_end(unit, last=False)
         super()._assign_work_unit(node)
 

@@ -395,7 +395,8 @@ def test_a_suite_that_is_added_later_leaves_the_training_and_the_others_as_they_
     assert [(one["suites"], one["device"]) for one in made.later] == [(["in_between"], "here")]
     evidence_cells.write(tmp_path / "cells", made)
     assert evidence_cells.read_all(tmp_path / "cells") == [made]
-    assert "later than the other values, in_between: on here, jax" in "\n".join(evidence_tables.notes([made]))
+    notes = " ".join("\n".join(evidence_tables.notes([made])).split())
+    assert "but later, on here, jax" in notes and "in_between (of 1)." in notes
     # Measurements of another training are not mixed with those of this one.
     other = first._replace(measurements={"clean": {"error": 0.5}})
     whole = evidence_run.train_and_evaluate(WANTED._replace(known=other))

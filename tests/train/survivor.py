@@ -248,6 +248,7 @@ def without_permission(place, folder):
 
 def interrupted_twice(place):
     """Train and get Ctrl-C in the second epoch, and again while its checkpoint is being written."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what runs in the background
     plain, wait = MADE.functions.advance, Checkpoints.wait
 
     def advance(state, epoch, count):
@@ -255,12 +256,12 @@ def interrupted_twice(place):
             while not list(place.glob(f"*/checkpoints/{STEPS_PER_EPOCH}")):
                 time.sleep(0.01)
             Checkpoints.wait = waited
-            signal.raise_signal(signal.SIGINT)  # to this thread: os.kill may choose another, which runs later
+            signal.raise_signal(signal.SIGINT)
         return plain(state, epoch, count)
 
     def waited(self):
         Checkpoints.wait = wait
-        signal.raise_signal(signal.SIGINT)  # to this thread: os.kill may choose another, which runs later
+        signal.raise_signal(signal.SIGINT)
         wait(self)
 
     return train(place, MADE._replace(functions=MADE.functions._replace(advance=advance)))
