@@ -254,18 +254,17 @@ def _on_device(journal: Journal) -> list[str]:
     of = ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("jax", "flax"))
     cut = [f"{one['key']['phase']} {one['key']['name']}" for one in journal.records if "cut" in one]
     days = {one["date"][:10] for one in journal.found()}
+    tables = [
+        f"{phase}:\n\n{accelerator.table(PHASES[phase].COLUMNS, journal.found(phase))}"
+        for phase in PHASES
+        if journal.found(phase)
+    ]
     head = f"""## On {where}
 
 {of}, {", ".join(sorted(days))}, from `benchmarks/accelerator.py`, whose [page](accelerators.md) says how it
-measures; it had a few minutes, so of {len(PHASES)} phases these are some. The goals, and what falls short of
-them:
+measures; results of {len(tables)} of its {len(PHASES)} phases. The goals, and what falls short of them:
 
 {goals.table(journal.found())}"""
-    tables = [
-        f"{phase}:\n\n{accelerator.table(PHASES[phase].COLUMNS, journal.found(phase))}"
-        for phase in ("mix", "policies", "train", "sanity", "copy")
-        if journal.found(phase)
-    ]
     return [head, *tables, *([f"Cut short by the end of the time: {', '.join(cut)}."] if cut else [])]
 
 

@@ -153,6 +153,8 @@ def test_seconds_of_one_device_alone_are_compared():
     assert "of the 2 trainings that ran on" in "\n".join(evidence_tables.cost(cells))
     assert "no seconds to compare" in "\n".join(evidence_tables.cost(cells[3:]))
     assert evidence_figures.data(cells)["cost"]["training seconds"] == {"none": (80.0, 0.0, 2)}
+    rows = [line.split() for line in evidence_pages.listing(cells).splitlines()]
+    assert [row[-1] for row in rows if row and row[0] in ("none", "cutmix")][:2] == ["1.0", "-"]  # minutes, or unknown
 
 
 def test_families_are_means_over_their_corruptions_and_severities():

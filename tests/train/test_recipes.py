@@ -1,5 +1,6 @@
 """Recipes: every method trains what its paper says, where its paper says."""
 
+import types
 from functools import partial
 
 import jax
@@ -7,10 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cifar
+import finegrained
+import imagenet
 import jaxmix
 from jaxmix.mix_structures import identity
 from recipes import cifar as recipes
 from recipes import saliency_passes
+from recipes.applied import mixing
 from recipes.core import Mixing
 
 pytestmark = pytest.mark.unoptimized
@@ -297,3 +302,23 @@ def test_dropblock_starts_at_nothing_and_drops_a_tenth_after_the_last_stage_in_t
 def test_an_unknown_method_is_answered_with_the_closest_and_the_list(name, hint):
     with pytest.raises(ValueError, match=f"Did you mean {hint}.*There are: none, mixup, cutmix"):
         recipes.create(name, "cifar10", 32, "resnet-20")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, None])
+def test_the_share_of_mixed_batches_is_the_one_that_was_asked_for(share):
+    paper = recipes.create("resizemix", "cifar10", 32, "wrn-10-2")
+    assert mixing(paper, share, "resizemix").augmentation.p == share
+    for method in ("none", "augmix", "dropblock"):
+        recipe = recipes.create(method, "cifar10", 32, "wrn-10-2")
+        assert mixing(recipe, None, method) is recipe
+        with pytest.raises(ValueError, match=f"--mix-share is 0.5, but {method} mixes no batches"):
+            mixing(recipe, 0.5, method)
+    std = (0.25,) * 3
+    outline = types.SimpleNamespace(train_images=np.zeros((1, 32, 32, 3)), std=std)
+    chosen = {"method": "cutmix", "mix_share": share}
+    made = [
+        cifar.recipe_of(cifar.Config(dataset="cifar10", **chosen), outline),
+        imagenet.recipe_of(imagenet.Config(**chosen)),
+        finegrained.recipe_of(finegrained.Config(**chosen)),
+    ]
+    assert share is None or [recipe.augmentation.p for recipe in made] == [share] * 3
