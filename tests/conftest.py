@@ -1,5 +1,6 @@
 """Strict settings for every test: no silent promotion, no reused key, no warning; and which worker runs what."""
 
+import gc
 import importlib.util
 import mmap
 import os
@@ -44,6 +45,10 @@ if not hasattr(jax, "enable_x64"):
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+# Tracing allocates much that lives for long, which Python otherwise searches for garbage again and again.
+gc.freeze()
+gc.set_threshold(100_000)
 
 # What a test or an earlier run has compiled is kept, a folder per process.
 # (Of the programs of two workers 3 % are the same, all of them small; and the lock of a shared cache reads the whole

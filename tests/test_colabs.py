@@ -3,13 +3,13 @@
 import ast
 import importlib.util
 import json
-import os
 import pathlib
 import re
 import tomllib
 
 import pytest
 from specimens import METHODS
+from xla_flags import xla_flags
 
 import jaxmix
 
@@ -163,7 +163,6 @@ def test_what_is_wrong_with_a_notebook_is_reported_and_changes_nothing(monkeypat
 @every_notebook
 def test_a_notebook_runs_and_prints_and_plots_what_it_holds(file, monkeypatch):
     program = load_program()
-    flags = os.environ.get("XLA_FLAGS", "").split()  # of this process, which may simulate devices for other tests
-    monkeypatch.setenv("XLA_FLAGS", " ".join(flag for flag in flags if "device_count" not in flag))
+    monkeypatch.setenv("XLA_FLAGS", xla_flags())
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(file.stem in COMPILE)))
     assert program.main(["--check", file.stem]) == 0

@@ -7,6 +7,7 @@ import sys
 import jaxtyping
 import pytest
 from fuzz import FUNCTIONS, run
+from xla_flags import xla_flags
 
 pytestmark = pytest.mark.unoptimized
 
@@ -27,6 +28,6 @@ def test_every_wrong_argument_of_a_building_block_is_an_error_of_the_library():
     assert all(any(function.startswith(f"{name}.") for function in FUNCTIONS) for name in names.split())
     root = pathlib.Path(__file__).parents[1]
     command = [sys.executable, str(root / "tests" / "fuzz.py"), "--each", *names]
-    environment = {"PYTHONPATH": str(root), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment = {"PYTHONPATH": str(root), "XLA_FLAGS": xla_flags(), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     made = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr

@@ -8,6 +8,7 @@ import sys
 
 import pages
 import pytest
+from xla_flags import xla_flags
 
 pytestmark = [
     pytest.mark.slow,
@@ -19,7 +20,7 @@ pytestmark = [
 def site(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-E", "-b", "html", "docs", str(out)]
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment = os.environ | {"XLA_FLAGS": xla_flags()}
     built = subprocess.run(command, cwd=pages.ROOT, env=environment, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[-4000:]
     return out
