@@ -128,7 +128,7 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
     lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
     weight_decay = recipe.weight_decay if weight_decay is None else weight_decay
-    milestones, steps_per_epoch = programs.planned(config, recipe, epochs, len(dataset.train_images))
+    milestones, _ = programs.planned(config, recipe, epochs, len(dataset.train_images))
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
     found = {
         "epochs": epochs,
@@ -138,7 +138,6 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
         "loss": recipe.loss if config.loss == "auto" else config.loss,
         "crop_padding": padding if config.crop_padding is None else config.crop_padding,
         "flip": dataset.flip if config.flip is None else config.flip,
-        "steps_per_call": devices.steps_per_call(config.steps_per_call, steps_per_epoch),
     }
     side = min(dataset.train_images.shape[1:3])
     if found["crop_padding"] > side:

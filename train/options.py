@@ -90,4 +90,4 @@ class Resolved(Config):
 
 
 # The fields that `resolve` fills in where they have their default.
-AUTOMATIC = ("epochs", "lr", "milestones", "weight_decay", "loss", "crop_padding", "flip", "steps_per_call")
+AUTOMATIC = ("epochs", "lr", "milestones", "weight_decay", "loss", "crop_padding", "flip")

@@ -14,6 +14,7 @@ import optax
 from flax import nnx
 
 import configuration
+import devices
 import loop
 import preview
 import processes
@@ -164,7 +165,7 @@ def plan(training: Training, program: str, config: Any, folder: Path) -> loop.Pl
         epochs=config.epochs + sum(config.extend),
         steps_per_epoch=training.source.steps_per_epoch,
         batch_size=config.batch_size,
-        steps_per_call=config.steps_per_call,
+        steps_per_call=devices.steps_per_call(config.steps_per_call, training.source.steps_per_epoch),
         checkpoint_every=config.checkpoint_every,
         advice=f"Try a lower --lr (it is {config.lr}), --warmup-epochs, or --dtype float32.",
         resume=f"go on with the same command and only {resume}, e.g. python train/{program}.py {resume}",

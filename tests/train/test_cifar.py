@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import jax
 import numpy as np
@@ -21,6 +22,7 @@ import devices
 import inputs
 import loop
 import run_dir
+import training
 from checkpoints import Checkpoints
 from recipes import cifar as recipes
 
@@ -181,13 +183,23 @@ def test_a_run_is_not_resumed_on_other_images_and_not_where_there_is_none(place,
     assert "--resume runs/nothing: there is no runs/nothing/config.json" in capsys.readouterr().err
 
 
+def test_a_run_that_moves_to_another_device_takes_the_steps_per_call_that_suit_it(place, monkeypatch):
+    config = cifar.resolve(cifar.Config(), inputs.load("digits", place))
+    made = types.SimpleNamespace(source=types.SimpleNamespace(steps_per_epoch=64))
+    for backend, expected in (("gpu", 32), ("cpu", 1)):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        assert training.plan(made, "cifar", config, place).steps_per_call == expected
+    given = dataclasses.replace(config, steps_per_call=4)
+    assert training.plan(made, "cifar", given, place).steps_per_call == 4
+
+
 def test_defaults_are_those_of_the_recipe_and_the_data_set_unless_given(place):
     digits = inputs.load("digits", place)
     for method, weight_decay, expected in (("mixup", None, 1e-4), ("fmix", None, 5e-4), ("fmix", 0.0, 0.0)):
         assert cifar.resolve(cifar.Config(method=method, weight_decay=weight_decay), digits).weight_decay == expected
     found = cifar.resolve(cifar.Config(), digits)
     assert (found.epochs, found.milestones, found.crop_padding, found.flip) == (30, (15, 22), 1, False)
-    assert (found.loss, found.steps_per_call) == ("cross_entropy", 1)
+    assert found.loss == "cross_entropy"
     assert cifar.resolve(found, digits) == found
     for method, epochs, padding in (("cutmix", 200, 4), ("sage", 200, 2), ("augmix", 100, 4)):
         found = cifar.resolve(cifar.Config(dataset="cifar10", method=method, model="wrn-16-2"), digits)
