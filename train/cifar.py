@@ -128,7 +128,7 @@ def resolve(config: Config, dataset: inputs.Dataset) -> Resolved:
     epochs = config.epochs or (30 if config.dataset == "digits" else recipe.epochs)
     lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
     weight_decay = recipe.weight_decay if weight_decay is None else weight_decay
-    milestones, _ = programs.planned(config, recipe, epochs, len(dataset.train_images))
+    milestones = programs.planned(config, recipe, epochs, len(dataset.train_images))
     padding = recipe.padding if config.dataset in recipes.DATASETS else dataset.padding
     found = {
         "epochs": epochs,

@@ -150,7 +150,7 @@ def resolve(config: Config, data: Data) -> Resolved:
     if config.milestones is None:
         shares = (epoch * config.epochs // 200 for epoch in (80, 150, 180))
         config = dataclasses.replace(config, milestones=tuple(epoch for epoch in shares if epoch > 0))
-    milestones, _ = programs.planned(config, recipe_of(config), config.epochs, len(data.splits.train))
+    milestones = programs.planned(config, recipe_of(config), config.epochs, len(data.splits.train))
     found = {
         "lr": Config().lr if config.lr is None else config.lr,
         "milestones": milestones,

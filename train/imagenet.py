@@ -126,7 +126,7 @@ def resolve(config: Config, data: Data) -> Resolved:
     recipe = recipe_of(config)
     epochs = config.epochs or recipe.epochs
     lr, weight_decay = optimizer.DEFAULTS[config.optimizer]
-    milestones, _ = programs.planned(config, recipe, epochs, len(data.splits.train))
+    milestones = programs.planned(config, recipe, epochs, len(data.splits.train))
     loss = recipe.loss if config.loss == "auto" else config.loss
     if config.bce_threshold is not None and loss != "sigmoid_bce":
         raise ValueError(f"--bce-threshold is for --loss sigmoid_bce, and the loss is {loss}; leave it out.")

@@ -123,8 +123,8 @@ def check_sides(network: Callable[[nnx.Rngs], Any], model: str, *sides: int) -> 
             raise ValueError(f"--model {model} doesn't take images of {side} pixels a side. {error}") from error
 
 
-def planned(config: Any, recipe: Recipe, epochs: int, images: int) -> tuple[tuple[int, ...], int]:
-    """The milestones of a training of `epochs`, and its steps in an epoch of `images`.
+def planned(config: Any, recipe: Recipe, epochs: int, images: int) -> tuple[int, ...]:
+    """The milestones of a training of `epochs`, each of `images`.
 
     Raises ValueError for options that don't suit the method or the epochs, for a milestone in the warm-up, and for more
     steps than a state can count.
@@ -142,4 +142,4 @@ def planned(config: Any, recipe: Recipe, epochs: int, images: int) -> tuple[tupl
         if last * steps_per_epoch > COUNTED:
             steps = last * steps_per_epoch
             raise ValueError(f"--{name} is {given}: {steps:,} steps; wanted {COUNTED:,} or less.")
-    return milestones, steps_per_epoch
+    return milestones
