@@ -124,7 +124,7 @@ def check(options: Evidence) -> None:
         raise ValueError(f"there is no setting {options.setting!r}. There are: {listed}.")
     suites = tuple(evidence_grid.SETTINGS[options.setting].suites)
     grid: dict[str, tuple[str | int, ...]]
-    grid = {"methods": evidence_grid.METHODS, "seeds": evidence_grid.SEEDS, "suites": suites}
+    grid = {"methods": evidence_grid.SETTINGS[options.setting].names, "seeds": evidence_grid.SEEDS, "suites": suites}
     for name, known in grid.items():
         unknown = [str(value) for value in getattr(options, name) if value not in known]
         if unknown:
@@ -207,7 +207,7 @@ def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wa
     """The cells of the setting that lack a suite, most wanted first."""
     suites = options.suites or tuple(evidence_grid.SETTINGS[options.setting].suites)
     places = data, options.data_dir, options.runs_dir
-    for method, seed in evidence_grid.wanted():
+    for method, seed in evidence_grid.wanted(options.setting):
         if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
             continue
         path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)

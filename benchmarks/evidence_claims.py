@@ -16,6 +16,7 @@ from evidence_tables import paragraph
 __all__ = ["VERDICTS", "Result", "check", "measured", "page", "read", "timed", "verdict"]
 
 HERE = Path(__file__).parent
+NO_DATA = "no data yet"
 LABELS = {title: label for table in evidence_grid.TABLES.values() for label, title in table.items()}
 VERDICTS = AGREES, DISAGREES, OPEN = "agrees", "disagrees", "can't say"
 
@@ -56,8 +57,12 @@ def read(path: Path = HERE / "claims.toml") -> list[dict[str, Any]]:
     return found
 
 
+# The settings in which a claim is tested that doesn't name its own.
+SETTINGS = ("small", "full")
+
 KINDS = (
     {"column", "terms", "claimed"},
+    {"column", "terms", "claimed", "setting"},
     {"times", "faster", "slower"},
     {"untested", "command"},
 )
@@ -72,7 +77,10 @@ def check(claim: dict[str, Any]) -> None:
         raise ValueError(f"a claim has {', '.join(sorted(claim))}; wanted part, claim, source, figure, and {wanted}.")
     if "column" in claim and claim["column"] not in LABELS.keys() | evidence_values.DERIVED.keys():
         raise ValueError(f"the claim {claim['claim']!r} names the column {claim['column']!r}, which is no table's.")
-    unknown = sorted(claim.get("terms", {}).keys() - set(evidence_grid.METHODS))
+    if claim.get("setting", "small") not in evidence_grid.SETTINGS:
+        raise ValueError(f"the claim {claim['claim']!r} names the setting {claim['setting']!r}, which the grid hasn't.")
+    names = evidence_grid.SETTINGS[claim.get("setting", "small")].names
+    unknown = sorted(claim.get("terms", {}).keys() - set(names))
     if unknown or claim.get("claimed", "below") not in ("below", "above"):
         raise ValueError(f"the claim {claim['claim']!r} names {unknown or claim['claimed']}, which the grid hasn't.")
 
@@ -144,23 +152,32 @@ def page(
         claims: as `read` gives them, which is the default.
     """
     claims = read() if claims is None else claims
-    grid = [claim for claim in claims if "column" in claim]
-    places = list(dict.fromkeys((cell.setting, cell.data["name"]) for cell in cells))
     lines = [HEAD, *paragraph(RULE)]
-    for setting, copy in places or [("small", "no data yet")]:
-        own = [cell for cell in cells if (cell.setting, cell.data["name"]) == (setting, copy)]
-        found = [(claim, measured(claim, own)) for claim in grid]
-        lines += [f"## Setting `{setting}`, {copy}", ""]
-        lines += paragraph(f"{_counts([result for _, result in found])} {_chance(found)}")
-        lines += paragraph(
-            "A command is what stands in its column, after `python benchmarks/evidence.py "
-            f"--setting {setting} --data-dir DIR --data-name NAME --minutes 600`."
-        )
-        lines += _table(found)
+    for setting in evidence_grid.SETTINGS:
+        grid = [claim for claim in claims if "column" in claim and setting in _settings(claim)]
+        copies = dict.fromkeys(cell.data["name"] for cell in cells if cell.setting == setting)
+        for copy in (copies or [NO_DATA]) if grid and (copies or setting != "full") else []:
+            own = [cell for cell in cells if (cell.setting, cell.data["name"]) == (setting, copy)]
+            lines += _tested(setting, copy, [(claim, measured(claim, own)) for claim in grid])
     lines += ["## Measured elsewhere, or not at all", ""]
     lines += _table([(claim, timed(claim, results)) for claim in claims if "times" in claim])
     lines += _table([(claim, Result(claim["untested"], OPEN)) for claim in claims if "untested" in claim])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _settings(claim: dict[str, Any]) -> tuple[str, ...]:
+    return (claim["setting"],) if "setting" in claim else SETTINGS
+
+
+def _tested(setting: str, copy: str, found: Sequence[tuple[dict[str, Any], Result]]) -> list[str]:
+    """The part of a setting and a copy of the data."""
+    command = f"python benchmarks/evidence.py --setting {setting} --data-dir DIR --data-name NAME --minutes 600"
+    return [
+        *(f"## Setting `{setting}`, {copy}", ""),
+        *paragraph(f"{_counts([result for _, result in found])} {_chance(found)}"),
+        *paragraph(f"A command is what stands in its column, after `{command}`."),
+        *_table(found),
+    ]
 
 
 def _counts(results: Sequence[Result]) -> str:

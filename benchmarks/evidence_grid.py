@@ -14,7 +14,6 @@ __all__ = [
     "SEEDS",
     "SETTINGS",
     "TABLES",
-    "TARGETS",
     "VARIANTS",
     "Setting",
     "cost",
@@ -36,7 +35,6 @@ VARIANTS = (
     *("feature-cutmix", "manifold-mixup", "sage-sampled", "sage-unshifted"),
     *("pixmix", "pixmix-nine", "pixmix-noise", "augmix-no-jsd", "resizemix-half"),
 )
-METHODS = MAIN + VARIANTS
 SEEDS = (0, 1, 2)
 
 # A name that is no method of train/cifar.py: the method that it is, and its options.
@@ -83,6 +81,13 @@ TABLES: dict[str, dict[str, str]] = {
         "latch, soft, points": "soft window, latch, points",
         "added error, frame, points": "frame window, error less clean error, points",
     },
+    "Objects, backgrounds and new classes": {
+        "localized, %": "Top-1 Loc, %",
+        "MaxBoxAccV2, %": "MaxBoxAccV2, %",
+        "BG-Gap, points": "BG-Gap, points",
+        "new classes, 1 image, %": "5-way 1-shot by logistic regression, %",
+        "new classes, 5 images, %": "5-way 5-shot by logistic regression, %",
+    },
 }
 # Those in which methods are compared, with their intervals; the others describe the training.
 COMPARED = {
@@ -106,9 +111,6 @@ GROUPS = {
     "label-preserving": ("augmix", "augmix+cutmix", "pixmix"),
 }
 
-# The accuracies of which a table has the time until a training reached them, in percent.
-TARGETS = {"small": (50, 60), "full": (80, 90)}
-
 # What all methods of a setting have in common, though their papers differ in it: the rows differ in the augmentation
 # alone (and AugMix in its consistency loss).
 COMMON: dict[str, Any] = {
@@ -130,15 +132,32 @@ class Setting(NamedTuple):
 
     title: in words, without the data
     train: options of train/cifar.py; the others have their defaults
-    suites: by name of the suite, the number of first test images, None for all
+    suites: by name of the suite, the number of first test images that it takes, None for all
     test: options of train/evaluate.py
+    methods: in parts, most wanted first
+    tables: those of TABLES that it fills
+    targets: the accuracies of which a table has the time until a training reached them, in percent
+    files: options of train/evaluate.py that are paths, and where those are below --data-dir
+    data: what --data-dir holds, where that isn't what train/cifar.py takes
     """
 
     title: str
     train: Mapping[str, Any]
     suites: Mapping[str, int | None]
     test: Mapping[str, Any]
+    methods: tuple[tuple[str, ...], ...]
+    tables: tuple[str, ...]
+    targets: tuple[int, ...]
+    files: Mapping[str, str] = {}
+    data: str = ""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its methods."""
+        return tuple(method for part in self.methods for method in part)
+
+
+CIFAR_TABLES = tuple(TABLES)[:-1]
 
 # A setting that changes gets another name: cells of both are kept, in tables of their own.
 SETTINGS = {
@@ -149,6 +168,9 @@ SETTINGS = {
         | {"checkpoint_every": 5},
         SUITES,
         {"attacked": 2000, "pgd": False},
+        (MAIN, VARIANTS),
+        CIFAR_TABLES,
+        (50, 60),
     ),
     "full": Setting(
         "preact-resnet-18, all 50,000 training images, 30 epochs, bfloat16",
@@ -157,13 +179,42 @@ SETTINGS = {
         | {"dtype": "bfloat16", "checkpoint_every": 5},
         SUITES,
         {"attacked": 2000, "pgd": False},
+        (MAIN, VARIANTS),
+        CIFAR_TABLES,
+        (80, 90),
+    ),
+    "objects": Setting(
+        "wrn-10-2, images of 20 classes at 32 pixels, 40 epochs, float32",
+        COMMON
+        | {"dataset": "folder", "side": 32, "limit_test": None}
+        | {"model": "wrn-10-2", "epochs": 40, "batch_size": 32, "lr": 0.025, "checkpoint_every": 5},
+        {"clean": None, "localization": 500, "backgrounds": None, "fewshot": None},
+        {},
+        (("cutmix", "none", "mixup", "sage"),),
+        ("Clean images", "Objects, backgrounds and new classes"),
+        (30, 40),
+        files={"boxes": ".", "held_out": "held_out"},
+        data="Tiny-ImageNet or the like with boxes, as benchmarks/evidence_classes.py parts its classes",
+    ),
+    "flowers": Setting(
+        "wrn-10-2, images of 17 kinds of flowers at 48 pixels, 60 epochs, float32",
+        COMMON
+        | {"dataset": "folder", "side": 48, "limit_test": None, "crop_padding": 6}
+        | {"model": "wrn-10-2", "epochs": 60, "batch_size": 16, "lr": 0.0125, "checkpoint_every": 5},
+        {"clean": None},
+        {},
+        (("snapmix", "cutmix", "none"),),
+        ("Clean images",),
+        (50, 60),
+        data="Flowers-17 as train/CLASS/*.jpg and val/CLASS/*.jpg",
     ),
 }
+METHODS = tuple(dict.fromkeys(name for setting in SETTINGS.values() for name in setting.names))
 
 
-def wanted() -> Iterator[tuple[str, int]]:
-    """Every method with every seed, most wanted first: all seeds of the main methods come before the variants."""
-    return ((method, seed) for methods in (MAIN, VARIANTS) for seed in SEEDS for method in methods)
+def wanted(setting: str) -> Iterator[tuple[str, int]]:
+    """Every method of a setting with every seed, most wanted first: all seeds of a part come before the next part."""
+    return ((method, seed) for methods in SETTINGS[setting].methods for seed in SEEDS for method in methods)
 
 
 def training(setting: str, name: str) -> tuple[str, dict[str, Any]]:

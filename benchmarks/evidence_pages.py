@@ -55,8 +55,8 @@ crops): the rows differ in the augmentation alone, AugMix also in its consistenc
 often and with what values a method mixes is its paper's, as `train/cifar.py --method` has it.
 
 - Training accuracy: on the training images as they are, without crops, flips and mixing, after the last step.
-- Clean error and loss, RMS calibration error: on all test images, which are used once, at the end. All other tests are
-  on the first 2,000 of them, those between classes on 1,000.
+- Clean error and loss, RMS calibration error: on all test images, which are used once, at the end. All other tests of
+  CIFAR-10 are on the first 2,000 of them, those between classes and with strong edges on 1,000, flips on 500.
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with
   the constants of CIFAR-C. C-bar: ten others, which no method was tuned on.
 - Flips: how often the prediction changes from one frame of a slowly perturbed image to the next, as in CIFAR-P.
@@ -68,6 +68,13 @@ often and with what values a method mixes is its paper's, as `train/cifar.py --m
   either class counts as right. AUROC: of noise of four sorts against test images, by the highest softmax probability.
 - Strong edges: a grey frame or, as a control, a window with soft edges is put on the image. Latch: how much more of the
   class activation map lies in it than in the same place without it.
+- Localized: images that are classified right and whose class activation map, cut at 15 % of its maximum, has a largest
+  region that overlaps with the annotated box by half or more (intersection over union). MaxBoxAccV2: the same whatever
+  the class, of the best threshold, for overlaps of .3, .5 and .7. Both are of 500 test images.
+- BG-Gap: the accuracy in front of a background of the same class minus that in front of one of any class; the lower,
+  the less a network relies on backgrounds.
+- New classes: the accuracy of logistic regression on the features of the network, in episodes of 5 of the classes that
+  were held out, with 1 or 5 labelled images of each.
 - Training: on CPUs the seconds of the processor, over all cores, as other work may run beside it; elsewhere by the
   clock, if no other training ran on the device.
 """
@@ -100,7 +107,11 @@ def _setting(
     name: str, setting: Setting, copies: Sequence[tuple[str, str, list[Cell]]], pilot: Mapping[str, Any] | None
 ) -> list[str]:
     parts = [f"## Setting `{name}`: {setting.title}\n"]
-    options = [f"--{option.replace('_', '-')} {_word(value)}".rstrip() for option, value in setting.train.items()]
+    options = [
+        f"--{option.replace('_', '-')} {_word(value)}".rstrip()
+        for option, value in setting.train.items()
+        if value is not None
+    ]
     parts.append(textwrap.fill(f"Trained with `{' '.join(options)}`.", WIDTH, break_on_hyphens=False) + "\n")
     if pilot is not None:
         parts.append(_pilot(pilot))
@@ -108,7 +119,9 @@ def _setting(
         parts += [f"### {copy}\n", *_copy(cells)]
     parts += [] if copies else [EMPTY]
     command = f"python benchmarks/evidence.py --setting {name} --data-dir DIR --data-name NAME --minutes 60"
-    parts.append(f"To go on, with the cells that are missing, the most wanted ones first:\n\n    {command}\n")
+    text = "To go on, with the cells that are missing, the most wanted ones first"
+    text += f" (DIR has {setting.data}):" if setting.data else ":"
+    parts.append(f"{textwrap.fill(text, WIDTH, break_on_hyphens=False)}\n\n    {command}\n")
     return parts
 
 
@@ -204,11 +217,11 @@ def listing(cells: Sequence[Cell]) -> str:
         own = [cell for cell in cells if cell.setting == name]
         for copy in dict.fromkeys(cell.data["name"] for cell in own) or [None]:
             of_copy = {(cell.method, cell.seed): cell for cell in own if cell.data["name"] == copy}
-            total = len(evidence_grid.METHODS) * len(evidence_grid.SEEDS)
+            total = len(setting.names) * len(evidence_grid.SEEDS)
             complete = sum(evidence_cells.is_complete(cell, setting) for cell in of_copy.values())
             lines += [f"{name}: {setting.title}", f"{copy or 'no data yet'}: {complete} of {total} cells"]
             lines.append(f"  {'seed':<24}{''.join(f'{seed:<10}' for seed in evidence_grid.SEEDS)}minutes a cell")
-            for method in evidence_grid.METHODS:
+            for method in setting.names:
                 row = [of_copy.get((method, seed)) for seed in evidence_grid.SEEDS]
                 states = [_state(cell, setting) for cell in row]
                 both = [(c.seconds.get("train"), c.seconds.get("evaluate")) for c in row if c]

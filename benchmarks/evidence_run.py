@@ -31,7 +31,7 @@ __all__ = ["Wanted", "has_run", "seconds_done", "train_and_evaluate"]
 ROOT = pathlib.Path(__file__).parents[1]
 BATCH = 500  # images in each call of the network in an evaluation
 # Measurements that are too long for a small file, by suite.
-LEFT_OUT = {"calibration": ("reliability",), "corruptions": ("figures",)}
+LEFT_OUT = {"calibration": ("reliability",), "corruptions": ("figures",), "backgrounds": ("figures",)}
 
 
 class Wanted(NamedTuple):
@@ -227,7 +227,8 @@ def _evaluate(wanted: Wanted, folder: Path, made: Cell) -> None:
         suites = [suite for suite, count in counts.items() if count == limit]
         mesh = devices.global_mesh()
         trained = Trained(model, dataset, run.config, step, mesh=mesh, limit=limit, batch_size=BATCH)
-        options = evaluate.Evaluation(runs=(folder,), limit=limit, batch_size=BATCH, **setting.test)
+        files: dict[str, Any] = {option: wanted.data_dir / place for option, place in setting.files.items()}
+        options = evaluate.Evaluation(runs=(folder,), limit=limit, batch_size=BATCH, **setting.test, **files)
         code = evaluate.measure(folder, trained, suites, options)
         complete = Results(folder / "evaluation" / "report.json").complete()
         if code or not complete.keys() >= set(suites):

@@ -54,7 +54,8 @@ def _column(values: Sequence[float | None]) -> str:
 def tables(cells: Sequence[Cell]) -> list[str]:
     """The lines of the tables of values, a row for each method; a column that no cell has is left out and named."""
     lines, unknown = [], []
-    for part, table in evidence_grid.TABLES.items():
+    for part in evidence_grid.SETTINGS[cells[0].setting].tables:
+        table = evidence_grid.TABLES[part]
         known = _known(cells, table)
         unknown += [label for label in table if label not in known]
         if known:
@@ -99,8 +100,7 @@ def notes(cells: Sequence[Cell]) -> list[str]:
         lines += paragraph(f"In part, without {listed}: {', '.join(names)}.")
     known = {(cell.method, cell.seed) for cell in cells}
     missing = {
-        method: [str(seed) for seed in evidence_grid.SEEDS if (method, seed) not in known]
-        for method in evidence_grid.METHODS
+        method: [str(seed) for seed in evidence_grid.SEEDS if (method, seed) not in known] for method in setting.names
     }
     left = "; ".join(f"{method} {', '.join(seeds)}" for method, seeds in missing.items() if seeds)
     return lines + (paragraph(f"Not trained yet, by seed: {left}.") if left else [])
@@ -125,8 +125,10 @@ def _place(device: str, versions: Mapping[str, Any]) -> str:
 def differences(cells: Sequence[Cell]) -> list[str]:
     """The lines of the tables of differences from each baseline, paired by seed."""
     found: dict[str, dict[tuple[str, str], evidence_statistics.Difference | None]] = {}
+    setting = evidence_grid.SETTINGS[cells[0].setting]
+    compared = {title: evidence_grid.COMPARED[title] for title in setting.tables}
     for place, baseline in enumerate(evidence_grid.BASELINES):
-        others = [method for method in evidence_grid.METHODS if method not in evidence_grid.BASELINES[: place + 1]]
+        others = [method for method in setting.names if method not in evidence_grid.BASELINES[: place + 1]]
         own = {
             (method, label): evidence_statistics.paired(
                 [
@@ -134,7 +136,7 @@ def differences(cells: Sequence[Cell]) -> list[str]:
                     (-1, evidence_values.by_seed(cells, baseline, title)),
                 ]
             )
-            for columns in evidence_grid.COMPARED.values()
+            for columns in compared.values()
             for label, title in columns.items()
             for method in others
         }
@@ -146,7 +148,7 @@ def differences(cells: Sequence[Cell]) -> list[str]:
     lines += paragraph(evidence_statistics.tally([one for own in found.values() for one in own.values()]))
     for baseline, own in found.items():
         most = max(one.n for one in own.values() if one is not None)
-        for title, columns in evidence_grid.COMPARED.items():
+        for title, columns in compared.items():
             lines += _differences(baseline, title, columns, own, most)
     return lines
 
@@ -186,7 +188,8 @@ def _differences(
 
 def cost(cells: Sequence[Cell]) -> list[str]:
     """The lines of the tables of how soon trainings reach an accuracy, in epochs and in seconds, and what they cost."""
-    targets = evidence_grid.TARGETS[cells[0].setting]
+    setting = evidence_grid.SETTINGS[cells[0].setting]
+    targets, watched = setting.targets, setting.train["limit_test"] or cells[0].data["sizes"]["test"][0]
     rows = []
     for method, own in _by_method(cells):
         error = _column([evidence_values.value(cell, "clean error, %") for cell in own])
@@ -195,10 +198,10 @@ def cost(cells: Sequence[Cell]) -> list[str]:
     header = ("method", "n", "clean error, %", *(f"epochs to {target} %" for target in targets))
     lines = ["#### Cost", "", *markdown(header, rows), ""]
     text = (
-        f"Epochs to {' and '.join(f'{target} %' for target in targets)}: until the accuracy on the 512 test images "
-        "that are watched in the training was first that high (its standard error is about two points). The learning "
-        "rate falls along a cosine over all epochs, so a training that was planned for less time would be better at "
-        "that time."
+        f"Epochs to {' and '.join(f'{target} %' for target in targets)}: until the accuracy on the {watched:,} test "
+        "images that are watched in the training was first that high (its standard error is at most "
+        f"{100 * math.sqrt(0.25 / watched):.1f} points). The learning rate falls along a cosine over all epochs, so a "
+        "training that was planned for less time would be better at that time."
     )
     if not any(cell.history for cell in cells):
         text += " No training kept its epochs yet, so these columns are empty."

@@ -20,6 +20,7 @@ import evaluate
 import evidence
 import evidence_cells
 import evidence_claims
+import evidence_classes
 import evidence_figures
 import evidence_grid
 import evidence_pages
@@ -94,9 +95,9 @@ def files(folder):
 
 
 def test_the_most_wanted_cells_come_first_and_every_one_once():
-    order = list(evidence_grid.wanted())
+    order = list(evidence_grid.wanted("small"))
     assert order[:5] == [(method, 0) for method in ("none", "mixup", "cutmix", "smoothmix_c", "augmix")]
-    assert len(order) == len(set(order)) == 3 * len(evidence_grid.METHODS)
+    assert len(order) == len(set(order)) == 3 * len(evidence_grid.SETTINGS["small"].names)
     # All seeds of the 15 main methods, and then those of the variants.
     for part, methods in ((order[:45], evidence_grid.MAIN), (order[45:], evidence_grid.VARIANTS)):
         assert [seed for _, seed in part] == sorted(seed for _, seed in part)
@@ -108,10 +109,13 @@ def test_the_trainings_and_tests_of_the_grid_exist(setting):
     made = evidence_grid.SETTINGS[setting]
     wanted = evidence_run.Wanted(setting, "none", 0, DATA, pathlib.Path("data"), pathlib.Path("runs"), ())
     comparison = evidence_run._comparison(wanted)
-    methods = tuple(evidence_grid.training(setting, name)[0] for name in evidence_grid.METHODS)
+    methods = tuple(evidence_grid.training(setting, name)[0] for name in made.names)
     compare.check(types.SimpleNamespace(**vars(comparison) | {"methods": tuple(dict.fromkeys(methods))}))
     assert made.suites.keys() <= SUITES.keys()
-    assert evaluate.suite_names(evaluate.Evaluation(runs=(pathlib.Path("run"),), **made.test))
+    paths = {option: pathlib.Path(place) for option, place in made.files.items()}
+    assert evaluate.suite_names(evaluate.Evaluation(runs=(pathlib.Path("run"),), **made.test, **paths))
+    # Every test whose values its tables have, and no other table.
+    assert set(made.tables) <= evidence_grid.TABLES.keys() and set(evidence_grid.BASELINES) <= set(made.names)
     assert "test" not in made.train and "seed" not in made.train
 
 
@@ -309,6 +313,7 @@ class Runs:
     def measure(self, folder, trained, suites, options):
         limit = trained.limit
         assert trained.dataset.limit_test is None and options.limit == limit
+        self.files = options.boxes, options.held_out
         self.tested.append((suites, limit))
         results = Results(folder / "evaluation" / "report.json")
         results.content["run"] = {"tested": {"images": limit}}
@@ -350,6 +355,34 @@ def test_a_cell_holds_its_training_and_all_tests_of_the_setting(tmp_path, monkey
     path = evidence_cells.write(tmp_path / "cells", made)
     assert evidence_cells.read_all(tmp_path / "cells") == [made]
     assert str(tmp_path) not in path.read_text()
+
+
+def test_files_of_a_test_are_those_below_the_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch)
+    wanted = WANTED._replace(setting="objects", suites=tuple(evidence_grid.SETTINGS["objects"].suites))
+    made = evidence_run.train_and_evaluate(wanted)
+    assert runs.files == (pathlib.Path("data"), pathlib.Path("data/held_out"))
+    assert runs.tested == [(["clean", "backgrounds", "fewshot"], None), (["localization"], 500)]
+    assert (made.training["dataset"], made.training["side"]) == ("folder", 32)
+
+
+def test_classes_are_parted_into_those_to_train_on_and_new_ones(tmp_path, capsys):
+    for split in ("train", "val"):
+        for number in range(12):
+            (tmp_path / "all" / split / f"{number:02}").mkdir(parents=True)
+            (tmp_path / "all" / split / f"{number:02}" / "a.jpg").touch()
+    command = [str(tmp_path / "all"), str(tmp_path / "parted")]
+    assert evidence_classes.main(command) == 2 and "no val_boxes.csv" in capsys.readouterr().err
+    (tmp_path / "all" / "val_boxes.csv").write_text("file,x0,y0,x1,y1")
+    assert evidence_classes.main(command) == 0 and "3 classes to train on, 9 in held_out" in capsys.readouterr().out
+    found = {str(path.relative_to(tmp_path / "parted")) for path in (tmp_path / "parted").rglob("*.*")}
+    held_out = {f"held_out/val/{number:02}/a.jpg" for number in range(12) if number % 5}
+    trained = {f"{split}/{name}/a.jpg" for split in ("train", "val") for name in ("00", "05", "10")}
+    assert found == {"val_boxes.csv"} | held_out | trained
+    assert evidence_classes.main(command) == 2 and "exists; wanted a new folder" in capsys.readouterr().err
+    few = [str(tmp_path / "parted"), str(tmp_path / "few")]
+    assert evidence_classes.main(few) == 2 and "has 3 classes; wanted 10 or more" in capsys.readouterr().err
 
 
 def test_a_cell_in_part_keeps_its_suites_beside_those_that_are_asked_for(tmp_path, monkeypatch):
@@ -556,17 +589,18 @@ def test_the_page_has_a_table_for_each_setting_and_copy(tmp_path, capsys):
     head, *parts = re.split(r"\n###? ", text)
     titles = [part.splitlines()[0] for part in parts]
     assert [title.partition(":")[0] for title in titles] == [
-        *("What the values are", "Setting `small`", "Other copy", "Tiny (made up)", "Setting `full`", "Tiny (made up)")
+        *("What the values are", "Setting `small`", "Other copy", "Tiny (made up)", "Setting `full`", "Tiny (made up)"),
+        *("Setting `objects`", "Setting `flowers`"),
     ]
     # The table of values, and those of the cost in epochs and in seconds.
-    assert [part.count("| none |") for part in parts] == [0, 0, 0, 3, 0, 0]
-    assert [part.count("| mixup |") for part in parts] == [0, 0, 3, 0, 0, 0]
-    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 3]
+    assert [part.count("| none |") for part in parts] == [0, 0, 0, 3, 0, 0, 0, 0]
+    assert [part.count("| mixup |") for part in parts] == [0, 0, 3, 0, 0, 0, 0, 0]
+    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 3, 0, 0]
     assert "| wrn-10-2 | 98.5 |" in parts[1] and "\n\n\n" not in text and "With n = 1 there is no" in head
     capsys.readouterr()
     assert evidence.main([*command, "--list"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count(f"1 of {3 * len(evidence_grid.METHODS)} cells") == 3
+    assert shown.count(f"1 of {3 * len(evidence_grid.SETTINGS['small'].names)} cells") == 3
     assert "  none                    done      -         -         1.0" in shown
 
 
@@ -592,7 +626,7 @@ def test_the_pages_in_the_documentation_are_those_of_the_cells():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--setting", "large"), "there is no setting 'large'. There are: small, full"),
+        (("--setting", "large"), "there is no setting 'large'. There are: small, full, objects, flowers"),
         (("--methods", "cutmax"), "--methods: cutmax not in the grid. There are: none, mixup"),
         (("--seeds", "3"), "--seeds: 3 not in the grid"),
         (("--minutes", "0"), "--minutes is 0.0; wanted more than 0"),

@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 import sys
 
 import pytest
@@ -273,6 +274,8 @@ def test_a_verdict_on_run_time_follows_from_the_quartiles(tmp_path, fast, slow, 
         ({"column": "luck, %"}, "names the column 'luck, %', which is no table's"),
         ({"terms": {"cutmax": 1}}, "names \\['cutmax'\\], which the grid hasn't"),
         ({"claimed": "better"}, "names better, which the grid hasn't"),
+        ({"setting": "flowers", "terms": {"fmix": 1}}, "names \\['fmix'\\], which the grid hasn't"),
+        ({"setting": "trees"}, "names the setting 'trees', which the grid hasn't"),
         ({"why": ""}, "a claim has .*why; wanted part, claim, source, figure, and claimed, column, terms or"),
     ],
 )
@@ -287,7 +290,17 @@ def test_the_claims_are_complete_and_each_is_there_once():
     assert len(claims) >= 40 and len({one["claim"] for one in claims}) == len(claims)
     text = evidence_claims.page([])
     assert all(f"| {one['claim']} | {one['source']}" in text for one in claims)
-    assert "Setting `small`, no data yet" in text
+    without = [f"Setting `{name}`, no data yet" for name in ("small", "objects", "flowers")]
+    assert re.findall("Setting `.*", text) == without
+
+
+def test_a_claim_of_a_setting_is_tested_there_alone():
+    cells = grid(none=[40.0, 42.0, 41.0], cutmix=[38.0, 40.2, 38.9])
+    elsewhere = [made._replace(setting="flowers") for made in cells]
+    claims = [claim(), claim(claim="It helps flowers", setting="flowers")]
+    small, flowers = evidence_claims.page([*cells, *elsewhere], claims=claims).split("## Setting `flowers`")
+    assert "| It helps |" in small and "| It helps flowers |" in flowers
+    assert "It helps flowers" not in small and "| It helps |" not in flowers and "--setting flowers" in flowers
 
 
 # ---- README.md
