@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 import evidence_grid
-from eval.suites.corruptions import by_corruption
+from eval.suites.corruptions import CALIBRATION, by_corruption
 from evidence_cells import Cell
 
 __all__ = [
@@ -81,13 +81,20 @@ def _errors(cell: Cell) -> dict[str, list[float]]:
     return by_corruption(cell.measurements["corruptions"]) if "corruptions" in cell.measurements else {}
 
 
-def _rise(cell: Cell) -> float | None:
-    """How much the mean error over the 15 corruptions grows from severity 1 to 5, in points."""
-    errors = _errors(cell)
+def _rise(values: Mapping[str, Sequence[float]]) -> float | None:
+    """How much the mean of values over the 15 corruptions grows from severity 1 to 5, in points."""
     names = [name for family in evidence_grid.FAMILIES.values() for name in family]
-    if not errors.keys() >= set(names):
+    if not values.keys() >= set(names):
         return None
-    return 100 * statistics.mean(errors[name][-1] - errors[name][0] for name in names)
+    return 100 * statistics.mean(values[name][-1] - values[name][0] for name in names)
+
+
+def _error_rise(cell: Cell) -> float | None:
+    return _rise(_errors(cell))
+
+
+def _calibration_rise(cell: Cell) -> float | None:
+    return _rise(by_corruption(cell.measurements.get("corruptions", {}), CALIBRATION))
 
 
 def _other_corruptions(cell: Cell) -> float | None:
@@ -98,7 +105,8 @@ def _other_corruptions(cell: Cell) -> float | None:
 
 # By title, what isn't in the summary of a suite.
 DERIVED: Mapping[str, Callable[[Cell], float | None]] = {
-    "rise of the corruption error from severity 1 to 5, points": _rise,
+    "rise of the corruption error from severity 1 to 5, points": _error_rise,
+    "rise of the RMS calibration error from severity 1 to 5, points": _calibration_rise,
     "C-bar error minus corruption error, points": _other_corruptions,
     "training seconds": training_seconds,
 }

@@ -164,6 +164,14 @@ def test_families_are_means_over_their_corruptions_and_severities():
     rise = "rise of the corruption error from severity 1 to 5, points"
     assert evidence_values.value(cell(), rise) == pytest.approx(4.0)
     assert evidence_values.value(cell(measurements={}), rise) is None
+    # Of cells from before the calibration error it is unknown, and the error as it was.
+    both, calibration = cell(), "rise of the RMS calibration error from severity 1 to 5, points"
+    assert evidence_values.value(both, calibration) is None
+    errors = both.measurements["corruptions"]
+    whole = {name: {"error": one, "RMS calibration error": one / 4} for name, one in errors.items()}
+    both = both._replace(measurements={"corruptions": whole})
+    assert evidence_values.value(both, rise) == pytest.approx(4.0)
+    assert evidence_values.value(both, calibration) == pytest.approx(1.0)
     assert not evidence_values.families(cell(measurements={}))
 
 

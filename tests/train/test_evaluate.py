@@ -330,8 +330,13 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
         errors = {name: section.measurements[name] for name in section.measurements if name[-1] in "12345"}
         parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
+    whole = trained().logits(np.load(place / "contrast.npy")[: len(trained().labels)])
+    expected = robustness.calibration.rms_error(
+        *robustness.calibration.probabilities.top_label(whole, trained().labels)
+    )
+    assert parts[0]["contrast 1"]["RMS calibration error"] == expected > 0
     assert section.measurements[corruptions.SETTING]["note"] == ""
-    assert parts[0]["contrast 5"] > parts[0]["contrast 1"]
+    assert parts[0]["contrast 5"]["error"] > parts[0]["contrast 1"]["error"]
     assert len([*tmp_path.glob("sections/corruptions-*/corrupted.png")]) == 1  # of the computed ones
 
 
@@ -344,6 +349,12 @@ def test_the_mean_over_corruptions_says_what_it_counts():
     assert shown.summary == {"corruption error, mean of 15 with frost_like, %": pytest.approx(30)}
     assert len(shown.rows) == 20 and shown.rows[15][0] == "mean of 15 with frost_like"
     assert any("isn't the published" in note for note in shown.notes)
+    # With the calibration error, which reports from before it lack.
+    whole = {name: {"error": one, "RMS calibration error": one / 2} for name, one in parts.items() if name != "setting"}
+    both = corruptions.tabulate(whole | {corruptions.SETTING: parts[corruptions.SETTING]})
+    assert both.summary == shown.summary and both.rows[16][0] == "RMS calibration error, mean"
+    assert both.rows[16][1:] == ("5.00", "10.00", "15.00", "20.00", "25.00", "15.00")
+    assert [row for place, row in enumerate(both.rows) if place != 16] == list(shown.rows)
     official = {name.replace("frost_like", "frost"): value for name, value in parts.items()}
     official[corruptions.SETTING] = parts[corruptions.SETTING] | {"constants": "imagenet"}
     shown = corruptions.tabulate(official)
@@ -528,7 +539,7 @@ def test_changed_files_and_another_limit_are_measured_again(run, tmp_path, monke
     for labels in (np.repeat(trained().labels, 5), np.roll(np.repeat(trained().labels, 5), 60)):
         np.save(tmp_path / "labels.npy", labels)
         assert evaluated(run, "corruptions", "--corrupted", str(tmp_path)) == 0
-        errors.append(report(run)["corruptions"]["measurements"]["fog 1"])
+        errors.append(report(run)["corruptions"]["measurements"]["fog 1"]["error"])
     assert errors[0] < errors[1]
     assert "labels of the published images aren't those of the run's" in (run / "evaluation" / "report.md").read_text()
     np.save(tmp_path / "labels.npy", np.repeat(trained().labels, 5) + 0.5)

@@ -1,4 +1,4 @@
-"""Error on the corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, published or computed."""
+"""Error and calibration on the corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, published or computed."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,17 +15,19 @@ from eval.fingerprints import fingerprint
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, Options, Suite, Table, percent
-from jaxmix.robustness import corruptions, mce
+from jaxmix.robustness import calibration, corruptions, mce
+from jaxmix.robustness.calibration import probabilities
 
-__all__ = ["SETTING", "SEVERITIES", "SUITE", "by_corruption", "constants_for", "corrupted", "to_grey"]
+__all__ = ["CALIBRATION", "SETTING", "SEVERITIES", "SUITE", "by_corruption", "constants_for", "corrupted", "to_grey"]
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
 # By their places here corruptions have their keys.
 NUMBERED = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE, *corruptions.CBAR["cifar"])
 NUMBERED = tuple(dict.fromkeys((*NUMBERED, *corruptions.CBAR["imagenet"])))
-# Measurements that are no errors.
+# Measurements that are no values of a corruption at a severity, and the names of those values.
 SETTING, FIGURES = "setting", "figures"
+ERROR, CALIBRATION = "error", "RMS calibration error"
 
 Images = tuple[np.ndarray, np.ndarray]
 
@@ -40,20 +42,24 @@ def settings(options: Options) -> dict[str, Any]:
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
-    """The error for each corruption at each severity, and a sheet of the first image."""
+    """The error and the calibration error for each corruption at each severity, and a sheet of the first image."""
     published = None
     if options.corrupted:
         published = datasets.Published(options.corrupted, trained.images.shape[1:], trained.dataset.classes)
     known: list[np.ndarray] = []  # the labels of each part that is measured now
 
-    def one_error(read: Callable[[], Images], title: str) -> float:
+    def values(read: Callable[[], Images], title: str) -> dict[str, float]:
         images, labels = read()
         known.append(labels)
-        return error(trained.logits(images, title), labels)
+        logits = trained.logits(images, title)
+        return {
+            ERROR: error(logits, labels),
+            CALIBRATION: calibration.rms_error(*probabilities.top_label(logits, labels)),
+        }
 
     cases = [*(_computed(trained, options) if published is None else _published(published, options))]
     for name, severity, read in cases:
-        section.once(f"{name} {severity}", partial(one_error, read, f"{name} {severity}"))
+        section.once(f"{name} {severity}", partial(values, read, f"{name} {severity}"))
     setting: dict[str, Any] = {"constants": constants_for(trained)}
     if published is None:
         setting |= {"source": "computed", "images": len(trained.images), "note": ""}
@@ -179,15 +185,27 @@ def tabulate(measurements: Measurements) -> Table:
     if complete:
         means = [float(np.mean([errors[name][place] for name in main])) for place in range(len(SEVERITIES))]
         rows.insert(len(main), (f"mean of {fifteen}", *map(percent, means), percent(float(np.mean(means)))))
+        confidence = by_corruption(measurements, CALIBRATION)
+        if confidence.keys() >= set(main):
+            means = [float(np.mean([confidence[name][place] for name in main])) for place in range(len(SEVERITIES))]
+            rows.insert(len(main) + 1, (f"{CALIBRATION}, mean", *map(percent, means), percent(float(np.mean(means)))))
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
     return Table(summary, header, rows, tuple(notes))
 
 
-def by_corruption(measurements: Measurements) -> dict[str, list[float]]:
-    """Errors at the five severities by corruption, the 15 first."""
-    found = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in measurements if name not in (SETTING, FIGURES)))
+def by_corruption(measurements: Measurements, value: str = ERROR) -> dict[str, list[float]]:
+    """A value at the five severities by corruption, the 15 first; without those that don't have it.
+
+    Measurements from before the calibration error are errors alone.
+    """
+    whole = {
+        name: one if isinstance(one, dict) else {ERROR: one}
+        for name, one in measurements.items()
+        if name not in (SETTING, FIGURES)
+    }
+    found = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name, one in whole.items() if value in one))
     found.sort(key=lambda name: name.removesuffix("_like") not in corruptions.MAIN)
-    return {name: [measurements[f"{name} {severity}"] for severity in SEVERITIES] for name in found}
+    return {name: [whole[f"{name} {severity}"][value] for severity in SEVERITIES] for name in found}
 
 
 def plot(measurements: Measurements, folder: Path) -> list[str]:
