@@ -1,5 +1,7 @@
 """Blending: what the slots of a mix make of an array [b h w ...], each moved, and weighted by its mask."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int

@@ -1,5 +1,7 @@
 """Which method: probabilities and choices are composed around the methods, never built into them."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from collections.abc import Callable, Sequence

@@ -1,5 +1,7 @@
 """Conversions between the dtypes of images: float32 for arithmetic, 0..1 for pixel values, uint8 for 8-bit levels."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 

@@ -4,6 +4,8 @@ image[b] = sum over s of  mask[b, s] * warp_s(x[source[b, s]])        `apply`
 label[b] = sum over s of  weight[b, s] * y[source[b, s]]              `targets`
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax
@@ -198,9 +200,7 @@ def _combine(mix: Mix, dense: Float[Array, "b k"]) -> Float[Array, "b k"]:
 def require_mix(mix: Mix) -> None:
     """Refuse what is no Mix."""
     if not isinstance(mix, Mix):
-        raise ValueError(
-            f"the mix came as {type(mix).__name__}; wanted a Mix, as a method returns it beside its images"
-        )
+        raise ValueError(f"the mix came as {type(mix).__name__}; wanted a Mix, as methods return it with their images")
 
 
 def majority(mix: Mix) -> Mix:

@@ -5,6 +5,8 @@ division by a scalar with a product, and compute with a constant otherwise than 
 in its last bit, but a random value must not: a share that does may move the edge of a box.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

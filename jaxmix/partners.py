@@ -1,5 +1,7 @@
 """Partners: the index of the sample that each sample is mixed with, Int[b]."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

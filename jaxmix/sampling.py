@@ -3,6 +3,8 @@
 A bfloat16 Beta(0.2, 0.2) would round to exactly 0 or 1 in one sample of six.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

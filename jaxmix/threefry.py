@@ -5,6 +5,8 @@ JAX's own generator writes every round of the cipher to memory on CPU, and turns
 Reference: John Salmon, Mark Moraes, Ron Dror, David Shaw. Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

@@ -3,6 +3,8 @@
 A warp is a pytree of arrays with leading axis b, so it crosses jit, vmap and shard_map like the rest of a mix.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple, Protocol, runtime_checkable
 

@@ -25,6 +25,18 @@ def test_importing_the_library_imports_jaxtyping_and_no_other_package_that_jax_d
     assert sorted(done.stdout.split()) == ["jaxmix", "jaxtyping", "numpy"]
 
 
+TYPES = """
+import gc, jaxtyping, jaxmix
+print(sum(isinstance(one, type) and issubclass(one, jaxtyping.AbstractArray) for one in gc.get_objects()))
+"""
+
+
+def test_importing_the_library_makes_types_of_arrays_for_aliases_alone():
+    done = subprocess.run([sys.executable, "-c", TYPES], capture_output=True, text=True, check=True)
+    # Those of all annotations, a thousand, took longer to make than the rest of the library takes to import.
+    assert int(done.stdout) < 100
+
+
 @pytest.mark.parametrize("version", ["0.6.2", "0.4.38", "0.6.99.dev20250801"])
 def test_a_jax_that_is_too_old_is_named_with_the_command(version, monkeypatch):
     monkeypatch.setattr(jax, "__version__", version)

@@ -19,7 +19,7 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
     """What jaxtyping's import hook calls, twice a function: for its arguments alone, and for both with the result."""
-    if function.__annotations__.get("return") is Any:
+    if function.__annotations__.get("return") in (Any, "Any"):
         return function
     strict = _checked(function)
 

@@ -1,5 +1,7 @@
 """Validate the arguments of building blocks, such as masks and samplers, by their annotations."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 import types
@@ -35,10 +37,16 @@ def annotated(function: _Function) -> _Function:
     ...
     ValueError: side is 0; wanted 1 or more
     """
-    signature = inspect.signature(function)
+
+    @functools.cache
+    def read() -> (
+        inspect.Signature
+    ):  # at the first call: types of arrays take time to make, as much as all other imports
+        return inspect.signature(function, eval_str=True)
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
+        signature = read()
         given = signature.bind(*arguments, **options)
         sizes: dict[str, int] = {}
         for name, value in given.arguments.items():

@@ -1,5 +1,7 @@
 """Parse and validate a batch and what belongs to it: images, maps and partners."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

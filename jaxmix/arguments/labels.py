@@ -1,5 +1,7 @@
 """Parse and validate labels: class ids and soft labels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Validate pixel values, uint8 in 0..255 or floats in 0..1, and shares of pixels."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """Arrays as they arrive: their dtypes, and which values are known at trace time."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from typing import Any

@@ -5,6 +5,8 @@ There are p groups of n inputs and n outputs, and outputs of g x g blocks. A blo
 that it fills.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 

@@ -4,6 +4,8 @@ The data, smoothness and prior terms of PuzzleMix (Kim et al., ICML 2020). A lab
 rest is the other's.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 

@@ -10,6 +10,8 @@ Reference: Alexander Shekhovtsov, Christian Reinbacher, Gottfried Graber, Thomas
 Real-Time using Discrete-Continuous Optimization. CVWW 2016.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

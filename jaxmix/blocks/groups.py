@@ -3,6 +3,8 @@
 Groups have n places. Only the last may have places that no sample fills: `real`, bool [p n], says which are filled.
 """
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int

@@ -1,5 +1,7 @@
 """PuzzleMix's block labels: which of two images fills each block, at the minimum of the energy."""
 
+from __future__ import annotations
+
 import functools
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """Grids of blocks for labels and for transport (PuzzleMix), and their finest common refinement."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

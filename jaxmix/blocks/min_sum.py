@@ -5,6 +5,8 @@ along the first axis, the batch along the last: [n m b] holds columns and, trans
 of the edges have a row of zeros at each end, as nothing lies beyond.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float

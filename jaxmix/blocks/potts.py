@@ -3,6 +3,8 @@
 Minimized over a few candidate labels for each block by dynamic programming (Co-Mixup).
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

@@ -1,5 +1,7 @@
 """Transport of blocks by deferred acceptance: salient blocks move to places that stay visible (PuzzleMix)."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

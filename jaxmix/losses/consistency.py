@@ -1,5 +1,7 @@
 """Consistency of the predictions for several views of one image."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float

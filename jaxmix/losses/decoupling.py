@@ -1,5 +1,7 @@
 """The decoupled mixup loss: each class of a mixed label is trained without its competitors as well."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

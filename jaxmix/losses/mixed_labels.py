@@ -1,5 +1,7 @@
 """Losses and accuracy of mixed batches, one value per sample, from class ids or soft labels."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

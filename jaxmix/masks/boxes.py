@@ -1,5 +1,7 @@
 """Boxes, as the outer product of a profile of the rows and a profile of the columns."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

@@ -1,5 +1,7 @@
 """FMix's masks: images of low frequencies, and their brightest pixels."""
 
+from __future__ import annotations
+
 import functools
 
 import jax

@@ -1,5 +1,7 @@
 """Cells of a grid, and lattices of holes."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float

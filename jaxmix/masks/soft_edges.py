@@ -1,5 +1,7 @@
 """SmoothMix's profiles with soft edges: trapezoids and a Gaussian bump."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike

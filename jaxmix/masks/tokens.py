@@ -1,5 +1,7 @@
 """Tokens of a transformer's grid, as TokenMix chooses them: in blocks, or one by one."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """Attentive CutMix (Walawalkar et al., 2020): the cells of the partner with the highest attention are pasted."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """AugMix (Hendrycks et al., 2020): chains of simple operations, mixed with each other and with the image."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import jax

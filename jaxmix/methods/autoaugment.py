@@ -1,5 +1,7 @@
 """AutoAugment (Cubuk et al., 2019): one of 25 pairs of operations that a search found, drawn for every image."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Co-Mixup (Kim et al., 2021): the images of each group are assigned jointly to the blocks of its outputs."""
 
+from __future__ import annotations
+
 import functools
 from typing import NamedTuple
 

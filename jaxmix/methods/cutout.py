@@ -1,5 +1,7 @@
 """Cutout (DeVries and Taylor, 2017): squares of the image are set to zero."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """DropBlock (Ghiasi, Lin and Le, 2018): squares of features are set to zero."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

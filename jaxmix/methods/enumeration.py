@@ -36,5 +36,5 @@ def map_names(method: Method) -> tuple[str, ...]:
 def _is_method(value: object) -> bool:
     if not inspect.isfunction(value):
         return False
-    signature = inspect.signature(value)
+    signature = inspect.signature(value, eval_str=True)
     return list(signature.parameters)[:2] == ["key", "batch"] and Mix in typing.get_args(signature.return_annotation)

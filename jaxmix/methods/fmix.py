@@ -1,5 +1,7 @@
 """FMix (Harris et al., 2020): a mask made by thresholding a random low-frequency image."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

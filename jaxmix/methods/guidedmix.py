@@ -1,5 +1,7 @@
 """GuidedMixup (Kang and Kim, 2023): pairs with distant saliency, blended in proportion to it at every pixel."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

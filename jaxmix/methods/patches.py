@@ -1,5 +1,7 @@
 """Patch Gaussian (Lopes et al., 2019) and Patch Uniform: noise on a square of the image."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

@@ -1,5 +1,7 @@
 """PuzzleMix (Kim et al., 2020): salient blocks of both images are chosen, and moved to where they are visible."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """RandAugment (Cubuk et al., 2020): N of 14 operations, drawn for every image, all of magnitude M."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

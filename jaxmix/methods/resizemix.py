@@ -1,5 +1,7 @@
 """ResizeMix (Qin et al., 2020): the whole partner is shrunk and pasted."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """SAGE (Ma et al., 2022): the partner is moved to the shift at which the most saliency of both images is visible."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

@@ -1,5 +1,7 @@
 """SaliencyMix (Uddin et al., 2021): the box around the partner's most salient pixel is pasted at the same place."""
 
+from __future__ import annotations
+
 import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int

@@ -1,5 +1,7 @@
 """SmoothMix (Lee et al., 2020): blending under a mask with soft edges."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

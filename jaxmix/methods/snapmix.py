@@ -1,5 +1,7 @@
 """SnapMix (Huang et al., 2021): a box of the partner is resized into a box; class activation maps weight the labels."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

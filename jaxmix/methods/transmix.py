@@ -1,5 +1,7 @@
 """TransMix (Chen et al., 2022): the labels of a mix are weighted by a transformer's attention to the pixels."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

@@ -1,5 +1,7 @@
 """TrivialAugment (Mueller and Hutter, 2021): one operation for every image, of a random magnitude."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array

@@ -7,6 +7,8 @@ on that of two levels, the result may be the other one's. That holds for 1 % of 
 fixed bins of TrivialAugment and AutoAugment (by one level), and for 1e-5 of those of nearest rotations at 224 pixels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """Operations on pixels by arithmetic, without a lookup table or a warp."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax.numpy as jnp

@@ -3,6 +3,8 @@
 Each function returns the curves Int[c 256] of a packed image of c channels for an amount.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 

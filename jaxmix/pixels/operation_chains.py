@@ -4,6 +4,8 @@ There are two implementations with the same results. On CPU a loop over the imag
 elsewhere all images go through one lookup table and one warp per step, of which all operations but filters consist.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple

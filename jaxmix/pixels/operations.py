@@ -5,6 +5,8 @@ nearest of 256 levels first. Every channel counts as color: leave out transparen
 batch; `jaxmix.augmix` and the other policies sample operations for every image.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

@@ -3,6 +3,8 @@
 A gather then moves one value a pixel instead of three, and gathers are what costs.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Operations sampled at random: the amount of each at a level, and chains of them for every image."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """The operations of AutoAugment and its successors, with their ranges divided into bins."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax.numpy as jnp

@@ -1,5 +1,7 @@
 """Separable blurs: a weighted sum along one axis after the other."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 

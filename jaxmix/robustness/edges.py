@@ -1,5 +1,7 @@
 """Strong edges: a window pasted into each image, and the class activation map's share of it (Lee et al., 2020)."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import jax

@@ -1,5 +1,7 @@
 """Few-shot classification of features: many small tasks of classes that the network wasn't trained on."""
 
+from __future__ import annotations
+
 import functools
 from typing import NamedTuple
 

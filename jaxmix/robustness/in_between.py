@@ -3,6 +3,8 @@
 The share is given, not sampled: a curve takes 0, 0.1, .., 1.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -1,5 +1,7 @@
 """Images whose center, or border, is hidden: the occlusion test of CutMix (Yun et al., 2019)."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Class activation maps: the evidence for a class at each place of the features."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

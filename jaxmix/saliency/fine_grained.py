@@ -1,5 +1,7 @@
 """Fine-grained saliency: how much each pixel differs from its surroundings, in OpenCV's integers."""
 
+from __future__ import annotations
+
 from collections import Counter
 
 import jax

@@ -1,5 +1,7 @@
 """Saliency maps [b h w] from input gradients, as SAGE, PuzzleMix and Co-Mixup make them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

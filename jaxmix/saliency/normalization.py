@@ -1,5 +1,7 @@
 """Normalization of saliency maps to shares, and their peaks."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int

@@ -1,5 +1,7 @@
 """Gaussian smoothing of saliency maps."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float

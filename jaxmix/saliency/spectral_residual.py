@@ -1,5 +1,7 @@
 """Spectral residual saliency: what the amplitudes of an image's spectrum have beyond their local mean."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

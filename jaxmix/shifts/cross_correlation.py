@@ -3,6 +3,8 @@
 Several of each pair are added as spectra, so that there is one inverse transform for all.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

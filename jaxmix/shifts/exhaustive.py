@@ -1,5 +1,7 @@
 """Exhaustive search: all shifts, each scored exactly."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """FFT search: approximate scores of all shifts at once by cross-correlation, then exact scores of the best few."""
 
+from __future__ import annotations
+
 import functools
 
 import jax

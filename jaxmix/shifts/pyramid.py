@@ -1,5 +1,7 @@
 """Pyramid of maps: maps at half their size, and the effect on scores of the detail that is lost there."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int

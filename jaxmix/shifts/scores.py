@@ -3,6 +3,8 @@
 What computes is jitted, so that a call outside of jit compiles one program.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

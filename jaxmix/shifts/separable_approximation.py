@@ -7,6 +7,8 @@ At the nodes s_k it is exact, for a as for b. Elsewhere the relative error is th
 (a - s_m) / (a + s_m) * (b - s_m) / (b + s_m): below 1 everywhere, and tiny between nodes in equal ratios.
 """
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

@@ -1,5 +1,7 @@
 """Methods applied to images alone: what guides them is made from the pixels."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8

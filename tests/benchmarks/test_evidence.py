@@ -463,7 +463,9 @@ def test_a_cell_of_digits_is_trained_tested_on_all_images_and_gone_on_with(tmp_p
     monkeypatch.chdir(tmp_path)
     train = {"dataset": "digits", "model": "resnet-8", "limit_train": 128, "limit_test": 16, "batch_size": 32}
     suites = {"clean": None, "calibration": None, "attacks": 200}
-    setting = evidence_grid.Setting("digits", train | {"epochs": 2}, suites, {"attacked": 200, "pgd": False})
+    setting = evidence_grid.SETTINGS["small"]._replace(
+        title="digits", train=train | {"epochs": 2}, suites=suites, test={"attacked": 200, "pgd": False}
+    )
     monkeypatch.setitem(evidence_grid.SETTINGS, "small", setting)
     whole = evidence.describe(evidence.Evidence(data_name="digits"))
     wanted = WANTED._replace(data=whole)

@@ -1,5 +1,7 @@
 """The rounds of PixMix: sums and products of images in 0..1."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 

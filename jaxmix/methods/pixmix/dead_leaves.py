@@ -1,5 +1,7 @@
 """Dead leaves: discs of one color each, painted one over the other."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8

@@ -1,5 +1,7 @@
 """Julia sets, colored by the number of steps after which a point escapes."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

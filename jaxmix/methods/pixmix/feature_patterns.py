@@ -1,5 +1,7 @@
 """Stripes and spots such as the features of a network respond to, made by repeated filtering."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8

@@ -1,5 +1,7 @@
 """Flames: the points that walkers visit who apply one of a few contractions at each step."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

@@ -1,5 +1,7 @@
 """Images made from keys alone, a bounded number of them at a time."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 

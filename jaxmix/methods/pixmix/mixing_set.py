@@ -1,5 +1,7 @@
 """A mixing set for PixMix, made on the device: fractals, noise and patterns, of no class and free of licenses."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import jax

@@ -1,5 +1,7 @@
 """PixMix: an image, or an augmentation of it, added to and multiplied with others in up to k rounds."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """What PixMix draws for each image."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

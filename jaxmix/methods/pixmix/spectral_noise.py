@@ -1,5 +1,7 @@
 """Noise whose amplitudes fall with a power of the frequency, in natural colors."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8

@@ -1,5 +1,7 @@
 """Adversarial noise in mixed images: the adversarial training of PuzzleMix's authors (Kim et al., 2020)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import jax

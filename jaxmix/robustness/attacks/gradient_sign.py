@@ -8,6 +8,8 @@ An attack takes a loss, a function from images [b h w c] in 0..1 to losses [b], 
 The result are images in 0..1, without a gradient.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax

@@ -1,5 +1,7 @@
 """Threat model: the images within epsilon of given ones, and the steps of an attack among them."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import jax

@@ -1,5 +1,7 @@
 """Only-BG-B and Only-BG-T of Noise or Signal: images without the content of a box."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Metrics of predictions on images with other backgrounds."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int

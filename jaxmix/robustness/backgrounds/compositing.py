@@ -7,6 +7,8 @@ Only-BG-T images serve as the backgrounds of the mixed sets:
     images = mixed(images, masks, backgrounds[index])
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

@@ -4,6 +4,8 @@ Each function returns (index, valid): the donor of each sample, Int[b], and whet
 it doesn't, the index is the sample's own.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int

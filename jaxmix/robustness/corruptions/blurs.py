@@ -1,5 +1,7 @@
 """Blurs of a fixed kernel, of images in 0..1: defocus and zoom."""
 
+from __future__ import annotations
+
 import functools
 import math
 

@@ -1,5 +1,7 @@
 """Caustic refraction: an image in 0..1 seen through rippled water in light, for given samples; not yet clipped."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike

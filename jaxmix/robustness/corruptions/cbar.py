@@ -3,6 +3,8 @@
 P(v) is v at the strongest constant, 10. Lengths are shares of the shorter side.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax

@@ -1,5 +1,7 @@
 """Brightness, contrast and saturation of images in 0..1, not yet clipped. Constants may be traced."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax.numpy as jnp

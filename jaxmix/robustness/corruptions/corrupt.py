@@ -1,5 +1,7 @@
 """One corruption of a batch, by name and severity."""
 
+from __future__ import annotations
+
 import functools
 import pathlib
 from collections.abc import Hashable

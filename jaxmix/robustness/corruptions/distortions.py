@@ -1,5 +1,7 @@
 """Distortions: every pixel read at another place of the image; for given samples."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

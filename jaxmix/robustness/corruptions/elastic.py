@@ -1,5 +1,7 @@
 """Elastic transform: an affine warp in OpenCV's fixed point, then small displacements of every pixel."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

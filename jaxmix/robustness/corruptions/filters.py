@@ -1,5 +1,7 @@
 """Sums of shifted images [b h w c] with the weights of a small kernel."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float

@@ -1,5 +1,7 @@
 """Frost on the window: photographs laid over the image, from a folder of the user, or synthetic clouds."""
 
+from __future__ import annotations
+
 import functools
 import pathlib
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """Glass blur: pixels shuffled with their neighbours between two Gaussians."""
 
+from __future__ import annotations
+
 import functools
 
 import jax

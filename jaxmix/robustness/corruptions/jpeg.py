@@ -6,6 +6,8 @@ Reference: G. K. Wallace. The JPEG Still Picture Compression Standard. IEEE Tran
 C. Loeffler, A. Ligtenberg, G. Moschytz. Practical Fast 1-D DCT Algorithms with 11 Multiplications. ICASSP 1989.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

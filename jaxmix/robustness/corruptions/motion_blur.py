@@ -1,5 +1,7 @@
 """Motion blur along a line, in ImageMagick's arithmetic."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Noise of images in 0..1, for given samples; not yet clipped. Constants may be traced."""
 
+from __future__ import annotations
+
 import functools
 import math
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """Grey squares of a turned grid and grey lines over images in 0..1, for given samples; not yet clipped."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike

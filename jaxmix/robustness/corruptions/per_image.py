@@ -1,5 +1,7 @@
 """A function of every image: one after the other on CPU, all at once elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Fields of noise with a given power and random phases: pixels kept where blue noise is high, brownish noise added."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

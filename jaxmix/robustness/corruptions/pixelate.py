@@ -1,5 +1,7 @@
 """Pixelation: down and up again by box filters, in Pillow's integer arithmetic."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8

@@ -1,5 +1,7 @@
 """Conversions of floats to 8-bit levels in the authors' way: truncated, not rounded."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8

@@ -1,5 +1,7 @@
 """Registry: for each corruption its constants, static or traced, the samples it takes, and the function of both."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 

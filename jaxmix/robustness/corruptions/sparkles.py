@@ -1,5 +1,7 @@
 """Sparkles: rays of light around points of an image in 0..1, and light everywhere but around one; not yet clipped."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,7 @@
 """Spatter on the lens: the authors' mud, and a substitute for their water, which OpenCV renders."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

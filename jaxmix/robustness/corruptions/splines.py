@@ -3,6 +3,8 @@
 Reference: Michael Unser, Akram Aldroubi, Murray Eden. B-Spline Signal Processing, parts 1 and 2. 1993.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 from typing import Any

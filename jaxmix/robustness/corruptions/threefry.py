@@ -4,6 +4,8 @@ JAX's own generator writes every round of its cipher to memory on CPU; here the 
 one loop over the counters, ten times as fast. The bits are the same on every device.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

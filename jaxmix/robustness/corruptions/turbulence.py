@@ -1,5 +1,7 @@
 """Plasma and Perlin noise blended with images in 0..1, for given samples; not yet clipped."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

@@ -1,5 +1,7 @@
 """Grey waves added to images in 0..1, for given samples; not yet clipped."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float

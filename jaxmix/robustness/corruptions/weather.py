@@ -1,5 +1,7 @@
 """Snow and fog, for images in 0..1 and given random fields; not yet clipped. Constants may be traced."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax.numpy as jnp

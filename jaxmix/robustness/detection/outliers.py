@@ -5,6 +5,8 @@ from outlier exposure, whose authors pass them to the network as they are, from 
 one for every five test images. Each takes a key and a shape [b h w c] and returns float32.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import jax

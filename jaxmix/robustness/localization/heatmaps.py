@@ -1,5 +1,7 @@
 """Score maps: coarse maps of a network resized to the images and scaled to 0..1, or to 8-bit levels."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 import numpy as np

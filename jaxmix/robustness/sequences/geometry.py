@@ -1,5 +1,7 @@
 """Frames of moved images: translated, turned, scaled, sheared and tilted, for given constants."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,5 +1,7 @@
 """A sequence of perturbed images for each image of a batch, by name."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
