@@ -38,15 +38,9 @@ def annotated(function: _Function) -> _Function:
     ValueError: side is 0; wanted 1 or more
     """
 
-    @functools.cache
-    def read() -> (
-        inspect.Signature
-    ):  # at the first call: types of arrays take time to make, as much as all other imports
-        return inspect.signature(function, eval_str=True)
-
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        signature = read()
+        signature = _signature(function)
         given = signature.bind(*arguments, **options)
         sizes: dict[str, int] = {}
         for name, value in given.arguments.items():
@@ -58,6 +52,21 @@ def annotated(function: _Function) -> _Function:
         return function(*given.args, **given.kwargs)
 
     return cast(_Function, call)
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature with the annotations of the parameters evaluated, which an import leaves as text: types of arrays
+    take time to make. That of the result stays text: its type may come from a package that isn't there.
+    """
+    signature, names = inspect.signature(function), inspect.unwrap(function).__globals__
+    parameters = [
+        parameter.replace(annotation=eval(parameter.annotation, names))
+        if isinstance(parameter.annotation, str)
+        else parameter
+        for parameter in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def _fitting(name: str, value: Any, annotation: Any, sizes: dict[str, int]) -> Any:
