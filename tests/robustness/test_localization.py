@@ -35,9 +35,10 @@ def boxes_of(numbers):
 # The authors' evaluator: clovaai/wsolevaluation @96f4b88 with OpenCV 4.10.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "regions"),
-    [("single", localization.largest_region), pytest.param("multi", localization.all_regions, marks=pytest.mark.slow)],
+    [("single", localization.largest_region), ("multi", localization.all_regions)],
     ids=["first", "second"],
 )
 def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_evaluator(golden, kind, regions):
