@@ -57,7 +57,7 @@ def read(path: Path = HERE / "claims.toml") -> list[dict[str, Any]]:
     return found
 
 
-# The settings in which a claim is tested that doesn't name its own.
+# The settings in which a claim is tested that doesn't name its own; the first is there without data, too.
 SETTINGS = ("small", "full")
 
 KINDS = (
@@ -65,6 +65,11 @@ KINDS = (
     {"column", "terms", "claimed", "setting"},
     {"times", "faster", "slower"},
 )
+
+
+def _settings(claim: dict[str, Any]) -> tuple[str, ...]:
+    """Those in which a claim is tested."""
+    return (claim["setting"],) if "setting" in claim else SETTINGS
 
 
 def check(claim: dict[str, Any]) -> None:
@@ -76,10 +81,10 @@ def check(claim: dict[str, Any]) -> None:
         raise ValueError(f"a claim has {', '.join(sorted(claim))}; wanted part, claim, source, figure, and {wanted}.")
     if "column" in claim and claim["column"] not in LABELS.keys() | evidence_values.DERIVED.keys():
         raise ValueError(f"the claim {claim['claim']!r} names the column {claim['column']!r}, which is no table's.")
-    if claim.get("setting", "small") not in evidence_grid.SETTINGS:
-        raise ValueError(f"the claim {claim['claim']!r} names the setting {claim['setting']!r}, which the grid hasn't.")
-    names = evidence_grid.SETTINGS[claim.get("setting", "small")].names
-    unknown = sorted(claim.get("terms", {}).keys() - set(names))
+    setting = _settings(claim)[0]
+    if setting not in evidence_grid.SETTINGS:
+        raise ValueError(f"the claim {claim['claim']!r} names the setting {setting!r}, which the grid hasn't.")
+    unknown = sorted(claim.get("terms", {}).keys() - set(evidence_grid.SETTINGS[setting].names))
     if unknown or claim.get("claimed", "below") not in ("below", "above"):
         raise ValueError(f"the claim {claim['claim']!r} names {unknown or claim['claimed']}, which the grid hasn't.")
 
@@ -155,16 +160,13 @@ def page(
     for setting in evidence_grid.SETTINGS:
         grid = [claim for claim in claims if "column" in claim and setting in _settings(claim)]
         copies = dict.fromkeys(cell.data["name"] for cell in cells if cell.setting == setting)
-        for copy in (copies or [NO_DATA]) if grid and (copies or setting != "full") else []:
+        named = any(_settings(claim)[0] == setting for claim in grid)
+        for copy in copies or ([NO_DATA] if named else []):
             own = [cell for cell in cells if (cell.setting, cell.data["name"]) == (setting, copy)]
-            lines += _tested(setting, copy, [(claim, measured(claim, own)) for claim in grid])
+            lines += _tested(setting, copy, [(claim, measured(claim, own)) for claim in grid]) if grid else []
     lines += ["## Measured elsewhere", ""]
     lines += _table([(claim, timed(claim, results)) for claim in claims if "times" in claim])
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _settings(claim: dict[str, Any]) -> tuple[str, ...]:
-    return (claim["setting"],) if "setting" in claim else SETTINGS
 
 
 def _tested(setting: str, copy: str, found: Sequence[tuple[dict[str, Any], Result]]) -> list[str]:

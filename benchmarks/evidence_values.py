@@ -4,10 +4,11 @@ import fnmatch
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 
 import evidence_grid
-from eval.suites.corruptions import CALIBRATION, by_corruption
+from eval.suites.corruptions import CALIBRATION, ERROR, by_corruption
 from evidence_cells import Cell
 
 __all__ = [
@@ -69,7 +70,7 @@ def timed(cells: Iterable[Cell]) -> list[Cell]:
 
 def families(cell: Cell) -> dict[str, float]:
     """By family of corruptions, the mean error over its corruptions and severities, in percent; empty if unknown."""
-    errors = _errors(cell)
+    errors = _by_corruption(cell)
     return {
         family: 100 * statistics.mean(statistics.mean(errors[name]) for name in names)
         for family, names in evidence_grid.FAMILIES.items()
@@ -77,24 +78,17 @@ def families(cell: Cell) -> dict[str, float]:
     }
 
 
-def _errors(cell: Cell) -> dict[str, list[float]]:
-    return by_corruption(cell.measurements["corruptions"]) if "corruptions" in cell.measurements else {}
+def _by_corruption(cell: Cell, value: str = ERROR) -> dict[str, list[float]]:
+    return by_corruption(cell.measurements.get("corruptions", {}), value)
 
 
-def _rise(values: Mapping[str, Sequence[float]]) -> float | None:
-    """How much the mean of values over the 15 corruptions grows from severity 1 to 5, in points."""
+def _rise(cell: Cell, value: str) -> float | None:
+    """How much the mean of a value over the 15 corruptions grows from severity 1 to 5, in points."""
+    values = _by_corruption(cell, value)
     names = [name for family in evidence_grid.FAMILIES.values() for name in family]
     if not values.keys() >= set(names):
         return None
     return 100 * statistics.mean(values[name][-1] - values[name][0] for name in names)
-
-
-def _error_rise(cell: Cell) -> float | None:
-    return _rise(_errors(cell))
-
-
-def _calibration_rise(cell: Cell) -> float | None:
-    return _rise(by_corruption(cell.measurements.get("corruptions", {}), CALIBRATION))
 
 
 def _other_corruptions(cell: Cell) -> float | None:
@@ -105,8 +99,8 @@ def _other_corruptions(cell: Cell) -> float | None:
 
 # By title, what isn't in the summary of a suite.
 DERIVED: Mapping[str, Callable[[Cell], float | None]] = {
-    "rise of the corruption error from severity 1 to 5, points": _error_rise,
-    "rise of the RMS calibration error from severity 1 to 5, points": _calibration_rise,
+    "rise of the corruption error from severity 1 to 5, points": partial(_rise, value=ERROR),
+    "rise of the RMS calibration error from severity 1 to 5, points": partial(_rise, value=CALIBRATION),
     "C-bar error minus corruption error, points": _other_corruptions,
     "training seconds": training_seconds,
 }

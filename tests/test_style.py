@@ -49,6 +49,12 @@ def test_files_are_short_and_named_after_what_they_hold(file):
     assert file.stem not in ("utils", "helpers", "common", "misc")
 
 
+@pytest.mark.parametrize("file", FILES, ids=str_of)
+def test_an_import_evaluates_no_shapes(file):
+    names = {node.module for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)}
+    assert "jaxtyping" not in names or "__future__" in names, "begin it with from __future__ import annotations"
+
+
 def test_masks_warps_partners_and_sampling_do_not_know_of_each_other():
     for file in FILES:
         noun = file.relative_to(ROOT / "jaxmix").parts[0].removesuffix(".py")

@@ -114,7 +114,6 @@ def test_the_trainings_and_tests_of_the_grid_exist(setting):
     assert made.suites.keys() <= SUITES.keys()
     paths = {option: pathlib.Path(place) for option, place in made.files.items()}
     assert evaluate.suite_names(evaluate.Evaluation(runs=(pathlib.Path("run"),), **made.test, **paths))
-    # Every test whose values its tables have, and no other table.
     assert set(made.tables) <= evidence_grid.TABLES.keys() and set(evidence_grid.BASELINES) <= set(made.names)
     assert "test" not in made.train and "seed" not in made.train
 

@@ -27,6 +27,8 @@ from eval.results import Results
 from eval.suites import SUITES, attacks, backgrounds, corruptions, stability
 from eval.suites.base import Options, Suite, Table, no_figure
 from jaxmix import robustness
+from jaxmix.robustness import calibration
+from jaxmix.robustness.calibration import probabilities
 from locks import lock
 from models.layers import Classifier
 
@@ -330,14 +332,26 @@ def test_published_corruptions_are_read_and_count_as_computed_ones_do(run, tmp_p
         errors = {name: section.measurements[name] for name in section.measurements if name[-1] in "12345"}
         parts.append(errors)
     assert parts[0] == parts[1] and len(parts[0]) == 10
-    whole = trained().logits(np.load(place / "contrast.npy")[: len(trained().labels)])
-    expected = robustness.calibration.rms_error(
-        *robustness.calibration.probabilities.top_label(whole, trained().labels)
-    )
-    assert parts[0]["contrast 1"]["RMS calibration error"] == expected > 0
     assert section.measurements[corruptions.SETTING]["note"] == ""
     assert parts[0]["contrast 5"]["error"] > parts[0]["contrast 1"]["error"]
     assert len([*tmp_path.glob("sections/corruptions-*/corrupted.png")]) == 1  # of the computed ones
+
+
+def test_the_calibration_error_is_that_of_the_corrupted_images(run, tmp_path):
+    # Each four times, so that they are more than one bin.
+    images, labels = np.repeat(trained().images, 4, 0), np.repeat(trained().labels, 4)
+    np.save(tmp_path / "fog.npy", np.concatenate([images // (s + 1) for s in range(5)]))
+    np.save(tmp_path / "labels.npy", labels)
+    section = Results(tmp_path / "report.json").suite("corruptions", {})
+    corruptions.measure(trained(), section, Options(corrupted=tmp_path))
+    for s in range(5):
+        logits = trained().logits(images // (s + 1))
+        expected = calibration.rms_error(*probabilities.top_label(logits, labels))
+        assert section.measurements[f"fog {s + 1}"] == {
+            "error": load_run.error(logits, labels),
+            "RMS calibration error": expected,
+        }
+        assert expected != calibration.mad_error(*probabilities.top_label(logits, labels))
 
 
 def test_the_mean_over_corruptions_says_what_it_counts():
@@ -355,6 +369,9 @@ def test_the_mean_over_corruptions_says_what_it_counts():
     assert both.summary == shown.summary and both.rows[16][0] == "RMS calibration error, mean"
     assert both.rows[16][1:] == ("5.00", "10.00", "15.00", "20.00", "25.00", "15.00")
     assert [row for place, row in enumerate(both.rows) if place != 16] == list(shown.rows)
+    # One that was begun before it and gone on with has both forms: the errors count, and there is no calibration error.
+    mixed = corruptions.tabulate(whole | {name: one for name, one in parts.items() if name[-1] not in "45"})
+    assert mixed.rows == shown.rows and mixed.summary == shown.summary
     official = {name.replace("frost_like", "frost"): value for name, value in parts.items()}
     official[corruptions.SETTING] = parts[corruptions.SETTING] | {"constants": "imagenet"}
     shown = corruptions.tabulate(official)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
 from eval.fingerprints import fingerprint
@@ -18,7 +18,17 @@ from eval.suites.base import Measurements, Options, Suite, Table, percent
 from jaxmix.robustness import calibration, corruptions, mce
 from jaxmix.robustness.calibration import probabilities
 
-__all__ = ["CALIBRATION", "SETTING", "SEVERITIES", "SUITE", "by_corruption", "constants_for", "corrupted", "to_grey"]
+__all__ = [
+    "CALIBRATION",
+    "ERROR",
+    "SETTING",
+    "SEVERITIES",
+    "SUITE",
+    "by_corruption",
+    "constants_for",
+    "corrupted",
+    "to_grey",
+]
 
 SEVERITIES = range(1, 6)
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
@@ -154,7 +164,7 @@ def _sheet(trained: Trained, folder: Path, options: Options) -> list[str]:
 def tabulate(measurements: Measurements) -> Table:
     """A row per corruption, and the mean of the 15."""
     errors, setting = by_corruption(measurements), measurements[SETTING]
-    rows = [(name, *map(percent, row), percent(float(np.mean(row)))) for name, row in errors.items()]
+    rows = [_row(name, np.array(values)) for name, values in errors.items()]
     substituted = "frost_like" in errors and "frost" not in errors
     fifteen = "15 with frost_like" if substituted else "15"
     known = [name for name in corruptions.MAIN if name in errors or (substituted and name == "frost")]
@@ -182,15 +192,19 @@ def tabulate(measurements: Measurements) -> Table:
         )
     notes += [setting["note"]] if setting.get("note") else []
     main = [name for name in errors if name.removesuffix("_like") in corruptions.MAIN]
+    confidence = by_corruption(measurements, CALIBRATION)
     if complete:
-        means = [float(np.mean([errors[name][place] for name in main])) for place in range(len(SEVERITIES))]
-        rows.insert(len(main), (f"mean of {fifteen}", *map(percent, means), percent(float(np.mean(means)))))
-        confidence = by_corruption(measurements, CALIBRATION)
+        means = [_row(f"mean of {fifteen}", np.mean([errors[name] for name in main], 0))]
         if confidence.keys() >= set(main):
-            means = [float(np.mean([confidence[name][place] for name in main])) for place in range(len(SEVERITIES))]
-            rows.insert(len(main) + 1, (f"{CALIBRATION}, mean", *map(percent, means), percent(float(np.mean(means)))))
+            means.append(_row(f"{CALIBRATION}, mean", np.mean([confidence[name] for name in main], 0)))
+        rows[len(main) : len(main)] = means
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
     return Table(summary, header, rows, tuple(notes))
+
+
+def _row(name: str, values: Float[np.ndarray, "severities"]) -> tuple[str, ...]:
+    """The values at the severities, and their mean."""
+    return (name, *map(percent, values.tolist()), percent(float(values.mean())))
 
 
 def by_corruption(measurements: Measurements, value: str = ERROR) -> dict[str, list[float]]:
@@ -203,7 +217,8 @@ def by_corruption(measurements: Measurements, value: str = ERROR) -> dict[str, l
         for name, one in measurements.items()
         if name not in (SETTING, FIGURES)
     }
-    found = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name, one in whole.items() if value in one))
+    lacking = {name.rsplit(" ", 1)[0] for name, one in whole.items() if value not in one}
+    found = [name for name in dict.fromkeys(name.rsplit(" ", 1)[0] for name in whole) if name not in lacking]
     found.sort(key=lambda name: name.removesuffix("_like") not in corruptions.MAIN)
     return {name: [whole[f"{name} {severity}"][value] for severity in SEVERITIES] for name in found}
 
