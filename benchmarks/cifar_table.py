@@ -1,4 +1,4 @@
-"""The README's table of short trainings, from the folders of the runs.
+"""The table of short trainings in docs/benchmarks.md, from the folders of the runs.
 
     methods="none mixup cutmix smoothmix_c saliencymix attentivemix snapmix puzzlemix sage comixup"
     for seed in 0 1 2; do for method in $methods; do

@@ -19,13 +19,15 @@ def _has_flag(name):
         return code.find(b"\0" + name.encode() + b"\0") >= 0  # a string by itself; without that, a field it once had
 
 
-# Nearly all of the time goes into compiling, which takes half as long without the CPU's fusion emitters. Tests marked
-# `exact` are run with them, too, by .ci/run, which sets the flag itself. From jaxlib 0.12 on they are always used.
-FUSION = "xla_cpu_use_fusion_emitters"
+# Half of the time goes into compiling, which takes half as long without the CPU's fusion emitters, and a little less in
+# one piece. Tests marked `exact` are run with the emitters, too, by .ci/run, which sets that flag itself. From jaxlib
+# 0.12 on they are always used.
+FUSION, PIECES = "xla_cpu_use_fusion_emitters", "xla_cpu_parallel_codegen_split_count"
 if not _has_flag(FUSION):
     os.environ["XLA_FLAGS"] = re.sub(rf"--{FUSION}=\w+", "", os.environ.get("XLA_FLAGS", ""))
-elif FUSION not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{FUSION}=false"
+for flag, setting in ((FUSION, "false"), (PIECES, "1")):
+    if _has_flag(flag) and flag not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{flag}={setting}"
 
 from jaxtyping import install_import_hook
 
