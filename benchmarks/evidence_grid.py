@@ -10,6 +10,7 @@ __all__ = [
     "GROUPS",
     "MAIN",
     "METHODS",
+    "MORE_IS_BETTER",
     "README",
     "SEEDS",
     "SETTINGS",
@@ -85,10 +86,15 @@ TABLES: dict[str, dict[str, str]] = {
         "localized, %": "Top-1 Loc, %",
         "MaxBoxAccV2, %": "MaxBoxAccV2, %",
         "BG-Gap, points": "BG-Gap, points",
-        "new classes, 1 image, %": "5-way 1-shot by logistic regression, %",
-        "new classes, 5 images, %": "5-way 5-shot by logistic regression, %",
+        "5-way 1-shot, %": "5-way 1-shot by logistic regression, %",
+        "5-way 5-shot, %": "5-way 5-shot by logistic regression, %",
     },
 }
+# The columns in which more is better; in the others less is.
+MORE_IS_BETTER = (
+    *("robust accuracy, %", "AUROC, %", "localized, %", "MaxBoxAccV2, %"),
+    *("5-way 1-shot, %", "5-way 5-shot, %"),
+)
 # Those in which methods are compared, with their intervals; the others describe the training.
 COMPARED = {
     title: {label: value for label, value in table.items() if label not in ("training accuracy, %", "clean loss")}
@@ -188,7 +194,7 @@ SETTINGS = {
         COMMON
         | {"dataset": "folder", "side": 32, "limit_test": None}
         | {"model": "wrn-10-2", "epochs": 40, "batch_size": 32, "lr": 0.025, "checkpoint_every": 5},
-        {"clean": None, "localization": 500, "backgrounds": None, "fewshot": None},
+        {"clean": None, "calibration": None, "localization": 500, "backgrounds": None, "fewshot": None},
         {},
         methods=(("cutmix", "none", "mixup", "sage"),),
         tables=("Clean images", "Objects, backgrounds and new classes"),
@@ -201,7 +207,7 @@ SETTINGS = {
         COMMON
         | {"dataset": "folder", "side": 48, "limit_test": None, "crop_padding": 6}
         | {"model": "wrn-10-2", "epochs": 60, "batch_size": 16, "lr": 0.0125, "checkpoint_every": 5},
-        {"clean": None},
+        {"clean": None, "calibration": None},
         {},
         methods=(("snapmix", "cutmix", "none"),),
         tables=("Clean images",),

@@ -73,8 +73,8 @@ often and with what values a method mixes is its paper's, as `train/cifar.py --m
   the class, of the best threshold, for overlaps of .3, .5 and .7. Both are of 500 test images.
 - BG-Gap: the accuracy in front of a background of the same class minus that in front of one of any class; the lower,
   the less a network relies on backgrounds.
-- New classes: the accuracy of logistic regression on the features of the network, in episodes of 5 of the classes that
-  were held out, with 1 or 5 labelled images of each.
+- 5-way 1-shot and 5-shot: the accuracy of logistic regression on the features of the network, in episodes of 5 of the
+  classes that were held out, with 1 or 5 labelled images of each.
 - Training: on CPUs the seconds of the processor, over all cores, as other work may run beside it; elsewhere by the
   clock, if no other training ran on the device.
 """

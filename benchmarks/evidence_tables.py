@@ -3,7 +3,7 @@
 import math
 import statistics
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import evidence_grid
@@ -144,7 +144,8 @@ def differences(cells: Sequence[Cell]) -> list[str]:
             found[baseline] = own
     if not found:
         return []
-    lines = ["#### Against none and CutMix", "", *_legend(), ""]
+    known = {label for own in found.values() for (_, label), one in own.items() if one is not None}
+    lines = ["#### Against none and CutMix", "", *_legend(known), ""]
     lines += paragraph(evidence_statistics.tally([one for own in found.values() for one in own.values()]))
     for baseline, own in found.items():
         most = max(one.n for one in own.values() if one is not None)
@@ -153,14 +154,15 @@ def differences(cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def _legend() -> list[str]:
+def _legend(known: Container[str]) -> list[str]:
+    upward = [label.removesuffix(", %") for label in evidence_grid.MORE_IS_BETTER if label in known]
+    better = f"; above 0 for {', '.join(upward)}" if upward else ""
     return paragraph(
         f"Mean difference from the baseline, in points, over the seeds that both have, ± half the width of its "
         f"{100 * evidence_statistics.LEVEL:.0f} % interval (Student's t, paired by seed: the same first state of the "
-        "network and order of the images). Below 0 is less error; of AUROC and robust accuracy above 0 is better. "
-        "**Bold**: the interval excludes 0. n.s.: not significant, it contains 0. A value without ± is of one "
-        "pair, and of no use for other seeds; two pairs have wide intervals, as t is 12.7 for them, and 4.3 for "
-        "three."
+        f"network and order of the images). Below 0 is better{better}. **Bold**: the interval excludes 0. n.s.: not "
+        "significant, it contains 0. A value without ± is of one pair, and of no use for other seeds; two pairs have "
+        "wide intervals, as t is 12.7 for them, and 4.3 for three."
     )[:-1]
 
 

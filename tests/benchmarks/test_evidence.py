@@ -362,7 +362,7 @@ def test_files_of_a_test_are_those_below_the_data(tmp_path, monkeypatch):
     wanted = WANTED._replace(setting="objects", suites=tuple(evidence_grid.SETTINGS["objects"].suites))
     made = evidence_run.train_and_evaluate(wanted)
     assert runs.files == (pathlib.Path("data"), pathlib.Path("data/held_out"))
-    assert runs.tested == [(["clean", "backgrounds", "fewshot"], None), (["localization"], 500)]
+    assert runs.tested == [(["clean", "calibration", "backgrounds", "fewshot"], None), (["localization"], 500)]
     assert (made.training["dataset"], made.training["side"]) == ("folder", 32)
 
 

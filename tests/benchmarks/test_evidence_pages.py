@@ -115,6 +115,20 @@ def test_differences_are_marked_and_say_which_have_no_interval():
     assert not evidence_tables.differences(grid(fmix=[40.0]))
 
 
+@pytest.mark.parametrize(
+    ("titles", "legend"),
+    [
+        ([CLEAN], "Below 0 is better. **Bold**"),
+        ([CLEAN, "AUROC, mean, %"], "Below 0 is better; above 0 for AUROC. **Bold**"),
+    ],
+)
+def test_the_legend_says_which_way_is_better_in_the_columns_that_are_there(titles, legend):
+    cells = [cell(m, seed, summary=dict.fromkeys(titles, 40.0)) for m in ("none", "cutmix") for seed in range(3)]
+    assert legend in " ".join(" ".join(evidence_tables.differences(cells)).split())
+    columns = {label for table in evidence_grid.COMPARED.values() for label in table}
+    assert columns >= set(evidence_grid.MORE_IS_BETTER)
+
+
 def test_tables_are_no_wider_than_a_page():
     summary = {title: 123.456 for table in evidence_grid.TABLES.values() for title in table.values()}
     cells = [cell("cutmix-complete-label", seed, summary=summary) for seed in (0, 1, 2)]
