@@ -2,6 +2,7 @@
 
 import os
 
+import image_folders
 import numpy as np
 import PIL.Image
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from eval import datasets
 from eval.fingerprints import fingerprint
 from eval.image_files import class_folders, image_size, image_tree, read_image
+from inputs import crops
 from inputs.box_tables import read_boxes
 
 NAMES = ("airplane", "automobile", "bird")
@@ -136,6 +138,20 @@ def test_images_are_turned_as_their_orientation_says(tmp_path):
     found = read_image(tmp_path / "turned.png", (4, 8, 1))[..., 0]
     assert image_size(tmp_path / "turned.png") == (4, 8)
     assert (found[:, -1] == 255).all() and not found[:, :-1].any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_is_resized_as_for_training_unless_it_is_wanted_whole(tmp_path, channels):
+    image = image_folders.smooth(40, 30)
+    image.save(tmp_path / "0.png")
+    image = image.convert("L" if channels == 1 else "RGB")
+    found = read_image(tmp_path / "0.png", (10, 10, channels))
+    expected = np.asarray(crops.resized_center_crop(image, size=10, resized=10)).reshape(10, 10, channels)
+    np.testing.assert_array_equal(found, expected)
+    warped = np.asarray(image.resize((10, 10), PIL.Image.Resampling.BILINEAR)).reshape(10, 10, channels)
+    assert (warped != expected).any()
+    np.testing.assert_array_equal(read_image(tmp_path / "0.png", (10, 10, channels), whole=True), warped)
+    assert read_image(tmp_path / "0.png", (20, 15, channels)).shape == (20, 15, channels)
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):

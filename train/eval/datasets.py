@@ -169,14 +169,14 @@ def located(folder: Path, shape: tuple[int, ...], classes: tuple[str, ...], limi
         raise ValueError(f"--boxes {folder} has no val/CLASS/*.jpg with a val_boxes.csv (file,x0,y0,x1,y1).")
     boxes = read_boxes(table)
     folders = class_folders(folder / "val", classes)
-    images, labels, paths = image_tree(folders, shape, limit)
+    images, labels, paths = image_tree(folders, shape, limit, whole=True)
     sizes = np.array([image_size(path) for path in paths])
     names = [path.relative_to(folder / "val").as_posix() for path in paths]
     missing = [name for name in names if name not in boxes]
     if missing:
         raise ValueError(f"{table} has no box for {len(missing)} images, such as {missing[0]}.")
     size = sizes[0]
-    originals = np.stack([read_image(path, (*size, shape[2])) for path in paths])
+    originals = np.stack([read_image(path, (*size, shape[2]), whole=True) for path in paths])
     try:
         resized = localization.resize_boxes(np.array([boxes[name] for name in names]), sizes, size)
     except ValueError as error:

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-__all__ = ["ClassFolders", "class_folders", "image_paths", "image_size", "image_tree", "read_image"]
+from inputs import crops
+
+__all__ = ["RESIZED", "ClassFolders", "class_folders", "image_paths", "image_size", "image_tree", "read_image"]
+
+# How, as it stands in reports: one of images resized otherwise is not gone on with.
+RESIZED = "bilinear, as for training"
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
 
@@ -93,12 +98,12 @@ def image_paths(folders: ClassFolders, limit: int | None) -> list[tuple[Path, in
 
 
 def image_tree(
-    folders: ClassFolders, shape: tuple[int, ...], limit: int | None
+    folders: ClassFolders, shape: tuple[int, ...], limit: int | None, *, whole: bool = False
 ) -> tuple[np.ndarray, np.ndarray, list[Path]]:
-    """Read the images of `image_paths`, resized to the shape [h w c]; returns images, labels and paths."""
+    """Read the images of `image_paths`, each as `read_image` does; returns images [n h w c], labels and paths."""
     found = image_paths(folders, limit)
-    labels = np.array([label for _, label in found], np.int32)
-    return np.stack([read_image(path, shape) for path, _ in found]), labels, [path for path, _ in found]
+    images = np.stack([read_image(path, shape, whole=whole) for path, _ in found])
+    return images, np.array([label for _, label in found], np.int32), [path for path, _ in found]
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -114,8 +119,11 @@ def image_size(path: Path) -> tuple[int, int]:
         raise ValueError(f"{path} can't be read as an image: {error}") from error
 
 
-def read_image(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w c"]:
-    """An image file, turned as its EXIF orientation says, as uint8 [h w c], resized by area averaging.
+def read_image(path: Path, shape: tuple[int, ...], *, whole: bool = False) -> UInt8[np.ndarray, "h w c"]:
+    """An image file, turned as its EXIF orientation says, as uint8 [h w c], resized as `--dataset folder` does.
+
+    A square is the center of the image, as in training. With `whole`, and for other shapes, all of the image is warped
+    to it, so that the places in it keep their share of its sides.
 
     Raises ValueError for a file that can't be read.
     """
@@ -126,10 +134,13 @@ def read_image(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w c"]
     try:
         with PIL.Image.open(path) as image:
             plain = _eight_bits(PIL.ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-            resized = plain.resize((width, height), PIL.Image.Resampling.BOX)
+            if whole or height != width:
+                made = crops.pixels(crops.resize(plain, (height, width)))
+            else:
+                made = crops.resized_center_crop(plain, size=height, resized=height)
     except Exception as error:  # a broken image can raise nearly anything
         raise ValueError(f"{path} can't be read as an image: {error}") from error
-    return np.asarray(resized).reshape(shape)
+    return made.reshape(shape)
 
 
 def _eight_bits(image: Any) -> Any:

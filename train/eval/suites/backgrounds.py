@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
 from eval.fingerprints import fingerprint
-from eval.image_files import ClassFolders, image_paths, image_tree
+from eval.image_files import RESIZED, ClassFolders, image_paths, image_tree
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -39,6 +39,7 @@ def settings(options: Options) -> dict[str, Any]:
         "boxes": fingerprint(options.boxes, datasets.LOCATED_FILES),
         "variants": fingerprint(options.variants, datasets.VARIANT_FILES),
         "limit": options.limit,
+        "resized": RESIZED,
         "foregrounds": FOREGROUNDS,
     }
 

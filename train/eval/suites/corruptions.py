@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures
 from eval.fingerprints import fingerprint
+from eval.image_files import RESIZED
 from eval.load_run import Trained, error
 from eval.results import Section
 from eval.suites.base import Measurements, Options, Suite, Table, percent
@@ -46,7 +47,7 @@ def settings(options: Options) -> dict[str, Any]:
     """The published images and how many of them are read, and the photographs of frost."""
     return {
         "corrupted": fingerprint(options.corrupted, datasets.PUBLISHED_FILES),
-        "limit": options.limit if options.corrupted else None,
+        **({"limit": options.limit, "resized": RESIZED} if options.corrupted else {"limit": None}),
         "frost": fingerprint(options.frost, ["*"]),
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from eval import figures, held_out
+from eval.image_files import RESIZED
 from eval.load_run import Trained
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table
@@ -26,7 +27,7 @@ CLASSIFIERS = {"centroid": "nearest centroid", "logistic": "logistic regression"
 def settings(options: Options) -> dict[str, Any]:
     """The files, how many of their images are read, and the episodes."""
     sizes = {"ways": WAYS, "shots": list(SHOTS), "queries": QUERIES, "episodes": EPISODES}
-    return {"held out": held_out.files(options.held_out), "limit": options.limit} | sizes
+    return {"held out": held_out.files(options.held_out), "limit": options.limit, "resized": RESIZED} | sizes
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:

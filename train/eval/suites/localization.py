@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from eval import datasets, figures, progress
 from eval.fingerprints import fingerprint
+from eval.image_files import RESIZED
 from eval.load_run import Trained
 from eval.results import Section
 from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
@@ -28,7 +29,7 @@ EXAMPLES_FIGURE = "cam.png"
 
 def settings(options: Options) -> dict[str, Any]:
     """The images with boxes, and how many of them are read."""
-    return {"boxes": fingerprint(options.boxes, datasets.LOCATED_FILES), "limit": options.limit}
+    return {"boxes": fingerprint(options.boxes, datasets.LOCATED_FILES), "limit": options.limit, "resized": RESIZED}
 
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
