@@ -23,9 +23,10 @@ VERDICTS = AGREES, DISAGREES, OPEN = "agrees", "disagrees", "can't say"
 HEAD = """\
 # Claims
 
-What papers claim of these methods, and what our trainings say of it. `python benchmarks/evidence.py --table` wrote this
-page from `benchmarks/claims.toml` and the files in `benchmarks/results`; [results](results.md) has the settings, all
-values, and what copy of the data and what device they are of.
+What papers claim of these methods, and what our trainings say of it; some claims are our own.
+`python benchmarks/evidence.py --table` wrote this page from `benchmarks/claims.toml` and the files in
+`benchmarks/results`; [results](results.md) has the settings, all values, and what copy of the data and what device they
+are of.
 """
 
 RULE = f"""
@@ -174,18 +175,28 @@ def _tested(setting: str, copy: str, found: Sequence[tuple[dict[str, Any], Resul
     command = f"python benchmarks/evidence.py --setting {setting} --data-dir DIR --data-name NAME --minutes 600"
     return [
         *(f"## Setting `{setting}`, {copy}", ""),
-        *paragraph(f"{_counts([result for _, result in found])} {_chance(found)}"),
+        *paragraph(f"{_counts(found)} {_chance(found)}"),
         *paragraph(f"A command is what stands in its column, after `{command}`."),
         *_table(found),
     ]
 
 
-def _counts(results: Sequence[Result]) -> str:
-    counts = {name: sum(result.verdict == name for result in results) for name in VERDICTS}
-    return (
-        f"Of {len(results)} claims, our measurements agree with {counts[AGREES]} and disagree with "
-        f"{counts[DISAGREES]}; of {counts[OPEN]} they can't say."
-    )
+def _counts(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
+    """How many of each verdict there are, of published claims and of those whose source is `Ours`."""
+    sentences = []
+    for own, name in ((False, "published claims"), (True, "claims of our own")):
+        verdicts = [result.verdict for claim, result in found if _ours(claim) == own]
+        if verdicts:
+            agree, disagree, leave = (verdicts.count(verdict) for verdict in VERDICTS)
+            sentences.append(
+                f"Of {len(verdicts)} {name}, our measurements agree with {agree} and disagree with {disagree}; of "
+                f"{leave} they can't say."
+            )
+    return " ".join(sentences)
+
+
+def _ours(claim: dict[str, Any]) -> bool:
+    return claim["source"].startswith("Ours")
 
 
 def _chance(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
@@ -199,7 +210,7 @@ def _chance(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
         return "No difference has two seeds yet, so there is no interval."
     chance = (1 - evidence_statistics.LEVEL) * len(tested)
     return (
-        f"{len(tested)} of those that compare like with like have an interval; if no method differed from another, "
+        f"{len(tested)} of all that compare one method with another have an interval; if none differed from another, "
         f"about {chance:.1f} of these would exclude 0 by chance."
     )
 
@@ -211,11 +222,12 @@ def _table(found: Sequence[tuple[dict[str, Any], Result]]) -> list[str]:
         lines += [f"### {part}", "", *ROWS]
         own = [(claim, result) for claim, result in found if claim["part"] == part]
         for claim, result in own:
-            figure = claim["figure"] or "figure not given"
+            figure = claim["figure"] or ("" if _ours(claim) else "figure not given")
+            source = f"{claim['source']}: {figure}" if figure else claim["source"]
             reason = f": {result.reason}" if result.reason else ""
             strong = f"**{result.verdict}**" if result.verdict != OPEN else result.verdict
             what = f"{LABELS.get(claim['column'], claim['column'])}: " if "column" in claim and result.ours else ""
-            cells = (claim["claim"], f"{claim['source']}: {figure}", f"{what}{result.ours}", f"{strong}{reason}")
+            cells = (claim["claim"], source, f"{what}{result.ours}", f"{strong}{reason}")
             lines.append(f"| {' | '.join((*cells, _command(claim)))} |")
         lines += ["", *(line for claim, _ in own if "note" in claim for line in _note(claim))]
     return lines

@@ -51,26 +51,29 @@ COMMON = """\
 ## What the values are
 
 All methods of a setting train with the same options, though their papers differ in some of them (weight decay, loss,
-crops): the rows differ in the augmentation alone, AugMix also in its consistency loss (augmix-no-jsd: without it). How
-often and with what values a method mixes is its paper's, as `train/cifar.py --method` has it.
+crops): the rows differ in the augmentation, AugMix also in its consistency loss (augmix-no-jsd: without it), SAGE and
+Co-Mixup in that they train on the clean images too, as their authors do. How often and with what values a method mixes
+is its paper's, as `train/cifar.py --method` has it.
 
 - Training accuracy: on the training images as they are, without crops, flips and mixing, after the last step.
-- Clean error and loss, RMS calibration error: on all test images, which are used once, at the end. All other tests of
-  CIFAR-10 are on the first 2,000 of them, those between classes and with strong edges on 1,000, flips on 500.
+- Clean error and loss, RMS calibration error: on all test images, after the last step. Nothing is chosen by them; 512
+  of CIFAR-10's and all of other data are watched in the training, too. All other tests of CIFAR-10 are on the first
+  2,000, those between classes and with strong edges on 1,000, flips on 500.
 - Corruption error: the mean over 15 corruptions, `frost_like` in place of frost, each at five severities, computed with
   the constants of CIFAR-C. C-bar: ten others, which no method was tuned on.
 - Flips: how often the prediction changes from one frame of a slowly perturbed image to the next, as in CIFAR-P.
-- FGSM 8/255: the error with every pixel moved by 8/255, within 0 and 1. Robust accuracy: the mean accuracy under
-  Gaussian noise and attacks of several sizes, which the suite `noise` names.
+- FGSM 8/255: the error with every pixel moved by 8/255 along the sign of the loss's gradient, within 0 and 1. Robust
+  accuracy: the mean accuracy under Gaussian noise of five sizes and FGSM of four, which the suite `noise` names.
 - Center hidden: the mean error behind black squares of 0, 4, .., 32 pixels a side; border hidden: of all but such
   squares.
 - Between: the mean error on mixtures of two images of different classes at eleven shares, by mixup and by CutMix, where
   either class counts as right. AUROC: of noise of four sorts against test images, by the highest softmax probability.
 - Strong edges: a grey frame or, as a control, a window with soft edges is put on the image. Latch: how much more of the
   class activation map lies in it than in the same place without it.
-- Localized: images that are classified right and whose class activation map, cut at 15 % of its maximum, has a largest
-  region that overlaps with the annotated box by half or more (intersection over union). MaxBoxAccV2: the same whatever
-  the class, of the best threshold, for overlaps of .3, .5 and .7. Both are of 500 test images.
+- Top-1 Loc: the share of images that are classified right and whose class activation map, cut at 15 % of its maximum,
+  has a largest region that overlaps with the annotated box by half or more (intersection over union). MaxBoxAccV2: the
+  same whatever the class, the mean over overlaps of .3, .5 and .7 or more, each at its best threshold; of a centered
+  box: with the same box in every image instead. All are of 500 test images.
 - BG-Gap: the accuracy in front of a background of the same class minus that in front of one of any class; the lower,
   the less a network relies on backgrounds.
 - 5-way 1-shot and 5-shot: the accuracy of logistic regression on the features of the network, in episodes of 5 of the
@@ -159,7 +162,8 @@ def _copy(cells: Sequence[Cell]) -> list[str]:
 
 def note(cells: Sequence[Cell]) -> str:
     """What the figures are of, in a line."""
-    counts = sorted({sum(cell.method == method for cell in cells) for method in {cell.method for cell in cells}})
+    shown = evidence_figures.data(cells).values()
+    counts = sorted({n for axes in shown for values in axes.values() for _, _, n in values.values()})
     n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     network = evidence_grid.SETTINGS[cells[0].setting].train["model"]
     over = "" if counts[-1] == 1 else ", mean and standard deviation over seeds"
@@ -176,6 +180,7 @@ def snippet(cells: Sequence[Cell]) -> str:
     setting = places(cells)[0][0]
     _, copy, own = max((place for place in places(cells) if place[0] == setting), key=lambda place: len(place[2]))
     rows = []
+    shown = [cell for cell in own if cell.method in evidence_grid.README]
     for method in evidence_grid.README:
         known = [cell for cell in own if cell.method == method and not cell.failed]
         columns = [[evidence_values.value(cell, title) for cell in known] for title in README_COLUMNS.values()]
@@ -186,8 +191,9 @@ def snippet(cells: Sequence[Cell]) -> str:
     seeds = "One training each, so that no difference is claimed" if single else "Mean ± standard deviation over seeds"
     text = (
         f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test "
-        f"images. [Results](docs/results.md) has all {len({cell.method for cell in own})} methods and more tests, "
-        "[claims](docs/claims.md) what papers say of them."
+        f"images; trained on {evidence_tables.devices(shown)}. [Results](docs/results.md) has all "
+        f"{len({cell.method for cell in own})} methods and more tests, [claims](docs/claims.md) what papers say of "
+        "them."
     )
     return "\n".join([*paragraph(text), *markdown(header, rows)])
 

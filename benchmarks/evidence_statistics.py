@@ -25,8 +25,10 @@ class Difference(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """-1 or 1 where the interval lies below or above 0; 0 where it contains 0, or there is none."""
-        if self.half is None or abs(self.mean) <= self.half:
+        """-1 or 1 where the interval lies below or above 0; 0 where it contains 0, there is none, or it has no width: a
+        few rounded differences that are the same by chance don't make it exact.
+        """
+        if self.half is None or self.half < 1e-9 or abs(self.mean) <= self.half:
             return 0
         return 1 if self.mean > 0 else -1
 

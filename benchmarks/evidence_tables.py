@@ -12,7 +12,7 @@ import evidence_values
 from eval.report import markdown, mean_and_deviation
 from evidence_cells import Cell
 
-__all__ = ["WIDTH", "check", "cost", "differences", "notes", "paragraph", "tables"]
+__all__ = ["WIDTH", "check", "cost", "devices", "differences", "notes", "paragraph", "tables"]
 
 WIDTH = 120
 
@@ -81,7 +81,7 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     """Lines on the data, the devices, the trainings that ended early, and what is in part or missing."""
     checksums = ", ".join(f"{name} {value:08x}" for name, value in sorted(cells[0].data["crc32"].items()))
     lines = paragraph(f"Data: {cells[0].data['name']}, CRC-32 of {checksums}.")
-    lines += paragraph(f"Trained on {_places([(cell.device, cell.versions) for cell in cells])}.")
+    lines += paragraph(f"Trained on {_places(cells)}.")
     added: dict[str, list[str]] = {}
     for one in (one for cell in cells for one in cell.later):
         added.setdefault(_place(one["device"], one["versions"]), []).append(", ".join(one["suites"]))
@@ -106,13 +106,32 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     return lines + (paragraph(f"Not trained yet, by seed: {left}.") if left else [])
 
 
-def _places(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """Devices with their versions, and how many of all each is of."""
-    counts: dict[str, int] = {}
-    for device, versions in found:
-        where = _place(device, versions)
-        counts[where] = counts.get(where, 0) + 1
-    return "; ".join(f"{place} ({count} of {len(found)})" for place, count in counts.items())
+def _places(cells: Sequence[Cell]) -> str:
+    """Devices with their versions, and which trainings each is of."""
+    by_place: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_place.setdefault(_place(cell.device, cell.versions), []).append(cell)
+    if len(by_place) == 1:
+        return next(iter(by_place))
+    return "; ".join(f"{place}: {_trainings(own, cells)}" for place, own in by_place.items())
+
+
+def _trainings(some: Sequence[Cell], cells: Sequence[Cell]) -> str:
+    """The methods of some cells, with their seeds where those of the method aren't all among them."""
+    names = []
+    for method, own in _by_method(some):
+        seeds = "" if len(own) == sum(cell.method == method for cell in cells) else f" {_listed(own)}"
+        names.append(f"{method}{seeds}")
+    return ", ".join(names)
+
+
+def _listed(cells: Sequence[Cell]) -> str:
+    return " and ".join(str(cell.seed) for cell in sorted(cells, key=lambda cell: cell.seed))
+
+
+def devices(cells: Sequence[Cell]) -> str:
+    """The devices that trained some cells, without their versions."""
+    return " and on ".join(dict.fromkeys(cell.device for cell in cells))
 
 
 def _place(device: str, versions: Mapping[str, Any]) -> str:
@@ -120,6 +139,12 @@ def _place(device: str, versions: Mapping[str, Any]) -> str:
 
 
 # ---- differences
+
+DEVICES = (
+    "Not all methods were trained on the same device (above), so a difference has that of the devices in it: the state "
+    "of the network and the order of the images are the same for a seed, but a GPU rounds the factors of float32 "
+    "products to 11 bits by JAX's default, and sums in another order."
+)
 
 
 def differences(cells: Sequence[Cell]) -> list[str]:
@@ -146,6 +171,8 @@ def differences(cells: Sequence[Cell]) -> list[str]:
         return []
     known = {label for own in found.values() for (_, label), one in own.items() if one is not None}
     lines = ["#### Against none and CutMix", "", *_legend(known), ""]
+    if len({cell.versions["devices"]["platform"] for cell in cells}) > 1:
+        lines += paragraph(DEVICES)
     lines += paragraph(evidence_statistics.tally([one for own in found.values() for one in own.values()]))
     for baseline, own in found.items():
         most = max(one.n for one in own.values() if one is not None)
@@ -227,7 +254,7 @@ def _seconds(cells: Sequence[Cell], targets: Sequence[int]) -> list[str]:
     reach = (f"{unit} to {target} %" for target in targets)
     header = ("method", "n", f"training, {unit}", "times none", *reach, "error in the time of none, %")
     head = (
-        f"In seconds, of the {len(cells)} trainings that ran on {cells[0].device} and not beside others on a GPU. The "
+        f"In seconds, of the {len(cells)} trainings on {cells[0].device} whose seconds are known. The "
         "last column has the error on the watched images after the last epoch within the time that the training "
         "without mixing takes."
     )

@@ -97,11 +97,18 @@ def _other_corruptions(cell: Cell) -> float | None:
     return None if other is None or usual is None else other - usual
 
 
+def _centered_box(cell: Cell) -> float | None:
+    """MaxBoxAccV2 of the same box in the center of every image, in percent."""
+    found = cell.measurements.get("localization", {}).get("metrics", {}).get("center baseline, MaxBoxAccV2")
+    return None if found is None else 100 * found
+
+
 # By title, what isn't in the summary of a suite.
 DERIVED: Mapping[str, Callable[[Cell], float | None]] = {
     "rise of the corruption error from severity 1 to 5, points": partial(_rise, value=ERROR),
     "rise of the RMS calibration error from severity 1 to 5, points": partial(_rise, value=CALIBRATION),
     "C-bar error minus corruption error, points": _other_corruptions,
+    "MaxBoxAccV2 of a centered box, %": _centered_box,
     "training seconds": training_seconds,
 }
 

@@ -550,7 +550,7 @@ def test_a_table_has_mean_deviation_and_n_of_each_method():
     assert "Not measured yet: clean loss; corruption error, %;" in text
     assert "fmix, seed 0: not finite" in text and "| fmix" not in text
     assert "Tiny (made up), CRC-32 of test 00000002, train 00000001" in text
-    assert "a device, jax 0.0, flax 0.0 (5 of 5)" in text
+    assert "Trained on a device, jax 0.0, flax 0.0." in text
     missing = " ".join(text.partition("Not trained yet, by seed: ")[2].split())
     assert missing.startswith("mixup 1, 2; cutmix 0, 1, 2;") and "none" not in missing and "fmix 1, 2;" in missing
 

@@ -85,7 +85,7 @@ def test_a_difference_is_paired_by_seed():
 
 def test_signs_follow_from_the_interval_alone():
     assert [Difference(mean, 1.0, 3).sign for mean in (-1.1, -1.0, 0.0, 1.0, 1.1)] == [-1, 0, 0, 0, 1]
-    assert Difference(0.0, 0.0, 3).sign == 0 and Difference(0.5, 0.0, 3).sign == 1
+    assert Difference(0.0, 0.0, 3).sign == 0 and Difference(0.5, 1e-14, 3).sign == 0  # equal by rounding
 
 
 def test_what_chance_would_give_is_counted_over_the_intervals_alone():
@@ -165,11 +165,36 @@ def test_seconds_of_one_device_alone_are_compared():
     gpu = {"versions": VERSIONS | {"devices": {"platform": "gpu"}}, "device": "a GPU"}
     cells = [cell(seed=0), cell(seed=1), cell(seed=2, **gpu), cell("cutmix", **gpu, seconds={"train": None})]
     assert evidence_values.timed(cells) == cells[:2] and evidence_values.timed(cells[3:]) == []
-    assert "of the 2 trainings that ran on" in "\n".join(evidence_tables.cost(cells))
+    assert "of the 2 trainings on a device whose seconds are known" in "\n".join(evidence_tables.cost(cells))
     assert "no seconds to compare" in "\n".join(evidence_tables.cost(cells[3:]))
     assert evidence_figures.data(cells)["cost"]["training seconds"] == {"none": (80.0, 0.0, 2)}
     rows = [line.split() for line in evidence_pages.listing(cells).splitlines()]
     assert [row[-1] for row in rows if row and row[0] in ("none", "cutmix")][:2] == ["1.0", "-"]  # minutes, or unknown
+
+
+def test_trainings_on_several_devices_are_named_and_their_differences_are_warned_of():
+    gpu = {"device": "a GPU", "versions": VERSIONS | {"devices": {"platform": "gpu"}}}
+    alone = [cell(method, seed) for method in ("none", "cutmix") for seed in range(2)]
+    assert "devices in it" not in "\n".join(evidence_tables.differences(alone))
+    cells = [*alone[:3], cell("cutmix", 1, **gpu), cell("sage", 0, **gpu)]
+    text = " ".join(" ".join(evidence_tables.notes(cells)).split())
+    assert "Trained on a device, jax 0.0, flax 0.0: none, cutmix 0; a GPU, jax 0.0, flax 0.0: cutmix 1, sage." in text
+    assert "a difference has that of the devices in it" in "\n".join(evidence_tables.differences(cells))
+    assert evidence_tables.devices(cells) == "a device and on a GPU"
+
+
+def test_a_centered_box_is_shown_and_not_compared():
+    metrics = {"metrics": {"center baseline, MaxBoxAccV2": 0.571}}
+    known = cell(measurements={"localization": metrics})
+    assert evidence_values.value(known, "MaxBoxAccV2 of a centered box, %") == pytest.approx(57.1)
+    assert evidence_values.value(cell(), "MaxBoxAccV2 of a centered box, %") is None
+    assert not any("of a centered box, %" in table for table in evidence_grid.COMPARED.values())
+
+
+def test_claims_of_our_own_are_counted_apart():
+    own = claim(source="Ours", figure="")
+    text = " ".join(evidence_claims.page(grid(augmix=[40.0], none=[41.0]), claims=[claim(), own]).split())
+    assert "Of 1 published claims, " in text and "Of 1 claims of our own, " in text and "| Ours |" in text
 
 
 def test_families_are_means_over_their_corruptions_and_severities():
@@ -252,7 +277,8 @@ def test_chance_is_counted_over_claims_that_compare_like_with_like():
     claims = [claim(terms={"augmix": 1, "none": -1}), claim(claim="It halves", terms={"augmix": 1, "none": -0.5})]
     text = " ".join(evidence_claims.page(cells, claims=claims).split())
     assert (
-        "1 of those that compare like with like have an interval; if no method differed from another, about 0.1" in text
+        "1 of all that compare one method with another have an interval; if none differed from another, about 0.1"
+        in text
     )
 
 
@@ -268,7 +294,7 @@ def test_a_claim_may_have_factors():
     # -1, -.8 and -1.1.
     assert (found.ours, found.verdict) == ("augmix - 0.5 none: -0.97 ± 0.38, n = 3", "agrees")
     text = evidence_claims.page(cells, claims=[claim(terms={"augmix": 1, "none": -0.5}, note="A note.")])
-    assert "Of 1 claims, our measurements agree with 1 and disagree with 0; of 0 they can't say. No difference" in text
+    assert "Of 1 published claims, our measurements agree with 1 and disagree with 0; of 0 they can't say. No" in text
     row = "| It helps | Somebody, 2020: figure not given | clean error, %: augmix - 0.5 none: -0.97 ± 0.38, n = 3 | "
     assert row + "**agrees** | `--methods augmix none` |" in text and "On “It helps”: A note." in text
 
