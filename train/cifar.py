@@ -89,7 +89,7 @@ def restore(folder: Path, data_dir: Path | None = None, *, best: bool = False, l
     made = build(config, dataset)
     state = training.newest_state(made, folder, config.data_dir, best=best)
     steps = made.source.steps_per_epoch * (config.epochs + sum(config.extend))
-    return Finished(config, dataset.first(None, limit), made.setup.graph, state, steps)
+    return Finished(config, dataset.limited(None, limit), made.setup.graph, state, steps)
 
 
 # ---- configuration
@@ -103,7 +103,7 @@ def read(folder: Path, data_dir: Path | None = None, *, option: str = "") -> Res
 
 def load(config: Config) -> inputs.Dataset:
     """The images of the data set that the options request."""
-    dataset = inputs.load(config.dataset, config.data_dir, side=config.side).first(
+    dataset = inputs.load(config.dataset, config.data_dir, side=config.side).limited(
         config.limit_train, config.limit_test
     )
     if config.val_share:

@@ -36,9 +36,10 @@ class ClassifierOptions:
     """Network: resnet-D, wrn-D-W, preact-resnet-18, resnext-29-CxW, pyramidnet-A-D, densenet-40-12, allconv; with
     -puzzlemix after a wrn or preact-resnet as that paper's code builds it."""
     limit_train: int | None = None
-    """Train on the first n images only, for a quick look."""
+    """Train on n images only, for a quick look: the first ones, or where class stands after class the same share of
+    each."""
     limit_test: int | None = None
-    """Test on the first n images only, for a quick look."""
+    """Test on n images only, chosen alike."""
     val_share: float = 0.0
     """Share of the training images, chosen by the seed and of each class alike, that only validate: the best epoch on
     them is kept in best/."""

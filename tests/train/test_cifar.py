@@ -173,7 +173,7 @@ def test_a_run_that_was_killed_in_an_epoch_and_resumed_ends_with_the_same_bits(p
 
 
 def test_a_run_is_not_resumed_on_other_images_and_not_where_there_is_none(place, capsys):
-    config = cifar.resolve(cifar.Config(limit_train=64, batch_size=32), inputs.load("digits", place).first(64, None))
+    config = cifar.resolve(cifar.Config(limit_train=64, batch_size=32), inputs.load("digits", place).limited(64, None))
     run_dir.begin(place, configuration.encode("cifar", config), {"name": "digits"})
     assert cifar.read(place) == config
     assert cifar.read(place, pathlib.Path("moved")).data_dir == pathlib.Path("moved")

@@ -24,8 +24,8 @@ from eval import datasets, figures, load_run
 from eval.image_files import image_size
 from eval.load_run import Trained
 from eval.results import Results
-from eval.suites import SUITES, attacks, backgrounds, corruptions, stability
-from eval.suites.base import Options, Suite, Table, no_figure
+from eval.suites import SUITES, attacks, backgrounds, corruptions, edges, localization, stability
+from eval.suites.base import MissingError, Options, Suite, Table, no_figure
 from jaxmix import robustness
 from jaxmix.robustness import calibration
 from jaxmix.robustness.calibration import probabilities
@@ -373,9 +373,13 @@ def test_the_mean_over_corruptions_says_what_it_counts():
     mixed = corruptions.tabulate(whole | {name: one for name, one in parts.items() if name[-1] not in "45"})
     assert mixed.rows == shown.rows and mixed.summary == shown.summary
     official = {name.replace("frost_like", "frost"): value for name, value in parts.items()}
-    official[corruptions.SETTING] = parts[corruptions.SETTING] | {"constants": "imagenet"}
-    shown = corruptions.tabulate(official)
+    large = parts[corruptions.SETTING] | {"constants": "imagenet", "classes": 1000}
+    shown = corruptions.tabulate(official | {corruptions.SETTING: large})
     assert list(shown.summary) == ["corruption error, mean of 15, %", "mCE of 15, normalized by AlexNet, %"]
+    assert "not saved as JPEG of quality 85" in shown.notes[0]
+    birds = corruptions.tabulate(official | {corruptions.SETTING: large | {"classes": 200, "source": "published"}})
+    assert list(birds.summary) == ["corruption error, mean of 15, %"]  # AlexNet's errors are those on ImageNet
+    assert birds.notes[0].startswith("10 test images, corruptions published. ")
 
 
 def image_tree(place, count=2, side=16):
@@ -490,6 +494,16 @@ def test_boxes_are_those_of_the_images_and_of_smaller_ones(boxed):
     (boxed / "val_boxes.csv").write_text("\n".join(["file,x0,y0,x1,y1", *rows]))
     with pytest.raises(ValueError, match=r"val_boxes.csv: boxes holds \[2, 0, 12, 33\], outside its image"):
         datasets.located(boxed, (8, 8, 1), CLASSES, None)
+
+
+@pytest.mark.parametrize("suite", [localization, edges], ids=["localization", "edges"])
+def test_maps_without_places_are_refused(suite, tmp_path):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    network = types.SimpleNamespace(
+        images=images, maps=lambda x: jnp.zeros((len(x), 1, 1, 4)), some=lambda count: (images, None)
+    )
+    with pytest.raises(MissingError, match="no class activation maps"):
+        suite.measure(network, None, Options(boxes=tmp_path))
 
 
 def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):

@@ -242,7 +242,14 @@ def test_npz_is_read(tmp_path):
 def test_classes_without_training_images_are_named(tmp_path):
     found = inputs.load("npz", write_npz(tmp_path / "own.npz", y_train=np.array([1, 2, 4, 1, 2, 4])))
     assert len(found.classes) == 5 and found.absent == ("0", "3")
-    assert found.first(2, None).absent == ("0", "3", "4")
+    assert found.limited(2, None).absent == ("0", "3", "4")
+
+
+def test_some_images_are_the_first_ones_or_where_class_stands_after_class_each_ones_share():
+    labels = np.repeat(np.arange(5), 4)
+    assert labels[inputs.some(labels, 10)].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert inputs.some(labels[::-1], 10) == slice(10) and inputs.some(labels, None) == slice(None)
+    assert len(labels[inputs.some(labels, 99)]) == 20
 
 
 def test_npz_without_a_channel_axis_gets_one(tmp_path):

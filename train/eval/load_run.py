@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, UInt8
 
 import configuration
 import devices
@@ -51,10 +51,11 @@ class Trained:
         batch_size: int = 500,
         steps: int | None = None,
     ) -> None:
-        """`limit` keeps the first test images only."""
+        """`limit` keeps some of the test images, as `inputs.some` chooses them."""
         self.steps = steps
         self.model, self.dataset, self.config, self.step = model, dataset, config, step
-        self.images, self.labels = dataset.test_images[:limit], dataset.test_labels[:limit]
+        rows = inputs.some(dataset.test_labels, limit)
+        self.images, self.labels = dataset.test_images[rows], dataset.test_labels[rows]
         self.checksum = zlib.crc32(np.ascontiguousarray(self.images).data)
         linear = model.classifier.linear
         self.kernel, self.bias = (np.asarray(array[...], np.float32) for array in (linear.kernel, linear.bias))
@@ -62,6 +63,11 @@ class Trained:
         self.batch_size = -(-min(batch_size, len(self.images)) // mesh.size) * mesh.size
         self._rows = NamedSharding(mesh, PartitionSpec("data"))
         self._logits, self._features = jax.jit(self.network), jax.jit(self.maps)
+
+    def some(self, count: int) -> tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, "n"]]:
+        """Some of the images and their labels, as `inputs.some` chooses them."""
+        rows = inputs.some(self.labels, count)
+        return self.images[rows], self.labels[rows]
 
     def network(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b k"]:
         """Logits for pixels in 0..1. Differentiable, and may be called inside jit."""

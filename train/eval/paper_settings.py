@@ -177,7 +177,7 @@ PAPER_TABLES = {
             "saliencymix-one-box: the maps are those of the 8-bit images; the authors' are of normalized ones.",
             _STARTS,
         ),
-        missing=("mini-ImageNet, few-shot (no such data set or program)",),
+        missing=("mini-ImageNet, few-shot (no such data set; train/evaluate.py has the suite)",),
     ),
     "puzzlemix": PaperTable(
         "Kim et al., PuzzleMix, ICML 2020, tables on CIFAR-100",

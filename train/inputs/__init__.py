@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inputs.cifar_files import cifar10, cifar100
-from inputs.dataset import Dataset, describe
+from inputs.dataset import Dataset, describe, some
 from inputs.digits import digits
 from inputs.folder_arrays import folder_arrays
 from inputs.npz_file import npz
 
-__all__ = ["READERS", "Dataset", "describe", "load"]
+__all__ = ["READERS", "Dataset", "describe", "load", "some"]
 
 READERS: dict[str, Callable[[Path], Dataset]] = {
     "digits": digits,

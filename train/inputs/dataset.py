@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-__all__ = ["Arrays", "Dataset", "check", "class_ids", "create", "describe"]
+__all__ = ["Arrays", "Dataset", "check", "class_ids", "create", "describe", "some"]
 
 
 class Dataset(NamedTuple):
@@ -40,14 +40,24 @@ class Dataset(NamedTuple):
         counts = np.bincount(self.train_labels, minlength=len(self.classes))
         return tuple(name for name, count in zip(self.classes, counts, strict=True) if not count)
 
-    def first(self, train: int | None, test: int | None) -> "Dataset":
-        """The first images of either split, or all."""
+    def limited(self, train: int | None, test: int | None) -> "Dataset":
+        """Some images of either split, chosen as by `some`, or all."""
+        of_train, of_test = some(self.train_labels, train), some(self.test_labels, test)
         return self._replace(
-            train_images=self.train_images[:train],
-            train_labels=self.train_labels[:train],
-            test_images=self.test_images[:test],
-            test_labels=self.test_labels[:test],
+            train_images=self.train_images[of_train],
+            train_labels=self.train_labels[of_train],
+            test_images=self.test_images[of_test],
+            test_labels=self.test_labels[of_test],
         )
+
+
+def some(labels: np.ndarray, count: int | None) -> slice | Int[np.ndarray, "m"]:
+    """The rows of `count` images, or all: the first ones, but evenly spaced ones where class stands after class, as in
+    folders, so that each class has its share.
+    """
+    if count is None or count >= len(labels) or (labels[1:] < labels[:-1]).any():
+        return slice(count)
+    return np.arange(count) * len(labels) // count
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -32,7 +32,7 @@ def settings(options: Options) -> dict[str, Any]:
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The error under FGSM and PGD in the maximum norm, and under PGD in the L2 norm."""
-    images, labels = trained.images[: options.attacked], trained.labels[: options.attacked]
+    images, labels = trained.some(options.attacked)
     made = programs(trained, jax.random.key(options.seed))
     levels = [(f"{epsilon}/255", epsilon / 255) for epsilon in EPSILONS]
     cases = [(attack, made[attack], levels) for attack in ("fgsm", "pgd")]

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from eval.load_run import Trained
 from eval.results import Section
 
@@ -18,6 +21,7 @@ __all__ = [
     "no_figure",
     "no_settings",
     "percent",
+    "require_maps",
 ]
 
 Measurements = dict[str, Any]
@@ -31,7 +35,8 @@ class Options:
     checkpoint: Literal["newest", "best"] = "newest"
     """The state to evaluate: after the last epoch, or after the one best on the validation images of --val-share."""
     limit: int | None = None
-    """Test on the first LIMIT test images only, and on LIMIT images of every other set, for a quick look."""
+    """Test on LIMIT test images only, and on LIMIT images of every other set, for a quick look: the first ones, or
+    where class stands after class the same share of each."""
     attacked: int = 1000
     """The number of test images to attack: an attack takes tens of passes through the network. Noise takes half of them
     for PGD."""
@@ -101,7 +106,14 @@ class Suite(NamedTuple):
 
 
 class MissingError(ValueError):
-    """A suite's data are not given."""
+    """A suite's data are not given, or the network has nothing to measure."""
+
+
+def require_maps(trained: Trained) -> None:
+    """Raises MissingError for a network without class activation maps."""
+    image = jax.ShapeDtypeStruct((1, *trained.images.shape[1:]), jnp.float32)
+    if jax.eval_shape(trained.maps, image).shape[1:3] == (1, 1):
+        raise MissingError("the network's features have no places, so it has no class activation maps.")
 
 
 def percent(share: float | None) -> str:

@@ -1,6 +1,6 @@
 """Error and calibration on the corruptions of CIFAR-10-C, CIFAR-100-C and ImageNet-C, published or computed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ EXTRA = ("speckle_noise", "gaussian_blur", "spatter_like", "saturate")
 # By their places here corruptions have their keys.
 NUMBERED = (*corruptions.MAIN, *corruptions.EXTRA, *corruptions.LIKE, *corruptions.CBAR["cifar"])
 NUMBERED = tuple(dict.fromkeys((*NUMBERED, *corruptions.CBAR["imagenet"])))
+# The classes of the set on which AlexNet's errors are known.
+IMAGENET = 1000
 # Measurements that are no values of a corruption at a severity, and the names of those values.
 SETTING, FIGURES = "setting", "figures"
 ERROR, CALIBRATION = "error", "RMS calibration error"
@@ -71,7 +73,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     cases = [*(_computed(trained, options) if published is None else _published(published, options))]
     for name, severity, read in cases:
         section.once(f"{name} {severity}", partial(values, read, f"{name} {severity}"))
-    setting: dict[str, Any] = {"constants": constants_for(trained)}
+    setting: dict[str, Any] = {"constants": constants_for(trained), "classes": len(trained.dataset.classes)}
     if published is None:
         setting |= {"source": "computed", "images": len(trained.images), "note": ""}
         section.once(FIGURES, lambda: _sheet(trained, section.folder, options), files=["corrupted.png"])
@@ -175,14 +177,13 @@ def tabulate(measurements: Measurements) -> Table:
         f"corruption error, mean of {fifteen}, %": mean(normalizer=None) if complete else None,
     }
     notes = [
-        f"{setting['images']:,} test images, corruptions {setting['source']}, with the constants of "
-        f"{'CIFAR-C' if setting['constants'] == 'cifar' else 'ImageNet-C'}. The mean is not normalized by another "
-        "network's errors, as is usual on CIFAR-C."
+        f"{setting['images']:,} test images, corruptions {setting['source']}{_made(setting)}. The mean is not "
+        "normalized by another network's errors, as is usual on CIFAR-C."
     ]
     if not complete:
         missing = ", ".join(name for name in corruptions.MAIN if name not in known)
         notes.append(f"There is no mean: these are {len(known)} of the 15 corruptions; missing are {missing}.")
-    elif setting["constants"] == "imagenet":
+    elif setting["constants"] == "imagenet" and setting.get("classes") == IMAGENET:
         name, value = f"mCE of {fifteen}, normalized by AlexNet, %", mean(normalizer=mce.ALEXNET)
         summary[name] = value
         notes.append(f"{name}: {value:.2f}.")
@@ -201,6 +202,15 @@ def tabulate(measurements: Measurements) -> Table:
         rows[len(main) : len(main)] = means
     header = ("corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean error, %")
     return Table(summary, header, rows, tuple(notes))
+
+
+def _made(setting: Mapping[str, Any]) -> str:
+    """How corruptions were made that weren't published."""
+    if setting["source"] == "published":
+        return ""
+    if setting["constants"] == "cifar":
+        return " with the constants of CIFAR-C"
+    return " with the constants of ImageNet-C, but not saved as JPEG of quality 85, as the published ones are"
 
 
 def _row(name: str, values: Float[np.ndarray, "severities"]) -> tuple[str, ...]:

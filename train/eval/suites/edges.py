@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from eval import figures
 from eval.load_run import Trained, error
 from eval.results import Section
-from eval.suites.base import Measurements, MissingError, Options, Program, Suite, Table, percent
+from eval.suites.base import Measurements, Options, Program, Suite, Table, percent, require_maps
 from jaxmix import saliency
 from jaxmix.dtypes import to_unit
 from jaxmix.robustness import cam_share, strong_edges
@@ -33,10 +33,8 @@ def settings(options: Options) -> dict[str, Any]:
 
 def measure(trained: Trained, section: Section, options: Options) -> None:
     """The error, and the share of the true class's map inside the window, for every kind and size of window."""
-    images, labels = trained.images[:IMAGES], trained.labels[:IMAGES]
-    image = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)
-    if jax.eval_shape(trained.maps, image).shape[1:3] == (1, 1):
-        raise MissingError("the network's features have no places, so it has no class activation maps.")
+    images, labels = trained.some(IMAGES)
+    require_maps(trained)
     rows, key = np.arange(len(images), dtype=np.int32), jax.random.key(options.seed)
 
     def windowed(x: Array, row: Int[Array, "b"], size: Array, kind: Kind) -> tuple[Array, Array]:

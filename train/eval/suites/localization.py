@@ -14,7 +14,7 @@ from eval.fingerprints import fingerprint
 from eval.image_files import RESIZED
 from eval.load_run import Trained
 from eval.results import Section
-from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent
+from eval.suites.base import Measurements, MissingError, Options, Suite, Table, percent, require_maps
 from jaxmix import saliency, visualize
 from jaxmix.dtypes import to_unit
 from jaxmix.robustness import localization
@@ -37,6 +37,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     boxes = options.boxes
     if boxes is None:
         raise MissingError("it needs images with boxes: --boxes FOLDER.")
+    require_maps(trained)
     section.once("metrics", lambda: _metrics(trained, section.folder, boxes, options.limit), files=[EXAMPLES_FIGURE])
 
 

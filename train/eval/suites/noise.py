@@ -42,7 +42,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
     made = {GAUSSIAN: noisy} | attacks.programs(trained, attack_key)
     counts = {GAUSSIAN: len(trained.images), "fgsm": options.attacked, "pgd": max(options.attacked // 2, 1)}
     for kind in list(counts)[: 2 + options.pgd]:
-        images, labels = trained.images[: counts[kind]], trained.labels[: counts[kind]]
+        images, labels = trained.some(counts[kind])
 
         def accuracy(
             size: float,

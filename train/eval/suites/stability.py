@@ -39,7 +39,7 @@ def measure(trained: Trained, section: Section, options: Options) -> None:
 
     The logits [sequences n k] and the frames of the first image are written to stability_PERTURBATION.npz.
     """
-    constants, images = constants_for(trained), trained.images[: options.sequences]
+    constants, (images, _) = constants_for(trained), trained.some(options.sequences)
     names = _names(options, constants)
     alexnet = _alexnet(options.alexnet_flips, names)
 
