@@ -19,7 +19,7 @@ import evidence_grid
 import evidence_values
 from evidence_cells import Cell, slug
 
-__all__ = ["data", "name_of", "plotted", "titles", "write"]
+__all__ = ["about", "data", "name_of", "plotted", "titles", "write"]
 
 GREY = "#59636e"
 # By group of methods; the colors of Okabe and Ito (2008), which people with color blindness distinguish.
@@ -106,7 +106,16 @@ def plotted(path: Path) -> dict[str, Any]:
     return json.loads(found[1].replace("&quot;", '"')) if found else {}
 
 
-def write(folder: Path, cells: Sequence[Cell], note: str) -> list[Path]:
+def about(cells: Sequence[Cell], *figures: Mapping[str, Values]) -> str:
+    """What figures of one setting and copy are of, in a line."""
+    counts = sorted({n for axes in figures for values in axes.values() for _, _, n in values.values()})
+    n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    network = evidence_grid.SETTINGS[cells[0].setting].train["model"]
+    over = "" if counts[-1] == 1 else ", mean and standard deviation over seeds"
+    return f"{network} on {cells[0].data['name']}, n = {n}{over}"
+
+
+def write(folder: Path, cells: Sequence[Cell]) -> list[Path]:
     """Write the figures of one setting and copy; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -117,12 +126,12 @@ def write(folder: Path, cells: Sequence[Cell], note: str) -> list[Path]:
             figure = _panels(axes) if plain.panels else _scatter(axes, on_cpu)
             height = figure.get_figheight()
             figure.text(0.02, 1 - 0.12 / height, plain.title, fontsize=11.5, fontweight="bold", va="top")
-            figure.text(0.02, 1 - 0.36 / height, note, color=GREY, fontsize=8.5, va="top")
+            figure.text(0.02, 1 - 0.36 / height, about(cells, axes), color=GREY, fontsize=8.5, va="top")
             _card(figure)
             paths.append(folder / name_of(name, cells[0].setting, cells[0].data["name"]))
             part = paths[-1].with_suffix(".part")
-            about = {"Date": None, "Description": json.dumps(axes)}
-            figure.savefig(part, format="svg", metadata=about, facecolor="none")
+            metadata = {"Date": None, "Description": json.dumps(axes)}
+            figure.savefig(part, format="svg", metadata=metadata, facecolor="none")
             part.replace(paths[-1])
     return paths
 
@@ -188,6 +197,7 @@ def _label(figure: Figure, ax: Any, points: Mapping[str, tuple[float, float]]) -
     frame = Bbox.from_extents(*ax.get_window_extent(renderer).min, figure.bbox.x1 - 8, figure.bbox.y1)
     for method in sorted(points, key=lambda name: tuple(-pixels[name][::-1])):
         style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9, "color": _color(method)}
+        style["bbox"] = {"facecolor": "#ffffff", "alpha": 0.65, "edgecolor": "none", "pad": 0.5}  # over bars
         label = ax.annotate(method, points[method], (0, 0), **style)
 
         def covered(place: tuple[int, int, str], label: Any = label) -> float:

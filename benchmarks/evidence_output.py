@@ -30,7 +30,7 @@ def write(cells: Sequence[Cell], pilots: Mapping[str, Mapping[str, Any]], docs: 
         texts |= {readme: after} if after != before else {}
     figures = list[Path]()
     for _, _, own in evidence_pages.places(cells):
-        figures += evidence_figures.write(docs / "results", own, evidence_pages.note(own))
+        figures += evidence_figures.write(docs / "results", own)
     for path in set((docs / "results").glob("*.svg")) - set(figures):
         path.unlink()
     for path, text in texts.items():

@@ -18,7 +18,7 @@ from evidence_cells import Cell
 from evidence_grid import Setting
 from evidence_tables import WIDTH, paragraph
 
-__all__ = ["MARKERS", "filled", "listing", "note", "page", "places", "snippet"]
+__all__ = ["MARKERS", "filled", "listing", "page", "places", "snippet"]
 
 # Between them README.md has the table that `snippet` writes.
 MARKERS = "<!-- results -->", "<!-- /results -->"
@@ -145,12 +145,17 @@ def _copy(cells: Sequence[Cell]) -> list[str]:
     Raises ValueError for cells of several settings, copies or dtypes.
     """
     evidence_tables.check(cells)
-    figures = []
-    for name in evidence_figures.data(cells):
+    figures, shown = [], evidence_figures.data(cells)
+    for name in shown:
         file = evidence_figures.name_of(name, cells[0].setting, cells[0].data["name"])
         figures += [f"![{evidence_figures.titles()[name]}](results/{file})", ""]
     if figures:
-        figures = ["#### Figures", "", *paragraph(f"{note(cells)}. A ring is a single training."), *figures]
+        figures = [
+            "#### Figures",
+            "",
+            *paragraph(f"{evidence_figures.about(cells, *shown.values())}. A ring is one training."),
+            *figures,
+        ]
     return [
         *evidence_tables.tables(cells),
         *evidence_tables.notes(cells),
@@ -158,16 +163,6 @@ def _copy(cells: Sequence[Cell]) -> list[str]:
         *evidence_tables.differences(cells),
         *evidence_tables.cost(cells),
     ]
-
-
-def note(cells: Sequence[Cell]) -> str:
-    """What the figures are of, in a line."""
-    shown = evidence_figures.data(cells).values()
-    counts = sorted({n for axes in shown for values in axes.values() for _, _, n in values.values()})
-    n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    network = evidence_grid.SETTINGS[cells[0].setting].train["model"]
-    over = "" if counts[-1] == 1 else ", mean and standard deviation over seeds"
-    return f"{network} on {cells[0].data['name']}, n = {n}{over}"
 
 
 # ---- README.md

@@ -224,14 +224,16 @@ def test_figures_hold_what_they_plot_and_a_method_in_all_its_axes_alone(tmp_path
     assert list(found) == ["corruption", "families", "cost"]  # calibration is unknown
     assert found["corruption"][CORRUPTION] == {"none": (50.0, None, 1), "cutmix": (48.5, 0.7071, 2)}
     assert found["cost"] == {"training seconds": {"cutmix": (80.0, 0.0, 2)}, CLEAN: {"cutmix": (38.5, 0.7071, 2)}}
-    paths = evidence_figures.write(tmp_path, cells, "what it is of")
+    paths = evidence_figures.write(tmp_path, cells)
     assert [path.name for path in paths] == [f"small-tiny-made-up-{name}.svg" for name in found]
     for path, plotted in zip(paths, found.values(), strict=True):
         text = path.read_text()
         assert evidence_figures.plotted(path) == json.loads(json.dumps(plotted))
-        assert ">cutmix</text>" in text and "what it is of" in text and "<dc:date>" not in text
+        assert ">cutmix</text>" in text and "<dc:date>" not in text
+        n = "n = 2, mean" if path.stem.endswith("cost") else "n = 1 to 2, mean"  # its own
+        assert f"wrn-10-2 on Tiny (made up), {n}" in text
     again = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in evidence_figures.write(tmp_path, cells, "what it is of")] == again
+    assert [path.read_bytes() for path in evidence_figures.write(tmp_path, cells)] == again
 
 
 def test_labels_of_points_that_are_close_do_not_overlap():
