@@ -117,6 +117,11 @@ def images():
     return noisy, labels
 
 
+def test_some_images_of_a_sorted_npz_file_have_each_class_share(tmp_path):
+    np.savez(tmp_path / "sorted.npz", x=np.zeros((12, 8, 8, 1), np.uint8), y=np.repeat(np.arange(6), 2))
+    assert held_out.read(tmp_path / "sorted.npz", (8, 8, 1), (), 6).labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_classes_of_an_npz_file_are_told_apart(images, tmp_path, monkeypatch):
     monkeypatch.setattr(fewshot, "EPISODES", 40)
     np.savez(tmp_path / "other.npz", x=images[0], y=images[1])

@@ -21,10 +21,10 @@ import devices
 import evaluate
 import inputs
 from eval import datasets, figures, load_run
-from eval.image_files import image_size
+from eval.image_files import image_size, read_image
 from eval.load_run import Trained
 from eval.results import Results
-from eval.suites import SUITES, attacks, backgrounds, corruptions, edges, localization, stability
+from eval.suites import SUITES, attacks, backgrounds, corruptions, edges, localization, noise, stability
 from eval.suites.base import MissingError, Options, Suite, Table, no_figure
 from jaxmix import robustness
 from jaxmix.robustness import calibration
@@ -484,6 +484,11 @@ def test_boxes_are_those_of_the_images_and_of_smaller_ones(boxed):
     assert (located.images[:, :3] == 255).all()  # the next row is blended with the one below
     with pytest.raises(ValueError, match=r"has 10 classes; the network has 3"):
         datasets.located(boxed, (8, 8, 1), CLASSES[:3], None)
+    wide = boxed / "val" / "1" / "0.png"
+    PIL.Image.fromarray(np.tile(np.arange(0, 256, 8, np.uint8), (16, 1))).save(wide)
+    np.testing.assert_array_equal(
+        datasets.located(boxed, (8, 8, 1), CLASSES, None).images[2], read_image(wide, (8, 8, 1), whole=True)
+    )
     large = PIL.Image.open(boxed / "val" / "1" / "1.png").resize((32, 32))
     large.save(boxed / "val" / "1" / "1.png")
     assert datasets.located(boxed, (8, 8, 1), CLASSES, None).boxes[3].tolist() == [1, 0, 6, 4]  # as in 16 x 16
@@ -504,6 +509,20 @@ def test_maps_without_places_are_refused(suite, tmp_path):
     )
     with pytest.raises(MissingError, match="no class activation maps"):
         suite.measure(network, None, Options(boxes=tmp_path))
+
+
+class AskedError(Exception):
+    """For some of the test images."""
+
+
+@pytest.mark.parametrize("suite", [attacks, noise, edges, stability], ids=lambda suite: suite.__name__)
+def test_parts_of_the_test_images_have_each_class_share(suite):
+    def some(count):
+        raise AskedError
+
+    network = types.SimpleNamespace(images=np.zeros((2, 8, 8, 3), np.uint8), labels=np.zeros(2, int), some=some)
+    with pytest.raises(AskedError):
+        suite.measure(network, None, Options())
 
 
 def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):

@@ -56,7 +56,8 @@ def read(path: Path, shape: tuple[int, ...], classes: Sequence[str], limit: int 
             f"--held-out {path} has images {images.dtype} {list(images.shape)}; wanted uint8 "
             f"[n {' '.join(map(str, shape))}], as the network takes them: resize them."
         )
-    return HeldOut(images[:limit], labels[:limit])
+    rows = inputs.some(labels, limit)
+    return HeldOut(images[rows], labels[rows])
 
 
 # Images, class ids and the names of the classes, none where they have numbers only.
