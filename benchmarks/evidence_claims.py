@@ -184,13 +184,14 @@ def _tested(setting: str, copy: str, found: Sequence[tuple[dict[str, Any], Resul
 def _counts(found: Sequence[tuple[dict[str, Any], Result]]) -> str:
     """How many of each verdict there are, of published claims and of those whose source is `Ours`."""
     sentences = []
-    for own, name in ((False, "published claims"), (True, "claims of our own")):
+    for own, name in ((False, "published claim{}"), (True, "claim{} of our own")):
         verdicts = [result.verdict for claim, result in found if _ours(claim) == own]
         if verdicts:
             agree, disagree, leave = (verdicts.count(verdict) for verdict in VERDICTS)
+            counted = f"{len(verdicts)} {name.format('s' * (len(verdicts) > 1))}"
             sentences.append(
-                f"Of {len(verdicts)} {name}, our measurements agree with {agree} and disagree with {disagree}; of "
-                f"{leave} they can't say."
+                f"Of {counted}, our measurements agree with {agree} and disagree with {disagree}; of {leave} they "
+                "can't say."
             )
     return " ".join(sentences)
 

@@ -82,6 +82,13 @@ TABLES: dict[str, dict[str, str]] = {
         "latch, soft, points": "soft window, latch, points",
         "added error, frame, points": "frame window, error less clean error, points",
     },
+    "Severities of corruptions": {
+        "corruption error, %": "corruption error, mean of 15 with frost_like, %",
+        "rise of the error, points": "rise of the corruption error from severity 1 to 5, points",
+        "calibration error at severity 1, %": "RMS calibration error at severity 1, %",
+        "calibration error at severity 5, %": "RMS calibration error at severity 5, %",
+        "rise of the calibration error, points": "rise of the RMS calibration error from severity 1 to 5, points",
+    },
     "Objects, backgrounds and new classes": {
         "Top-1 Loc, %": "Top-1 Loc, %",
         "MaxBoxAccV2, %": "MaxBoxAccV2, %",
@@ -165,15 +172,14 @@ class Setting(NamedTuple):
         return tuple(method for part in self.methods for method in part)
 
 
-CIFAR_TABLES = tuple(TABLES)[:-1]
+CIFAR_TABLES = tuple(TABLES)[:4]
+SMALL = {"model": "wrn-10-2", "limit_train": 2048, "epochs": 75, "batch_size": 32, "lr": 0.025, "checkpoint_every": 5}
 
 # A setting that changes gets another name: cells of both are kept, in tables of their own.
 SETTINGS = {
     "small": Setting(
         "wrn-10-2, the first 2,048 training images, 75 epochs, float32",
-        COMMON
-        | {"model": "wrn-10-2", "limit_train": 2048, "epochs": 75, "batch_size": 32, "lr": 0.025}
-        | {"checkpoint_every": 5},
+        COMMON | SMALL,
         SUITES,
         {"attacked": 2000, "pgd": False},
         methods=(MAIN, VARIANTS),
@@ -190,6 +196,16 @@ SETTINGS = {
         methods=(MAIN, VARIANTS),
         tables=CIFAR_TABLES,
         targets=(80, 90),
+    ),
+    # As `small`, whose corruptions were tested before the suite measured the calibration, too.
+    "severities": Setting(
+        "as `small`, with the calibration on corrupted images",
+        COMMON | SMALL,
+        {suite: SUITES[suite] for suite in ("clean", "calibration", "corruptions")},
+        {},
+        methods=(("none", "augmix"), ("cutmix",)),
+        tables=("Clean images", "Severities of corruptions"),
+        targets=(50, 60),
     ),
     "objects": Setting(
         "wrn-10-2, images of 20 classes at 32 pixels, 40 epochs, float32",

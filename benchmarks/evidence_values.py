@@ -82,13 +82,19 @@ def _by_corruption(cell: Cell, value: str = ERROR) -> dict[str, list[float]]:
     return by_corruption(cell.measurements.get("corruptions", {}), value)
 
 
-def _rise(cell: Cell, value: str) -> float | None:
-    """How much the mean of a value over the 15 corruptions grows from severity 1 to 5, in points."""
+def _at_severity(cell: Cell, value: str, severity: int) -> float | None:
+    """The mean of a value over the 15 corruptions at a severity, in percent."""
     values = _by_corruption(cell, value)
     names = [name for family in evidence_grid.FAMILIES.values() for name in family]
     if not values.keys() >= set(names):
         return None
-    return 100 * statistics.mean(values[name][-1] - values[name][0] for name in names)
+    return 100 * statistics.mean(values[name][severity - 1] for name in names)
+
+
+def _rise(cell: Cell, value: str) -> float | None:
+    """How much that mean grows from severity 1 to 5, in points."""
+    least, most = (_at_severity(cell, value, severity) for severity in (1, 5))
+    return None if least is None or most is None else most - least
 
 
 def _other_corruptions(cell: Cell) -> float | None:
@@ -105,6 +111,10 @@ def _centered_box(cell: Cell) -> float | None:
 
 # By title, what isn't in the summary of a suite.
 DERIVED: Mapping[str, Callable[[Cell], float | None]] = {
+    **{
+        f"RMS calibration error at severity {severity}, %": partial(_at_severity, value=CALIBRATION, severity=severity)
+        for severity in (1, 5)
+    },
     "rise of the corruption error from severity 1 to 5, points": partial(_rise, value=ERROR),
     "rise of the RMS calibration error from severity 1 to 5, points": partial(_rise, value=CALIBRATION),
     "C-bar error minus corruption error, points": _other_corruptions,

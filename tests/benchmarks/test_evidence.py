@@ -591,12 +591,12 @@ def test_the_page_has_a_table_for_each_setting_and_copy(tmp_path, capsys):
     titles = [part.splitlines()[0] for part in parts]
     assert [title.partition(":")[0] for title in titles] == [
         *("What the values are", "Setting `small`", "Other copy", "Tiny (made up)", "Setting `full`", "Tiny (made up)"),
-        *("Setting `objects`", "Setting `flowers`"),
+        *("Setting `severities`", "Setting `objects`", "Setting `flowers`"),
     ]
     # The table of values, and those of the cost in epochs and in seconds.
-    assert [part.count("| none |") for part in parts] == [0, 0, 0, 3, 0, 0, 0, 0]
-    assert [part.count("| mixup |") for part in parts] == [0, 0, 3, 0, 0, 0, 0, 0]
-    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 3, 0, 0]
+    assert [part.count("| none |") for part in parts] == [0, 0, 0, 3, 0, 0, 0, 0, 0]
+    assert [part.count("| mixup |") for part in parts] == [0, 0, 3, 0, 0, 0, 0, 0, 0]
+    assert [part.count("| cutmix |") for part in parts] == [0, 0, 0, 0, 0, 3, 0, 0, 0]
     assert "| wrn-10-2 | 98.5 |" in parts[1] and "\n\n\n" not in text and "With n = 1 there is no" in head
     capsys.readouterr()
     assert evidence.main([*command, "--list"]) == 0
@@ -627,7 +627,7 @@ def test_the_pages_in_the_documentation_are_those_of_the_cells():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--setting", "large"), "there is no setting 'large'. There are: small, full, objects, flowers"),
+        (("--setting", "large"), "there is no setting 'large'. There are: small, full, severities, objects, flowers"),
         (("--methods", "cutmax"), "--methods: cutmax not in the grid. There are: none, mixup"),
         (("--seeds", "3"), "--seeds: 3 not in the grid"),
         (("--minutes", "0"), "--minutes is 0.0; wanted more than 0"),

@@ -194,7 +194,7 @@ def test_a_centered_box_is_shown_and_not_compared():
 def test_claims_of_our_own_are_counted_apart():
     own = claim(source="Ours", figure="")
     text = " ".join(evidence_claims.page(grid(augmix=[40.0], none=[41.0]), claims=[claim(), own]).split())
-    assert "Of 1 published claims, " in text and "Of 1 claims of our own, " in text and "| Ours |" in text
+    assert "Of 1 published claim, " in text and "Of 1 claim of our own, " in text and "| Ours |" in text
 
 
 def test_families_are_means_over_their_corruptions_and_severities():
@@ -211,6 +211,8 @@ def test_families_are_means_over_their_corruptions_and_severities():
     both = both._replace(measurements={"corruptions": whole})
     assert evidence_values.value(both, rise) == pytest.approx(4.0)
     assert evidence_values.value(both, calibration) == pytest.approx(1.0)
+    levels = [f"RMS calibration error at severity {severity}, %" for severity in (1, 5)]
+    assert [evidence_values.value(both, level) for level in levels] == pytest.approx([12.0, 13.0])
     assert not evidence_values.families(cell(measurements={}))
 
 
@@ -296,7 +298,7 @@ def test_a_claim_may_have_factors():
     # -1, -.8 and -1.1.
     assert (found.ours, found.verdict) == ("augmix - 0.5 none: -0.97 ± 0.38, n = 3", "agrees")
     text = evidence_claims.page(cells, claims=[claim(terms={"augmix": 1, "none": -0.5}, note="A note.")])
-    assert "Of 1 published claims, our measurements agree with 1 and disagree with 0; of 0 they can't say. No" in text
+    assert "Of 1 published claim, our measurements agree with 1 and disagree with 0; of 0 they can't say. No" in text
     row = "| It helps | Somebody, 2020: figure not given | clean error, %: augmix - 0.5 none: -0.97 ± 0.38, n = 3 | "
     assert row + "**agrees** | `--methods augmix none` |" in text and "On “It helps”: A note." in text
 
@@ -340,7 +342,7 @@ def test_the_claims_are_complete_and_each_is_there_once():
     assert len(claims) >= 40 and len({one["claim"] for one in claims}) == len(claims)
     text = evidence_claims.page([])
     assert all(f"| {one['claim']} | {one['source']}" in text for one in claims)
-    without = [f"Setting `{name}`, no data yet" for name in ("small", "objects", "flowers")]
+    without = [f"Setting `{name}`, no data yet" for name in ("small", "severities", "objects", "flowers")]
     assert re.findall("Setting `.*", text) == without
 
 
