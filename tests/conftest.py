@@ -76,7 +76,7 @@ DEVICES = 8
 # Files of few tests that take long, which begin first so that no worker is left with one at the end.
 LONG = tuple(
     f"tests/{name}.py"
-    for name in ("test_colabs", "train/test_many_processes", "train/test_survival", "docs/test_build")
+    for name in ("test_fuzz", "test_colabs", "train/test_many_processes", "train/test_survival", "docs/test_build")
 )
 
 

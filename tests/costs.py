@@ -1,10 +1,11 @@
 """`pytest --costs`: the CPU seconds and the compiled programs of every file and of the costliest tests.
 
-CPU seconds are those of the process that runs the test, so a busy machine changes them little. What a test compiles
-first is charged to it, also where later tests use it.
+CPU seconds are those of the process that runs the test and of the processes that it started and waited for, so a busy
+machine changes them little. What a test compiles first is charged to it, also where later tests use it.
 """
 
 import collections
+import resource
 import time
 from typing import Any
 
@@ -30,7 +31,9 @@ class Costs:
         jax.monitoring.register_event_duration_secs_listener(_count)
 
     def _now(self) -> tuple[float, ...]:
-        return time.process_time(), float(_compiled["programs"]), _compiled["seconds"]
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = time.process_time() + children.ru_utime + children.ru_stime
+        return seconds, float(_compiled["programs"]), _compiled["seconds"]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):

@@ -37,7 +37,7 @@ def test_beta_of_1_is_uniform_in_every_tenth():
     assert ((counts - DRAWS / 10) ** 2 / (DRAWS / 10)).sum() < 27.9  # once in 1,000 draws (9 degrees of freedom)
 
 
-@pytest.mark.parametrize("alpha", [1, 0.7])
+@pytest.mark.parametrize("alpha", [1, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_shares_are_the_same_bits_eager_jitted_and_of_a_traced_alpha(alpha):
     traced = traced_beta(jax.random.key(2), alpha, DRAWS)
     constant = functools.partial(sampling.beta, alpha=alpha, draws=DRAWS)  # with which XLA may compute ahead

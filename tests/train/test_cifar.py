@@ -143,7 +143,8 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
 
 def start(*arguments):
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"} | {
-        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
+        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")]),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -152,22 +153,23 @@ def start(*arguments):
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_in_an_epoch_and_resumed_ends_with_the_same_bits(place):
-    whole = start(*QUICK, "--epochs", "12", "--runs-dir", "whole")
-    process = start(*QUICK, "--epochs", "12", "--runs-dir", "killed")
+    whole = start(*QUICK, "--epochs", "8", "--runs-dir", "whole")
+    process = start(*QUICK, "--epochs", "8", "--runs-dir", "killed")
     deadline = time.monotonic() + 300
     while not list(place.glob("killed/*/checkpoints/[0-9]*/_CHECKPOINT_METADATA")):
         assert process.poll() is None, process.stdout.read().decode()
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (folder,) = place.glob("killed/*")
-    assert not list(folder.glob("checkpoints/60"))
+    assert not list(folder.glob("checkpoints/40"))
     resumed = start("--resume", str(folder))
     assert resumed.wait() == 0, resumed.stdout.read().decode()
     assert whole.wait() == 0, whole.stdout.read().decode()
     (uninterrupted,) = place.glob("whole/*")
     assert_same_bits(final_state(uninterrupted), final_state(folder))
-    assert [line["step"] for line in lines(folder)] == list(range(5, 65, 5))
+    assert [line["step"] for line in lines(folder)] == list(range(5, 45, 5))
     for finished in (whole, process, resumed):
         finished.stdout.close()
 

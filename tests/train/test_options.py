@@ -85,6 +85,7 @@ def assert_same_run(one, other):
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.slow
 @pytest.mark.unoptimized
 def test_a_run_with_every_option_ends_with_the_same_bits_once_interrupted_and_resumed(place, capsys, monkeypatch):
     with jax.numpy_dtype_promotion("standard"):  # as for users: optax raises a float to its count of updates
