@@ -24,7 +24,8 @@ def test_random_calls_give_right_values_or_errors_of_the_library(seed):
 @pytest.mark.slow
 def test_every_wrong_argument_of_a_building_block_is_an_error_of_the_library():
     # In a process without type checks.
-    names = "masks partners sampling warps shifts blocks backgrounds calibration detection mce occlusion robustness".split()
+    listed = "masks partners sampling warps shifts blocks backgrounds calibration detection mce occlusion robustness"
+    names = listed.split()
     assert all(any(function.startswith(f"{name}.") for function in FUNCTIONS) for name in names)
     root = pathlib.Path(__file__).parents[1]
     command = [sys.executable, str(root / "tests" / "fuzz.py"), "--each", *names]
