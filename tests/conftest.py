@@ -7,6 +7,8 @@ import os
 import pathlib
 import re
 
+from xla_flags import FUSION
+
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 
 
@@ -20,9 +22,8 @@ def _has_flag(name):
 
 
 # Half of the time goes into compiling, which takes half as long without the CPU's fusion emitters, and a little less in
-# one piece. Tests marked `exact` are run with the emitters, too, by .ci/run, which sets that flag itself. From jaxlib
-# 0.12 on they are always used.
-FUSION, PIECES = "xla_cpu_use_fusion_emitters", "xla_cpu_parallel_codegen_split_count"
+# one piece. Tests of single bits compile as users do (as_users.py). From jaxlib 0.12 on the emitters are always used.
+PIECES = "xla_cpu_parallel_codegen_split_count"
 if not _has_flag(FUSION):
     os.environ["XLA_FLAGS"] = re.sub(rf"--{FUSION}=\w+", "", os.environ.get("XLA_FLAGS", ""))
 for flag, setting in ((FUSION, "false"), (PIECES, "1")):
@@ -57,7 +58,8 @@ gc.set_threshold(100_000)
 # folder whenever a program is added.)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled" / WORKER
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
+if not os.environ.get("CI"):  # where it is read once, which to look for each program costs more than
+    jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -76,7 +78,10 @@ DEVICES = 8
 # Files of few tests that take long, which begin first so that no worker is left with one at the end.
 LONG = tuple(
     f"tests/{name}.py"
-    for name in ("test_fuzz", "test_colabs", "train/test_many_processes", "train/test_survival", "docs/test_build")
+    for name in (
+        *("test_fuzz", "test_colabs", "docs/test_build"),
+        *("train/test_many_processes", "train/test_survival", "train/test_cifar"),
+    )
 )
 
 

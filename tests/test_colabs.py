@@ -18,7 +18,7 @@ FOLDER = ROOT / "colabs"
 FILES = sorted(FOLDER.glob("*.ipynb"))
 COLAB = "https://colab.research.google.com/github/{project}/blob/main/colabs/{name}.ipynb"
 # Most of their time goes into compiling.
-COMPILE = ("gallery", "your_own_step")
+COMPILE = ("gallery", "your_own_step", "segmentation_and_features", "tpu")
 # Text that belongs to one machine or one moment.
 LOCAL = re.compile(r"/(tmp|home|root|work|Users|content|usr)/|file://|0x[0-9a-f]{6,}|execution_count")
 

@@ -1,14 +1,14 @@
 """Compiled as users do, methods draw the bits of their eager calls, however LLVM fuses multiply and add."""
 
-import jax
 import pytest
+from as_users import jit
 from specimens import assert_same_mixes, every_method_slowly, images, key
 
-pytestmark = pytest.mark.exact
+pytestmark = pytest.mark.unoptimized  # the eager calls
 
 
 @every_method_slowly
 def test_jit_gives_what_eager_gives_and_the_same_bits_of_the_draws(method):
-    compiled = jax.jit(method)
+    compiled = jit(method)
     for seed in range(3):
         assert_same_mixes(method, method(key(seed), images()), compiled(key(seed), images()))

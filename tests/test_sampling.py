@@ -7,16 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from as_users import jit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxmix import sampling
 
-pytestmark = pytest.mark.exact
-
 DRAWS = 20_000
-traced_beta = jax.jit(sampling.beta, static_argnums=2)
-scale_to = jax.jit(sampling.scale_to)
+traced_beta = jit(sampling.beta, static_argnums=2)
+scale_to = jit(sampling.scale_to)
 fractions = st.floats(0, 1, width=32, allow_subnormal=False)
 
 
@@ -42,7 +41,7 @@ def test_shares_are_the_same_bits_eager_jitted_and_of_a_traced_alpha(alpha):
     traced = traced_beta(jax.random.key(2), alpha, DRAWS)
     constant = functools.partial(sampling.beta, alpha=alpha, draws=DRAWS)  # with which XLA may compute ahead
     np.testing.assert_array_equal(constant(jax.random.key(2)), traced)
-    np.testing.assert_array_equal(jax.jit(constant)(jax.random.key(2)), traced)
+    np.testing.assert_array_equal(jit(constant)(jax.random.key(2)), traced)
 
 
 def test_shares_are_float32_whatever_alpha_is():

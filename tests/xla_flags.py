@@ -2,7 +2,9 @@
 
 import os
 
-__all__ = ["xla_flags"]
+__all__ = ["FUSION", "xla_flags"]
+
+FUSION = "xla_cpu_use_fusion_emitters"
 
 
 def xla_flags() -> str:

@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from as_users import jit
 
 from jaxmix.methods.augmix import THIRTEEN
 from jaxmix.pixels import affine, packing, random_operations, search_spaces
 from jaxmix.pixels.operation_chains import Operation, Resampling, apply_chains, loop_over_images, vectorized
-
-pytestmark = pytest.mark.exact
 
 SPACES = {
     "augmix": THIRTEEN,
@@ -51,7 +50,7 @@ def steps(space):
     """Indices into all operations, and amounts, of what is sampled from a space."""
     places = jnp.array([*(OPERATIONS.index(ranged.operation) for ranged in SPACES[space]), len(OPERATIONS) - 1])
 
-    @jax.jit
+    @jit
     def indices_and_amounts(chosen):
         _, index, amount = random_operations.indices_and_amounts(chosen, SPACES[space], 20, 17)
         return places[index], amount
@@ -71,7 +70,7 @@ INTERPOLATIONS = [affine.bilinear, pytest.param(affine.nearest, marks=pytest.mar
 def test_both_forms_give_the_same_images_and_chains_of_nothing_change_nothing(interpolation):
     x = images()
     resampling = Resampling(interpolation, int(packing.grey_pixel(9, 3)))
-    run = [jax.jit(functools.partial(form, OPERATIONS, resampling)) for form in FORMS]
+    run = [jit(functools.partial(form, OPERATIONS, resampling)) for form in FORMS]
     for space in SPACES:
         made = [np.asarray(form(jnp.asarray(x), *steps(space))).astype(int) for form in run]
         wrong = np.abs(made[0] - made[1])
@@ -86,7 +85,7 @@ def test_both_forms_give_the_same_images_and_chains_of_nothing_change_nothing(in
 def test_packed_images_are_the_images_again(channels):
     x = np.random.default_rng(1).integers(0, 256, (2, 5, 4, channels)).astype(np.uint8)
 
-    @jax.jit
+    @jit
     def unpacked(x):
         return packing.unpack(packing.pack(x), channels), packing.extrema(packing.pack(x[0]), channels)
 

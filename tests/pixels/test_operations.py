@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from as_users import jit
 from PIL import Image, ImageOps
 from reference import pixels as slow
 
 from jaxmix import pixels
 from jaxmix.pixels import lookup_tables
-
-pytestmark = pytest.mark.exact
 
 # A program for each size of image: two sizes suffice to see what differs from Pillow, a square one and an oblong one.
 FILES = (
@@ -36,7 +35,7 @@ def operation(name):
     return lambda image, amount: getattr(pixels, name)(image, *(() if name in PLAIN else (amount,)))
 
 
-@jax.jit
+@jit
 def _chunk(x, number, amount):
     branches = [operation(name) for name in NAMES]
     return jax.lax.map(lambda case: jax.lax.switch(case[1], branches, case[0], case[2]), (x, number, amount))
@@ -262,7 +261,7 @@ def test_a_batch_by_vmap_is_one_image_after_another_and_so_is_an_eager_call():
     def operations(image, amounts):
         return {name: operation(name)(image, amounts.get(name)) for name in NAMES}
 
-    together = jax.jit(jax.vmap(operations, (0, None)))(x, {name: np.float32(a) for name, a in AMOUNTS.items()})
+    together = jit(jax.vmap(operations, (0, None)))(x, {name: np.float32(a) for name, a in AMOUNTS.items()})
     for number, image in enumerate(x):
         for name, made in every(image).items():
             # Sums of products may be fused in one and not in the other, which moves a value across an integer.
@@ -315,7 +314,7 @@ def test_shifts_move_left_and_up_and_there_and_back_restores_the_interior():
 
 
 def test_cutout_fills_its_square_as_far_as_it_lies_in_the_image():
-    image, cutout = examples(1, 13, 10)[0], jax.jit(pixels.cutout)
+    image, cutout = examples(1, 13, 10)[0], jit(pixels.cutout)
     for side, row, column in ((4, 6, 5), (6, 0, 9), (4, -9, 3), (0, 5, 5)):
         expected = image.copy()
         top, left = row - side // 2, column - side // 2
@@ -332,7 +331,7 @@ def test_traced_amounts_that_are_not_finite_or_huge_still_give_an_image(amount):
 
 def test_traced_values_a_little_out_of_range_are_clipped():
     image = jnp.array([[[-0.07, 0.2, 1.09]]])
-    np.testing.assert_allclose(jax.jit(pixels.invert)(image), [[[1, 0.8, 0]]], rtol=2e-7)  # a rounding
+    np.testing.assert_allclose(jit(pixels.invert)(image), [[[1, 0.8, 0]]], rtol=2e-7)  # a rounding
 
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from as_users import jit
 
 from jaxmix.robustness.corruptions import (
     caustics,
@@ -22,12 +23,10 @@ from jaxmix.robustness.corruptions import (
 )
 from jaxmix.robustness.corruptions.severities import constant
 
-pytestmark = pytest.mark.exact
-
 
 def both(function):
     """The function jitted, its result in 8-bit levels."""
-    return jax.jit(lambda x, *rest: quantize.truncated(function(x, *rest)))
+    return jit(lambda x, *rest: quantize.truncated(function(x, *rest)))
 
 
 def corrupted(golden, name, constants, function, samples):

@@ -9,6 +9,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from as_users import jit
 
 from jaxmix.robustness import corruptions
 from jaxmix.robustness.corruptions import (
@@ -25,8 +26,6 @@ from jaxmix.robustness.corruptions import (
 from jaxmix.robustness.corruptions.registry import CORRUPTIONS
 from jaxmix.robustness.corruptions.severities import CONSTANTS, SIDE, constant
 
-pytestmark = pytest.mark.exact
-
 KEY = jax.random.key(0)
 SEVERITIES = range(1, 6)
 slow = pytest.mark.slow
@@ -35,7 +34,7 @@ EXACT = {
     "contrast": 2e-3, "brightness": 2e-4, "saturate": 2e-4, "gaussian_blur": 2e-4, "defocus_blur": 5e-4,
     "zoom_blur": 2e-4,
 }  # fmt: skip
-truncated = jax.jit(quantize.truncated)
+truncated = jit(quantize.truncated)
 
 
 def floats(images):
@@ -114,7 +113,7 @@ def test_pixelation_is_pillows_to_the_bit(golden, size):
 @slow
 @pytest.mark.parametrize("name", ["jpeg_quality_64", "corr32_jpeg_compression", "corr224_jpeg_compression"])
 def test_jpeg_is_pillows_to_the_bit_at_every_quality(golden, name):
-    numbers, compressed = golden(f"robustness/{name}"), jax.jit(jpeg.compressed)
+    numbers, compressed = golden(f"robustness/{name}"), jit(jpeg.compressed)
     table = CONSTANTS["cifar" if "32" in name else "imagenet"]["jpeg_compression"]
     for quality, expected in zip(numbers.get("quality", table), numbers["out_u8"], strict=True):
         np.testing.assert_array_equal(compressed(numbers["images"], np.int32(quality)), expected)
@@ -123,7 +122,7 @@ def test_jpeg_is_pillows_to_the_bit_at_every_quality(golden, name):
 @pytest.mark.parametrize("name", ["gaussian_noise", "speckle_noise"])
 def test_noise_is_the_authors_for_their_normals(golden, name):
     small, large = golden(f"robustness/rnd32_{name}"), golden("robustness/rnd64_imagenetc_noise")
-    function = jax.jit(getattr(noise, name.removesuffix("_noise")))
+    function = jit(getattr(noise, name.removesuffix("_noise")))
     for severity in SEVERITIES:
         (sigma,) = split(name, severity, "32", small["images"]).traced
         made = clipped(function(floats(small["images"]), small["z"], sigma))
@@ -135,7 +134,7 @@ def test_noise_is_the_authors_for_their_normals(golden, name):
 
 def test_shot_noise_is_the_authors_for_their_counts(golden):
     small, large = golden("robustness/rnd32_shot_noise"), golden("robustness/rnd64_imagenetc_noise")
-    shot = jax.jit(noise.shot)
+    shot = jit(noise.shot)
     for severity in SEVERITIES:
         made = shot(small["counts"][severity - 1], np.float32(constant("shot_noise", severity, "cifar")))
         assert farthest(clipped(made), small["out_f32"][severity - 1]) <= 5e-5
@@ -144,7 +143,7 @@ def test_shot_noise_is_the_authors_for_their_counts(golden):
 
 
 def test_impulse_noise_is_the_authors_for_their_samples(golden):
-    impulse = jax.jit(lambda x, flipped, salt: quantize.truncated(noise.impulse(x, flipped, salt)))
+    impulse = jit(lambda x, flipped, salt: quantize.truncated(noise.impulse(x, flipped, salt)))
     for name, constants in (("rnd32_impulse_noise", "cifar"), ("rnd64_imagenetc_noise", "imagenet")):
         numbers = golden(f"robustness/{name}")
         expected = numbers["out_u8" if constants == "cifar" else "impulse_noise_u8"]
@@ -159,7 +158,7 @@ def test_fog_is_the_authors_for_their_samples(golden, size):
     numbers = golden(f"robustness/rnd{size}_fog")
     side, shown = (32, 32) if size == "32" else (256, 224)
 
-    @jax.jit
+    @jit
     def both(x, uniform, strength, amplitudes):
         clouds = weather.plasma(uniform, side, amplitudes)
         return clouds, weather.fog(x, clouds[:, :shown, :shown], strength)
@@ -175,7 +174,7 @@ def test_fog_is_the_authors_for_their_samples(golden, size):
             assert farthest(clipped(made)[0, ::4, ::4], numbers["out_f32_sub4"][severity - 1]) <= 1e-4
 
 
-@jax.jit
+@jit
 def warp(images, corners, fields, amplitude, blur):
     """The elastic transform, and its affine part alone."""
     affine = elastic.warped(images, elastic.inverse(corners, *images.shape[1:3]))
@@ -208,7 +207,7 @@ def test_the_elastic_transform_is_opencvs_for_the_authors_samples(golden, size, 
 
 def test_the_inverse_of_the_elastic_warp_is_that_of_the_authors_matrix(golden):
     numbers = golden("robustness/rnd32_elastic_transform")
-    inverse = jax.jit(elastic.inverse, static_argnums=(1, 2))
+    inverse = jit(elastic.inverse, static_argnums=(1, 2))
     for severity in SEVERITIES:
         jitter = 32 * constant("elastic_transform", severity, "cifar")[2]
         matrix = inverse(np.float32(jitter) * numbers["u_jitter"][severity - 1], 32, 32)
@@ -232,7 +231,7 @@ def test_glass_blur_is_the_authors_for_their_offsets(golden, size, severity):
     inner = images.shape[1] - 2 * reach
     # Theirs go backwards.
     offsets = numbers[f"s{severity}_dxdy"].astype(np.int32).reshape(-1, rounds, inner, inner, 2)[:, :, ::-1, ::-1]
-    blur = jax.jit(glass_blur.glass, static_argnums=4)
+    blur = jit(glass_blur.glass, static_argnums=4)
     made = blur(floats(images), offsets[..., 0], offsets[..., 1], taps, reach)
     expected = numbers[f"s{severity}_out_u8"].reshape(images.shape)
     most, share = differing(truncated(made), expected)
@@ -246,7 +245,7 @@ def test_glass_blur_is_the_authors_for_their_offsets(golden, size, severity):
 def test_motion_blur_is_imagemagicks_for_the_authors_angles(golden, size, severities):
     numbers = golden(f"robustness/rnd{size}_motion_blur")
     images = numbers["images"] if size == "32" else numbers["image"][None]
-    blur = jax.jit(motion_blur.motion)
+    blur = jit(motion_blur.motion)
     for severity in severities:
         angle = numbers["angle"][severity - 1].reshape(-1)
         made = blur(images, angle, split("motion_blur", severity, size, images).traced)
@@ -260,7 +259,7 @@ def test_motion_blur_is_imagemagicks_for_the_authors_angles(golden, size, severi
 )
 def test_snow_is_the_authors_for_their_flakes_and_angles(golden, size, severities):
     numbers = golden(f"robustness/rnd{size}_snow")
-    fall = jax.jit(weather.snow, static_argnums=5)
+    fall = jit(weather.snow, static_argnums=5)
     images = numbers["images"] if size == "32" else numbers["image"][None]
     for severity in severities:
         (flakes, kernel), zoom = split("snow", severity, size, images)
@@ -282,7 +281,7 @@ def test_mud_is_the_authors_for_their_normals(golden, size, severity):
     numbers = golden(f"robustness/rnd{size}_spatter")
     images = numbers["images"] if size == "32" else numbers["image"][None]
     z = numbers["z"][severity - 1] if size == "32" else numbers["z"][None]
-    made = clipped(jax.jit(spatter.mud)(floats(images), z, *split("spatter", severity, size, images).traced))
+    made = clipped(jit(spatter.mud)(floats(images), z, *split("spatter", severity, size, images).traced))
     expected = numbers["out_f32" if size == "32" else "out_f32_sub4"][severity - 1]
     most, share = flips(made if size == "32" else made[0, ::4, ::4], expected)
     assert most <= 255 and share <= 1e-4  # a threshold crossed by a rounding
@@ -291,7 +290,7 @@ def test_mud_is_the_authors_for_their_normals(golden, size, severity):
 def test_frost_is_the_authors_for_their_crop_of_a_photograph(golden):
     numbers = golden("robustness/rnd32_frost_synthetic")
     photos, _ = frost.stacked([numbers["photo_bgr"][..., ::-1]], (32, 32), every=5)
-    cover = jax.jit(lambda x, places, *weights: frost.frost(x, frost.crops(photos, places, 32, 32), *weights))
+    cover = jit(lambda x, places, *weights: frost.frost(x, frost.crops(photos, places, 32, 32), *weights))
     for severity in SEVERITIES:
         places = np.concatenate([np.zeros((6, 1), np.int32), numbers["row_col"][severity - 1]], 1)
         made = cover(floats(numbers["images"]), places, *split("frost", severity, "32", None).traced)

@@ -3,13 +3,12 @@
 import jax
 import numpy as np
 import pytest
+from as_users import jit
 
 from jaxmix.robustness import sequences
 from jaxmix.robustness.corruptions import noise, quantize
 from jaxmix.robustness.sequences import geometry
 from jaxmix.robustness.sequences.constants import CONSTANTS
-
-pytestmark = pytest.mark.exact
 
 CIFAR = CONSTANTS["cifar"]
 # Share of the values that may be one level off: a value between two levels may be truncated either way.
@@ -55,12 +54,12 @@ def test_noise_is_the_authors_for_their_samples(golden):
     numbers = golden("beyond/cifar_p_noise")
     x = np.repeat(numbers["image"][None].astype(np.float32) / np.float32(255), 6, 0)
     for name, function in (("gaussian", noise.gaussian), ("speckle", noise.speckle)):
-        call = jax.jit(lambda z, sigma, function=function: quantize.truncated(function(x, z, sigma)))
+        call = jit(lambda z, sigma, function=function: quantize.truncated(function(x, z, sigma)))
         for difficulty in (1, 2, 3):
             made = call(numbers[f"z_{name}"], np.float32(CIFAR[f"{name}_noise"][difficulty - 1]))
             difference = np.abs(np.asarray(made).astype(int) - numbers[f"{name}_{difficulty}"])
             assert difference.max() <= 1 and (difference > 0).mean() <= 1e-3
-    call = jax.jit(lambda counts, photons: quantize.truncated(noise.shot(counts, photons)))
+    call = jit(lambda counts, photons: quantize.truncated(noise.shot(counts, photons)))
     for difficulty in (1, 2, 3):
         made = call(numbers[f"shot_counts_{difficulty}"], np.float32(CIFAR["shot_noise"][difficulty - 1]))
         np.testing.assert_array_equal(made, numbers[f"shot_{difficulty}"])
