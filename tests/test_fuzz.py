@@ -1,4 +1,4 @@
-"""A few random calls; `python tests/fuzz.py` makes as many as are wanted."""
+"""Random calls; `python tests/fuzz.py` makes as many as are wanted."""
 
 import pathlib
 import subprocess
@@ -12,6 +12,7 @@ from xla_flags import xla_flags
 pytestmark = pytest.mark.unoptimized
 
 
+@pytest.mark.slow
 def test_random_calls_give_right_values_or_errors_of_the_library():
     calls = 60
     # What the type checker of these tests refuses first is never seen by the library.

@@ -2,12 +2,12 @@
 
 import pytest
 from as_users import jit
-from specimens import assert_same_mixes, every_method_slowly, images, key
+from specimens import assert_same_mixes, every_method, images, key
 
-pytestmark = pytest.mark.unoptimized  # the eager calls
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]  # the eager calls are unoptimized
 
 
-@every_method_slowly
+@every_method
 def test_jit_gives_what_eager_gives_and_the_same_bits_of_the_draws(method):
     compiled = jit(method)
     for seed in range(3):

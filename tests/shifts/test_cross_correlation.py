@@ -55,6 +55,7 @@ def test_approximate_scores_are_those_of_the_authors_to_a_thousandth(golden):
     np.testing.assert_allclose(own.sum((1, 2))[:, None, None] + made, arrays["scoremap"], rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_more_nodes_come_closer():
     own, other = pairs(8, 20, 12, 10)
     exact = np.stack([slow.search(a, b)[2] for a, b in zip(own, other, strict=True)])

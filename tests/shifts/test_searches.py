@@ -172,6 +172,7 @@ def check_large(kind, smoothed, seeds):
     assert losses(own, other).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_fourier_finds_the_best_of_all_shifts_of_large_smooth_maps():
     check_large(blobs, False, (20,))
 

@@ -525,6 +525,7 @@ def test_parts_of_the_test_images_have_each_class_share(suite):
         suite.measure(network, None, Options())
 
 
+@pytest.mark.slow
 def test_localization_and_backgrounds_are_reported_with_figures(run, boxed):
     assert evaluated(run, "localization,backgrounds", "--boxes", str(boxed)) == 0
     found = report(run)["localization"]["measurements"]["metrics"]
