@@ -6,6 +6,7 @@ import mmap
 import os
 import pathlib
 import re
+import threading
 
 from xla_flags import FUSION
 
@@ -39,6 +40,7 @@ import jax.export
 import numpy as np
 import pytest
 from costs import Costs
+from jax._src.interpreters import mlir
 from xdist.scheduler import LoadScopeScheduling
 
 # jax 0.7 knows one name by its old path, and `jax.export` only once it is imported, as above.
@@ -52,6 +54,24 @@ jax.config.update("jax_debug_key_reuse", True)
 # Tracing allocates much that lives for long, which Python otherwise searches for garbage again and again.
 gc.freeze()
 gc.set_threshold(100_000)
+
+# To make a context of MLIR takes longer (5 ms) than to lower most programs of the tests, so a thread has one for them;
+# a new one now and then, as a context keeps the constants of all its programs.
+PROGRAMS_OF_A_CONTEXT = 500
+_contexts = threading.local()
+_make_context = mlir.make_ir_context
+
+
+def _context():
+    if mlir.ir.Context.current is not None:  # a program that is needed to lower another
+        return _make_context()
+    if getattr(_contexts, "left", 0) == 0:
+        _contexts.context, _contexts.left = _make_context(), PROGRAMS_OF_A_CONTEXT
+    _contexts.left -= 1
+    return _contexts.context
+
+
+mlir.make_ir_context = _context
 
 # What a test or an earlier run has compiled is kept, a folder per process.
 # (Of the programs of two workers 3 % are the same, all of them small; and the lock of a shared cache reads the whole
