@@ -78,12 +78,12 @@ mlir.make_ir_context = _context
 # folder whenever a program is added.)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled" / WORKER
-if not os.environ.get("CI"):  # where it is read once, which to look for each program costs more than
+if not os.environ.get("CI"):  # there hardly a program comes twice, and to look each of them up takes longer
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-# A compiled program holds some 30 mappings of memory, and Linux gives a process 65,530.
+# A compiled program holds 3 mappings of memory, a large one hundreds, and Linux gives a process 65,530.
 PROGRAMS_AT_ONCE = 1000
 _programs = []
 jax.monitoring.register_event_duration_secs_listener(

@@ -282,16 +282,13 @@ def main():
     parser.add_argument("--each", nargs="*", metavar="NAME")
     options = parser.parse_args()
     jax.config.update("jax_disable_most_optimizations", True)
-    show = functools.partial(print, flush=True)
-    if options.each is not None:
-        counts, faults = each(options.each or [""], show)
-    else:
-        # Random calls come back to programs that were cleared; to keep them costs thrice what the calls of --each do.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-        with tempfile.TemporaryDirectory() as cache:
-            jax.config.update("jax_compilation_cache_dir", cache)
-            counts, faults = run(options.calls, options.seed, show=show)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    with tempfile.TemporaryDirectory() as cache:
+        jax.config.update("jax_compilation_cache_dir", cache)
+        show = functools.partial(print, flush=True)
+        each_of = options.each if options.each is None or options.each else [""]
+        counts, faults = run(options.calls, options.seed, show=show) if each_of is None else each(each_of, show)
     errors = sum(n for (_, kind), n in counts.items() if kind == "error")
     results = sum(n for (_, kind), n in counts.items() if kind == "result")
     print(f"{results + errors} calls: {results} results, {errors} errors, {len(faults)} faults")
