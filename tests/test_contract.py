@@ -195,12 +195,13 @@ def test_dtype_and_shape_are_kept_and_the_mix_is_float32(method):
 
 
 @every_method_slowly
-def test_images_of_every_dtype_are_rounded_to_the_nearest(method):
-    batches = [images(dtype=dtype) for dtype in ERRORS]
+def test_images_of_narrow_dtypes_are_rounded_to_the_nearest(method):
+    batches = [images(dtype=dtype) for dtype in ERRORS if dtype != jnp.float32]
     with jax.debug_key_reuse(False):  # one key in one program, whose draws are compiled once
         results = jax.jit(lambda key, batches: [method(key, x) for x in batches])(key(), batches)
-    for (mixed, mix), x, error in zip(results, batches, ERRORS.values(), strict=True):
+    for (mixed, mix), x in zip(results, batches, strict=True):
         assert mixed.dtype == x.dtype
+        error = ERRORS[x.dtype.type]
         if method.__name__ not in KEEPS_LABELS:
             exact = jaxmix.apply(mix, x.astype(jnp.float32))
             np.testing.assert_allclose(mixed.astype(jnp.float32), exact, rtol=0, atol=error + 1e-4 * error + 2e-6)

@@ -1,20 +1,17 @@
 """The figures of the documentation: what the script writes is what the repository has, small, and explained."""
 
+import importlib.util
 import pathlib
 import runpy
 import sys
 
 import pytest
-
-pytest.importorskip("skimage")
-pytest.importorskip("matplotlib")
-pytest.importorskip("sklearn")
-pytest.importorskip("optax")
-
 from PIL import Image
 
 from jaxmix.methods.enumeration import by_name
 
+NEEDS = ("skimage", "matplotlib", "sklearn", "optax")
+pytestmark = pytest.mark.skipif(not all(map(importlib.util.find_spec, NEEDS)), reason=f"needs {', '.join(NEEDS)}")
 FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "figures"
 
 
