@@ -80,6 +80,12 @@ def key(seed: int = 0) -> jax.Array:
     return jax.random.key(seed)
 
 
+@functools.cache
+def eager(method: Callable[..., Any], seed: int = 0) -> Any:
+    """What the method returns for `images` where it isn't compiled: images and mix."""
+    return method(key(seed), images())
+
+
 def assert_same_draws(method: Callable[..., Any], mix: jaxmix.Mix, same: jaxmix.Mix) -> None:
     np.testing.assert_array_equal(mix.source, same.source)
     if np.isin(mix.mask, (0.0, 1.0)).all() or mix.mask.shape[2:] == (1, 1):

@@ -26,6 +26,7 @@ from specimens import (
     SHARES_WITH_MANY,
     WORKS_ON_LEVELS,
     assert_weight_is_share,
+    eager,
     every_method,
     every_method_slowly,
     images,
@@ -44,11 +45,6 @@ SEEDS = (0, 1, 2)
 
 def takes_partner(method):
     return "partner" in parameters_of(method)
-
-
-@functools.cache
-def eager(method, seed=0):
-    return method(key(seed), images())
 
 
 def traceable(method):
@@ -171,8 +167,12 @@ def test_another_shape_and_one_draw_for_the_batch(method):
             assert mix.mask.shape == free.mask.shape
 
 
+# Without that option the program above is that of the method.
+PER_BATCH = {name: method for name, method in METHODS.items() if "per_batch" in parameters_of(method)}
+
+
 @pytest.mark.slow
-@every_method
+@pytest.mark.parametrize("method", PER_BATCH.values(), ids=PER_BATCH.keys())
 def test_label_weight_is_the_share_of_the_pixels_in_another_shape(method):
     shape = (7, 7, 16, 2)
     program = jax.jit(method)

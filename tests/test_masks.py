@@ -353,7 +353,7 @@ def test_a_box_that_can_never_cut_is_an_error_that_names_what_can(shape):
         with pytest.raises(
             ValueError, match=rf"images are {shape[1]} x {shape[2]}.*always empty.*row_band.*mixup, fmix"
         ):
-            call()
+            jax.eval_shape(call)
 
 
 def test_an_area_or_a_scale_of_less_than_a_pixel_is_an_error():

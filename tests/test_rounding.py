@@ -2,7 +2,7 @@
 
 import pytest
 from as_users import jit
-from specimens import assert_same_mixes, every_method, images, key
+from specimens import assert_same_mixes, eager, every_method, images, key
 
 pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]  # the eager calls are unoptimized
 
@@ -11,4 +11,4 @@ pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]  # the eager calls are 
 def test_jit_gives_what_eager_gives_and_the_same_bits_of_the_draws(method):
     compiled = jit(method)
     for seed in range(3):
-        assert_same_mixes(method, method(key(seed), images()), compiled(key(seed), images()))
+        assert_same_mixes(method, eager(method, seed), compiled(key(seed), images()))

@@ -129,14 +129,26 @@ def lowered_per_device(method):
     return jax.jit(jaxmix.per_device(method, mesh)).lower(jax.random.key(3), sharded(images(), mesh))
 
 
+def outer_operations(text):
+    """The head of the main function, and its operations but those within regions, which are indented by more."""
+    head, *lines = text[text.index("@main(") :].split("\n  }\n")[0].splitlines()
+    return head, [line.strip() for line in lines if re.match(r" {4}[^ }]", line)]
+
+
 @every_method
-def test_per_device_lowers_to_no_collective_at_all(method):
+def test_per_device_lowers_to_no_collective_and_the_partitioner_sees_nothing_of_the_batch(method):
     text = lowered_per_device(method).as_text()
-    assert "manual_computation" in text or "shard_map" in text
     assert not COLLECTIVE_OPERATION.search(text)
+    head, operations = outer_operations(text)
+    batch = re.search(rf"(%arg\d+): tensor<{'x'.join(map(str, SHAPE))}xf32>", head)[1]
+    (on_devices,) = (operation for operation in operations if batch in operation)
+    result, operator = re.match(r"(%\w+)\S* = ([\w.]+)", on_devices).groups()
+    assert operator == "sdy.manual_computation"
+    assert operations[-1].startswith("return") and set(re.findall(r"%\w+", operations[-1])) == {result}
 
 
-@every_method_slowly
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [METHODS[name] for name in sorted(KINDS)], ids=sorted(KINDS))
 def test_per_device_compiles_to_no_collective_at_all(method):
     assert not COLLECTIVE.search(lowered_per_device(method).compile().as_text())
 

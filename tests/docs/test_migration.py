@@ -37,14 +37,25 @@ def names(tmp_path_factory):
 
 @pytest.mark.parametrize("expression", dict.fromkeys(code for _, code in expressions()))
 def test_expressions_of_the_tables_run(expression, names):
+    arrays = {name: value for name, value in names.items() if isinstance(value, jax.Array)} | {"key": jax.random.key(0)}
+    is_method = False
+
+    @jax.jit
+    def called(arrays):
+        nonlocal is_method
+        value = eval(expression, names | arrays)
+        is_method = callable(value)
+        return value(arrays["key"], arrays["images"]) if is_method else value
+
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        value = eval(expression, names | {"key": jax.random.key(0)})
-        if callable(value):  # a method: its shapes say that its options are taken
-            images, mix = jax.eval_shape(value, names["key"], names["images"])
+        shapes = jax.eval_shape(called, arrays)
+        if is_method:  # a method: its shapes say that its options are taken
+            images, mix = shapes
             assert images.shape == names["images"].shape and isinstance(mix, jaxmix.Mix)
         else:
-            arrays = [leaf for leaf in jax.tree.leaves(value) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
-            assert all(jnp.isfinite(array).all() for array in arrays)
+            value = called(arrays)
+            leaves = [leaf for leaf in jax.tree.leaves(value) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+            assert all(jnp.isfinite(leaf).all() for leaf in leaves)
 
 
 def test_label_smoothing_is_that_of_timm(names):
