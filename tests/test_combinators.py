@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from specimens import images
 
 import jaxmix
 from jaxmix.mix_structures import identity
@@ -14,7 +15,7 @@ from jaxmix.warps import Chain, Nearest, Resample
 
 pytestmark = pytest.mark.unoptimized
 
-X = jax.random.uniform(jax.random.key(7), (6, 12, 8, 3))
+X = images((6, 12, 8, 3))
 FOUR = [jaxmix.mixup, jaxmix.cutmix, jaxmix.resizemix, jaxmix.cutout]
 
 
@@ -76,11 +77,11 @@ def test_sometimes_with_probability_0_is_the_identity_and_with_1_the_method(meth
     alone = jax.jit(lambda keys: [m(jax.random.split(k)[1], x) for m, k in zip(methods, keys, strict=True)])(keys)
     for p in (0.0, -1.0, float("nan"), 1.0, 7.0):  # traced values out of range are the nearest ones
         for made, expected in zip(run(jax.random.clone(keys), p), alone, strict=True):
-            for images, mix, applied in made:
+            for mixed, mix, applied in made:
                 if p >= 1:
-                    chex.assert_trees_all_close((images, mix), expected, atol=2e-6)
+                    chex.assert_trees_all_close((mixed, mix), expected, atol=2e-6)
                 else:
-                    np.testing.assert_array_equal(images, x)
+                    np.testing.assert_array_equal(mixed, x)
                     np.testing.assert_array_equal(applied, x)
                     np.testing.assert_array_equal(mix.weight[:, 0], 1.0)
 

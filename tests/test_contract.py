@@ -345,16 +345,16 @@ def test_it_lowers_for_every_platform_without_a_host_callback(method):
 
 
 BAD_BATCHES = {
-    "one image": (jnp.zeros((32, 32, 3)), r"rank 3 and shape \(32, 32, 3\); wanted rank 4"),
-    "channels first": (jnp.zeros((4, 3, 32, 32)), r"channels first \(NCHW\).*transpose\(0, 2, 3, 1\)"),
-    "grey channels first": (jnp.zeros((4, 1, 28, 28)), r"channels first \(NCHW\)"),
-    "wide channels first": (jnp.zeros((4, 3, 32, 96)), r"channels first \(NCHW\)"),
-    "two channels first": (jnp.zeros((4, 2, 32, 32)), r"channels first \(NCHW\)"),
-    "four channels first": (jnp.zeros((4, 4, 32, 24)), r"channels first \(NCHW\)"),
+    "one image": (images((32, 32, 3)), r"rank 3 and shape \(32, 32, 3\); wanted rank 4"),
+    "channels first": (images((4, 3, 32, 32)), r"channels first \(NCHW\).*transpose\(0, 2, 3, 1\)"),
+    "grey channels first": (images((4, 1, 28, 28)), r"channels first \(NCHW\)"),
+    "wide channels first": (images((4, 3, 32, 96)), r"channels first \(NCHW\)"),
+    "two channels first": (images((4, 2, 32, 32)), r"channels first \(NCHW\)"),
+    "four channels first": (images((4, 4, 32, 24)), r"channels first \(NCHW\)"),
     "integers": (jnp.zeros((4, 8, 8, 3), jnp.int32), r"dtype int32.*wanted a floating dtype or uint8"),
-    "no images": (jnp.zeros((0, 8, 8, 3)), r"shape \(0, 8, 8, 3\); wanted at least one"),
+    "no images": (images((0, 8, 8, 3)), r"shape \(0, 8, 8, 3\); wanted at least one"),
     "a list": ([[1.0]], r"came as list; wanted an array \[b h w c\]"),
-    "mapping without image": ({"images": jnp.zeros((4, 8, 8, 3))}, r"keys \['images'\]; wanted its images under"),
+    "mapping without image": ({"images": images((4, 8, 8, 3))}, r"keys \['images'\]; wanted its images under"),
 }
 
 
