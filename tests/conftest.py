@@ -100,7 +100,8 @@ LONG = tuple(
     f"tests/{name}.py"
     for name in (
         *("test_fuzz", "test_colabs", "docs/test_build"),
-        *("train/test_many_processes", "train/test_survival", "train/test_cifar"),
+        *("train/test_many_processes", "train/test_survival", "train/test_cifar", "train/test_options"),
+        *("visualize/test_command_line", "benchmarks/test_evidence"),
     )
 )
 
