@@ -287,8 +287,10 @@ def main():
     with tempfile.TemporaryDirectory() as cache:
         jax.config.update("jax_compilation_cache_dir", cache)
         show = functools.partial(print, flush=True)
-        each_of = options.each if options.each is None or options.each else [""]
-        counts, faults = run(options.calls, options.seed, show=show) if each_of is None else each(each_of, show)
+        if options.each is None:
+            counts, faults = run(options.calls, options.seed, show=show)
+        else:
+            counts, faults = each(options.each or [""], show)
     errors = sum(n for (_, kind), n in counts.items() if kind == "error")
     results = sum(n for (_, kind), n in counts.items() if kind == "result")
     print(f"{results + errors} calls: {results} results, {errors} errors, {len(faults)} faults")

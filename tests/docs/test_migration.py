@@ -40,7 +40,7 @@ def test_expressions_of_the_tables_run(expression, names):
     arrays = {name: value for name, value in names.items() if isinstance(value, jax.Array)} | {"key": jax.random.key(0)}
     is_method = False
 
-    @jax.jit
+    @jax.jit  # else each operation is a program of its own, and they take twice as long to compile
     def called(arrays):
         nonlocal is_method
         value = eval(expression, names | arrays)
