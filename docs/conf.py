@@ -51,6 +51,7 @@ html_title = "jaxmix"
 html_static_path = ["_static"]
 html_css_files = ["jaxmix.css"]
 html_js_files = [("search_text.js", {"defer": "defer"})]
+html_sidebars = {"_modules/**": []}  # pages of source code, which a function's page links to: no list of all pages
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None

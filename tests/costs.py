@@ -1,4 +1,4 @@
-"""`pytest --costs`: the CPU seconds and the compiled programs of every file and of the costliest tests.
+"""`pytest --costs`: the CPU seconds and the compiled programs of the costliest files, test functions and tests.
 
 CPU seconds are those of the process that runs the test and of the processes that it started and waited for, so a busy
 machine changes them little. What a test compiles first is charged to it, also where later tests use it.
@@ -51,12 +51,12 @@ class Costs:
     def pytest_terminal_summary(self, terminalreporter):
         if hasattr(terminalreporter.config, "workerinput"):
             return
-        files: dict[str, tuple[float, ...]] = collections.defaultdict(lambda: (0.0, 0.0, 0.0))
+        files, functions = (collections.defaultdict(lambda: (0.0, 0.0, 0.0)) for _ in range(2))
         for name, costs in self.tests.items():
-            for group in (name.split("::")[0], "in all"):
-                files[group] = tuple(a + b for a, b in zip(files[group], costs, strict=True))
-        for title, rows in (("files", files), (f"the {ROWS} costliest tests", self.tests)):
-            terminalreporter.section(f"costs of {title}")
+            for table, group in ((files, "in all"), (files, name.split("::")[0]), (functions, name.split("[")[0])):
+                table[group] = tuple(a + b for a, b in zip(table[group], costs, strict=True))
+        for title, rows in (("files", files), ("test functions", functions), ("tests", self.tests)):
+            terminalreporter.section(f"costs of the {ROWS} costliest {title}")
             terminalreporter.line("CPU seconds  programs  seconds compiling")
             for name, (cpu, programs, seconds) in sorted(rows.items(), key=lambda row: -row[1][0])[:ROWS]:
                 terminalreporter.line(f"{cpu:11.1f} {programs:9.0f} {seconds:18.1f}  {name}")

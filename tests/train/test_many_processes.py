@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from xla_flags import xla_flags
 
 import cifar
 
@@ -60,7 +61,7 @@ def start(place, devices, *arguments, **environment):
         | environment
         | {
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": f"{xla_flags()} --xla_force_host_platform_device_count={devices}",
             "PYTHONPATH": os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent))),
             "JAX_COMPILATION_CACHE_DIR": str(place.parent / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",

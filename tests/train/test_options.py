@@ -141,6 +141,7 @@ def test_the_best_epoch_is_offered_and_a_validation_loss_that_is_not_finite_ends
 
 
 @pytest.mark.slow
+@pytest.mark.unoptimized
 def test_an_extended_run_ends_with_the_same_bits_once_interrupted_and_resumed(place, capsys, monkeypatch):
     with jax.numpy_dtype_promotion("standard"):
         for name in ("whole", "cut"):
