@@ -51,7 +51,8 @@ html_title = "jaxmix"
 html_static_path = ["_static"]
 html_css_files = ["jaxmix.css"]
 html_js_files = [("search_text.js", {"defer": "defer"})]
-html_sidebars = {"_modules/**": []}  # pages of source code, which a function's page links to: no list of all pages
+# Pages of source code, which a function's page links to, have no list of all pages, half of the time of a build.
+html_sidebars = {"_modules/**": ["navbar-logo.html", "icon-links.html", "search-button-field.html"]}
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
