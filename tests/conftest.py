@@ -83,8 +83,7 @@ if not os.environ.get("CI"):  # there hardly a program comes twice, and to look 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-# A compiled program holds some mappings of memory, 12 from jaxlib 0.12 on, and Linux gives a process 65,530. And twice as
-# many at once slow the whole suite by a tenth.
+# A compiled program holds some mappings of memory, 12 from jaxlib 0.12 on, and Linux gives a process 65,530.
 PROGRAMS_AT_ONCE = 1000
 _programs = []
 jax.monitoring.register_event_duration_secs_listener(
