@@ -4,12 +4,13 @@
     python benchmarks/evidence.py --list
     python benchmarks/evidence.py --table
 
-The first does the missing cells of the setting that end within the minutes; the same command goes on another time, or
-on another machine. benchmarks/evidence_grid.py has the settings. A cell is one training and its evaluation, kept as one
-small file under benchmarks/results/evidence. A training that is cut short goes on from its checkpoint, where its folder
-under --runs-dir is still there; a cell that lacks suites, which the grid has since gained, is completed from that
-folder. The last writes the tables and figures of all cells to docs/results.md, what they say of published claims to
-docs/claims.md, and the table of README.md between its markers.
+The first does the missing cells of the setting that end within the minutes; the same command goes on another time, on
+another machine, or at the same time as itself where one training leaves a GPU idle: --at-once says how many there are.
+benchmarks/evidence_grid.py has the settings. A cell is one training and its evaluation, kept as one small file under
+benchmarks/results/evidence. A training that is cut short goes on from its checkpoint, where its folder under --runs-dir
+is still there; a cell that lacks suites, which the grid has since gained, is completed from that folder. The last
+writes the tables and figures of all cells to docs/results.md, what they say of published claims to docs/claims.md, and
+the table of README.md between its markers.
 
 --data-name says what copy of the data DIR holds, as it stands beside every value: copies don't mix.
 
@@ -47,10 +48,9 @@ import evidence_output
 import evidence_pages
 import evidence_run
 import inputs
-import measure
 import run_dir
 from evidence_cells import Cell
-from locks import lock
+from locks import InUseError, lock
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "evidence"
 DOCS, README = pathlib.Path(__file__).parents[1] / "docs", pathlib.Path(__file__).parents[1] / "README.md"
@@ -80,6 +80,9 @@ class Evidence:
     """Where the folders of the runs are made."""
     results: Path = RESULTS
     """Where the cells are kept."""
+    at_once: int = 1
+    """How many such commands are at work on the device, each on cells of its own. The cells say so, and their seconds
+    don't count as those of a training."""
     again: bool = False
     """Train cells in part again whose folder under --runs-dir is gone. Otherwise they stay in part, and are named."""
     docs: Path = DOCS
@@ -107,12 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"written: {', '.join(map(str, written))}")
             return 0
         evidence_cells.read_all(options.results)  # a damaged file shows before anything is trained
-        data = describe(options)
-        held = lock(options.runs_dir / options.setting)
-        try:
-            return fill(options, data, evidence_run.train_and_evaluate)
-        finally:
-            held.release()
+        return fill(options, describe(options), evidence_run.train_and_evaluate)
 
     return exits.program(run, "finished cells are kept: the same command goes on")
 
@@ -133,6 +131,8 @@ def check(options: Evidence) -> None:
             )
     if not options.minutes > 0:
         raise ValueError(f"--minutes is {options.minutes}; wanted more than 0.")
+    if options.at_once < 1:
+        raise ValueError(f"--at-once is {options.at_once}; wanted 1 or more.")
     if not (options.listed or options.table or evidence_cells.slug(options.data_name)):
         raise ValueError(
             "--data-name is missing: say what copy of the data --data-dir holds, such as --data-name CIFAR-10 for the "
@@ -160,60 +160,77 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         train: makes a cell, or raises exits.Stopped when it is interrupted.
         clock: the time in seconds.
     """
-    end, device, code, left_over = clock() + 60 * options.minutes, measure.where(), 0, list[str]()
-    in_part: list[str] = []
-    for wanted in missing(options, data):
-        if wanted.known is not None and not evidence_run.has_run(wanted):
-            if not options.again:
-                in_part.append(f"{wanted.method}, seed {wanted.seed}")
-                continue
-            wanted = wanted._replace(known=None)
-        known = evidence_cells.read_all(options.results)
-        trained = wanted.known is not None
-        needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device, trained=trained)
-        if needed is not None and not trained:
-            needed = max(needed - evidence_run.seconds_done(wanted), 0.0)
-        left, title = end - clock(), f"{wanted.method}, seed {wanted.seed}"
-        if left <= 0 or (needed is not None and needed > left):
-            left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
-            continue
-        print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
+    end, device, code = clock() + 60 * options.minutes, evidence_run.device(options.at_once), 0
+    left_over, in_part, elsewhere = list[str](), list[str](), list[str]()
+    for method, seed in chosen(options):
+        title = f"{method}, seed {seed}"
         try:
-            with Alarm(left):
-                cell = train(wanted)
-            print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
-        except exits.Stopped:
-            if clock() < end:
+            held = lock(options.runs_dir / options.setting / "locks" / f"{method}-s{seed}")
+        except InUseError:
+            elsewhere.append(title)
+            continue
+        with held:
+            wanted = missing(options, data, method, seed)
+            if wanted is None:
+                continue
+            if wanted.known is not None and not evidence_run.has_run(wanted):
+                if not options.again:
+                    in_part.append(title)
+                    continue
+                wanted = wanted._replace(known=None)
+            known = evidence_cells.read_all(options.results)
+            trained = wanted.known is not None
+            needed = evidence_cells.expected_seconds(known, options.setting, method, device, trained=trained)
+            if needed is not None and not trained:
+                needed = max(needed - evidence_run.seconds_done(wanted), 0.0)
+            left = end - clock()
+            if left <= 0 or (needed is not None and needed > left):
+                left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
+                continue
+            print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
+            try:
+                with Alarm(left):
+                    cell = train(wanted)
+                print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
+            except exits.Stopped:
+                if clock() < end:
+                    raise
+                print(f"{title}: out of time; the same command goes on from here")
+                return code
+            except exits.StorageError:  # the next cell would fail in the same way
                 raise
-            print(f"{title}: out of time; the same command goes on from here")
-            return code
-        except exits.StorageError:  # the next cell would fail in the same way
-            raise
-        except Exception as error:  # whatever it is, the other cells are made
-            print(f"error: {title}: {error}", file=sys.stderr)
-            if not isinstance(error, ValueError):
-                traceback.print_exception(error)
-            code = 1
+            except Exception as error:  # whatever it is, the other cells are made
+                print(f"error: {title}: {error}", file=sys.stderr)
+                if not isinstance(error, ValueError):
+                    traceback.print_exception(error)
+                code = 1
         jax.clear_caches()  # the next cell has other programs
     if left_over:
         print(f"left for another time: {'; '.join(left_over)}")
+    if elsewhere:
+        print(f"in other processes: {'; '.join(elsewhere)}")
     if in_part:
         where = options.runs_dir / options.setting
         print(f"in part, and not in {where}: {'; '.join(in_part)}. --again trains them again, with all suites")
     return code
 
 
-def missing(options: Evidence, data: dict[str, Any]) -> Iterator[evidence_run.Wanted]:
-    """The cells of the setting that lack a suite, most wanted first."""
-    suites = options.suites or tuple(evidence_grid.SETTINGS[options.setting].suites)
-    places = data, options.data_dir, options.runs_dir
+def chosen(options: Evidence) -> Iterator[tuple[str, int]]:
+    """The methods of the setting with their seeds, as far as they are asked for, most wanted first."""
     for method, seed in evidence_grid.wanted(options.setting):
-        if (options.methods and method not in options.methods) or (options.seeds and seed not in options.seeds):
-            continue
-        path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
-        known = evidence_cells.read(options.results, path) if path.exists() else None
-        if known is None or evidence_cells.lacks(known, suites):
-            yield evidence_run.Wanted(options.setting, method, seed, *places, suites, known)
+        if (not options.methods or method in options.methods) and (not options.seeds or seed in options.seeds):
+            yield method, seed
+
+
+def missing(options: Evidence, data: dict[str, Any], method: str, seed: int) -> evidence_run.Wanted | None:
+    """A cell of the setting that lacks a suite; None if it lacks none."""
+    suites = options.suites or tuple(evidence_grid.SETTINGS[options.setting].suites)
+    path = evidence_cells.path_of(options.results, options.setting, data["name"], method, seed)
+    known = evidence_cells.read(options.results, path) if path.exists() else None
+    if known is not None and not evidence_cells.lacks(known, suites):
+        return None
+    places = data, options.data_dir, options.runs_dir
+    return evidence_run.Wanted(options.setting, method, seed, *places, suites, known, options.at_once)
 
 
 class Alarm:

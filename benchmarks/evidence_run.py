@@ -26,7 +26,7 @@ from eval.load_run import Trained, error
 from eval.results import Results
 from evidence_cells import Cell, slug
 
-__all__ = ["Wanted", "has_run", "seconds_done", "train_and_evaluate"]
+__all__ = ["Wanted", "device", "has_run", "seconds_done", "train_and_evaluate"]
 
 ROOT = pathlib.Path(__file__).parents[1]
 BATCH = 500  # images in each call of the network in an evaluation
@@ -40,6 +40,7 @@ class Wanted(NamedTuple):
     data: the copy of the data, as cells name it
     suites: the names of those that it is tested by
     known: the cell in part, where suites are missing
+    at_once: how many cells the device works on
     """
 
     setting: str
@@ -50,6 +51,7 @@ class Wanted(NamedTuple):
     runs_dir: Path
     suites: tuple[str, ...]
     known: Cell | None = None
+    at_once: int = 1
 
 
 class Timed:
@@ -72,6 +74,7 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
     options = _comparison(wanted)
     options.out.mkdir(parents=True, exist_ok=True)
     compare.open_folder(options, compare.describe_data(options))
+    crowd = _crowd(options, wanted)
     code, folder = _trained(options, wanted)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
     made = _cell(wanted, folder, lines)
@@ -89,7 +92,31 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
             _evaluate(wanted, folder, made)
     seconds = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
     made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in seconds.items()})
-    return made if wanted.known is None else _completed(wanted.known, made, seconds)
+    made = made if crowd == 1 else _without_seconds(made, crowd)
+    return made if wanted.known is None else _completed(wanted.known, made, seconds if crowd == 1 else {})
+
+
+def device(at_once: int) -> str:
+    """The device, in words, and how many trainings it works on where that are several."""
+    return measure.where() + (f", {at_once} trainings at once" if at_once > 1 else "")
+
+
+def _crowd(options: compare.Comparison, wanted: Wanted) -> int:
+    """The most trainings that the device has worked on at once during this one, before it went on, too."""
+    path = options.out / "runs" / f"{options.methods[0]}-s{wanted.seed}" / "at_once.json"
+    most = max(wanted.at_once, run_dir.read_json(path, dict)["most"] if path.exists() else 1)
+    if most > 1:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_dir.write_json(path, {"most": most})
+    return most
+
+
+def _without_seconds(made: Cell, crowd: int) -> Cell:
+    """A cell whose seconds by the clock stand under names of their own, as others took part of the device's time."""
+    seconds: dict[str, float | None] = dict.fromkeys(("train", "evaluate"))
+    seconds |= {f"{name}, {crowd} at once": made.seconds.get(name) for name in seconds}
+    history = made.history | {"seconds": [None] * len(made.history["seconds"])}
+    return made._replace(seconds=made.seconds | seconds, history=history)
 
 
 def _completed(known: Cell, made: Cell, seconds: dict[str, float]) -> Cell:
@@ -100,9 +127,9 @@ def _completed(known: Cell, made: Cell, seconds: dict[str, float]) -> Cell:
         return made
     added = [suite for suite in made.images if suite not in known.images]
     total = dict[str, float | None]()
-    for name, added_seconds in seconds.items():
+    for name in ("evaluate", "evaluate cpu"):
         before = known.seconds.get(name)
-        total[name] = None if before is None else round(before + added_seconds, 1)
+        total[name] = None if before is None or name not in seconds else round(before + seconds[name], 1)
     here = {"suites": added, "device": made.device, "versions": made.versions, "date": made.date}
     return made._replace(
         summary=made.summary | known.summary,
@@ -173,7 +200,7 @@ def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
         summary=summary,
         measurements={},
         seconds={},
-        device=measure.where(),
+        device=device(wanted.at_once),
         versions=run_dir.versions() | {"git": _commit()},
         date=datetime.date.today().isoformat(),
         history=_history(lines),

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-__all__ = ["lock"]
+__all__ = ["InUseError", "lock"]
+
+
+class InUseError(ValueError):
+    """Another process works on the folder."""
 
 
 def lock(folder: Path) -> BaseFileLock:
     """Lock a folder, which is made if it isn't there, until `release` or the end of the process, however it ends.
 
-    Raises ValueError, naming the other process, if the folder is locked.
+    Raises InUseError, naming the other process, if the folder is locked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
@@ -24,7 +28,7 @@ def lock(folder: Path) -> BaseFileLock:
         held.acquire()
     except Timeout:
         owner = path.read_text().strip() or "another process"
-        raise ValueError(
+        raise InUseError(
             f"{folder} is in use by {owner}. Wait for its end or stop it, then give the same command again."
         ) from None
     except OSError as error:

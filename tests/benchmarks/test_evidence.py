@@ -80,7 +80,7 @@ class Time:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    monkeypatch.setattr(evidence.measure, "where", lambda: "here")
+    monkeypatch.setattr(evidence_run.measure, "where", lambda: "here")
 
 
 def options(folder, **changes):
@@ -175,6 +175,21 @@ def test_a_training_that_has_begun_counts_with_what_is_left(tmp_path):
     (run / "metrics.jsonl").write_text(json.dumps(dict.fromkeys(run_dir.FIELDS, 45)) + "\n")
     evidence.fill(options(tmp_path, minutes=0.5), DATA, lambda wanted: begun.append(wanted) or time.train(wanted), time)
     assert [wanted.method for wanted in begun] == ["mixup"]
+
+
+def test_the_same_command_beside_itself_makes_other_cells(tmp_path, capsys):
+    """What a process works on is passed over by another, and what one has finished is not made again."""
+    one, other = Time(), Time()
+    both = options(tmp_path, minutes=60, methods=("none", "mixup"), seeds=(0, 1), at_once=2)
+
+    def train(wanted):
+        if len(one.made) == 1:  # while the second cell of the one is in work
+            assert evidence.fill(both, DATA, other.train, other) == 0
+        return one.train(wanted)
+
+    assert evidence.fill(both, DATA, train, one) == 0
+    assert one.made == [("none", 0), ("mixup", 0)] and other.made == [("none", 1), ("mixup", 1)]
+    assert "in other processes: mixup, seed 0\n" in capsys.readouterr().out and len(files(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -435,6 +450,23 @@ def test_a_suite_that_is_added_later_leaves_the_training_and_the_others_as_they_
     assert (whole.device, whole.later) == ("here", []) and whole.date != "2026-01-31"
 
 
+def test_trainings_beside_each_other_say_so_and_keep_no_seconds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch)
+    monkeypatch.setattr(cifar, "run", lambda config: 143)
+    with pytest.raises(exits.Stopped):
+        evidence_run.train_and_evaluate(WANTED._replace(at_once=20))
+    monkeypatch.setattr(cifar, "run", runs.run)
+    made = evidence_run.train_and_evaluate(WANTED)  # goes on alone, and ends on the device by itself
+    assert made.device == "here" and made.seconds["train"] is None and made.seconds["train, 20 at once"] == 6.0
+    assert made.history["seconds"] == [None, None] and made.seconds["train cpu"] == 9.0
+    beside = evidence_run.train_and_evaluate(WANTED._replace(seed=2, at_once=30))
+    assert beside.device == "here, 30 trainings at once" and beside.seconds["train, 30 at once"] == 6.0
+    known = made._replace(images={"clean": None}, measurements={}, seconds=SECONDS)
+    again = WANTED._replace(seed=0, at_once=30, known=known._replace(seed=0))
+    assert evidence_run.train_and_evaluate(again).seconds["evaluate"] is None
+
+
 def test_a_name_with_options_of_its_own_trains_with_them_in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Runs(monkeypatch)
@@ -631,6 +663,7 @@ def test_the_pages_in_the_documentation_are_those_of_the_cells():
         (("--methods", "cutmax"), "--methods: cutmax not in the grid. There are: none, mixup"),
         (("--seeds", "3"), "--seeds: 3 not in the grid"),
         (("--minutes", "0"), "--minutes is 0.0; wanted more than 0"),
+        (("--at-once", "0"), "--at-once is 0; wanted 1 or more"),
         ((), "--data-name is missing"),
         (("--data-name", "..."), "--data-name is missing"),
         (("--data-name", "CIFAR-10", "--data-dir", "nowhere"), "No cifar10 under --data-dir"),
