@@ -25,6 +25,7 @@ from checkpoints import DamagedError
 from eval.load_run import Trained, error
 from eval.results import Results
 from evidence_cells import Cell, slug
+from locks import lock
 
 __all__ = ["Wanted", "device", "has_run", "seconds_done", "train_and_evaluate"]
 
@@ -72,8 +73,9 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
     exits.Stopped where it is interrupted.
     """
     options = _comparison(wanted)
-    options.out.mkdir(parents=True, exist_ok=True)
-    compare.open_folder(options, compare.describe_data(options))
+    described = compare.describe_data(options)
+    with lock(options.out, patience=60.0):  # which trainings beside this one open, too
+        compare.open_folder(options, described)
     crowd = _crowd(options, wanted)
     code, folder = _trained(options, wanted)
     lines = run_dir.read_lines(folder / "metrics.jsonl")

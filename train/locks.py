@@ -15,15 +15,17 @@ class InUseError(ValueError):
     """Another process works on the folder."""
 
 
-def lock(folder: Path) -> BaseFileLock:
+def lock(folder: Path, *, patience: float = 0.5) -> BaseFileLock:
     """Lock a folder, which is made if it isn't there, until `release` or the end of the process, however it ends.
+
+    Waits for `patience` seconds at most: by default for a moment, in which a program that a killed process was about to
+    start lets go of the lock.
 
     Raises InUseError, naming the other process, if the folder is locked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    # A moment, in which a program that a killed process was about to start lets go of the lock.
-    held = FileLock(path, timeout=0.5)
+    held = FileLock(path, timeout=patience)
     try:
         held.acquire()
     except Timeout:
