@@ -12,6 +12,12 @@ is still there; a cell that lacks suites, which the grid has since gained, is co
 writes the tables and figures of all cells to docs/results.md, what they say of published claims to docs/claims.md, and
 the table of README.md between its markers.
 
+Twenty on one GPU, which they share by NVIDIA's MPS:
+
+    export XLA_PYTHON_CLIENT_PREALLOCATE=false
+    nvidia-cuda-mps-control -d
+    for i in $(seq 20); do python benchmarks/evidence.py --setting full .. --at-once 20 & done; wait
+
 --data-name says what copy of the data DIR holds, as it stands beside every value: copies don't mix.
 
 Exit codes: 0 finished or out of time, 1 a cell failed, 2 a mistake in the command or a file, 130, 143 or 129

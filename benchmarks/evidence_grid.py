@@ -154,6 +154,7 @@ class Setting(NamedTuple):
     targets: the accuracies of which a table has the time until a training reached them, in percent
     files: options of train/evaluate.py that are paths, and where those are below --data-dir
     data: what --data-dir holds, where that isn't what train/cifar.py takes
+    like: the setting that trains in the same way, and tests in another
     """
 
     title: str
@@ -165,6 +166,7 @@ class Setting(NamedTuple):
     targets: tuple[int, ...]
     files: Mapping[str, str] = {}
     data: str = ""
+    like: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -203,9 +205,10 @@ SETTINGS = {
         COMMON | SMALL,
         {suite: SUITES[suite] for suite in ("clean", "calibration", "corruptions")},
         {},
-        methods=(("none", "augmix"), ("cutmix",)),
+        methods=(("none", "augmix"), ("cutmix",), ("mixup", "smoothmix_c")),
         tables=("Clean images", "Severities of corruptions"),
         targets=(50, 60),
+        like="small",
     ),
     "objects": Setting(
         "wrn-10-2, images of 20 classes at 32 pixels, 40 epochs, float32",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import evidence_cells
+import evidence_devices
 import evidence_figures
 import evidence_grid
 import evidence_tables
@@ -102,12 +103,18 @@ def page(cells: Sequence[Cell], pilots: Mapping[str, Mapping[str, Any]]) -> str:
     """
     parts = [HEAD, COMMON]
     for name, setting in evidence_grid.SETTINGS.items():
-        parts += _setting(name, setting, [place for place in places(cells) if place[0] == name], pilots.get(name))
+        copies = [place for place in places(cells) if place[0] == name]
+        twins = {copy: own for other, copy, own in places(cells) if other == setting.like}
+        parts += _setting(name, setting, copies, pilots.get(name), twins)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
 def _setting(
-    name: str, setting: Setting, copies: Sequence[tuple[str, str, list[Cell]]], pilot: Mapping[str, Any] | None
+    name: str,
+    setting: Setting,
+    copies: Sequence[tuple[str, str, list[Cell]]],
+    pilot: Mapping[str, Any] | None,
+    twins: Mapping[str, list[Cell]],
 ) -> list[str]:
     parts = [f"## Setting `{name}`: {setting.title}\n"]
     options = [
@@ -119,7 +126,7 @@ def _setting(
     if pilot is not None:
         parts.append(_pilot(pilot))
     for _, copy, cells in copies:
-        parts += [f"### {copy}\n", *_copy(cells)]
+        parts += [f"### {copy}\n", *_copy(cells), *evidence_devices.compared(twins.get(copy, []), cells)]
     parts += [] if copies else [EMPTY]
     command = f"python benchmarks/evidence.py --setting {name} --data-dir DIR --data-name NAME --minutes 60"
     text = "To go on, with the cells that are missing, the most wanted ones first"

@@ -85,9 +85,9 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     added: dict[str, list[str]] = {}
     for one in (one for cell in cells for one in cell.later):
         added.setdefault(_place(one["device"], one["versions"]), []).append(", ".join(one["suites"]))
-    for place, suites in added.items():
+    for where, suites in added.items():
         listed = "; ".join(f"{which} (of {suites.count(which)})" for which in dict.fromkeys(suites))
-        lines += paragraph(f"Not measured with the training but later, on {place}: {listed}.")
+        lines += paragraph(f"Not measured with the training but later, on {where}: {listed}.")
     ended = [f"{cell.method}, seed {cell.seed}: {cell.failed}" for cell in cells if cell.failed]
     lines += paragraph(f"Trainings that ended early: {'; '.join(ended)}.") if ended else []
     setting = evidence_grid.SETTINGS[cells[0].setting]
@@ -113,7 +113,7 @@ def _places(cells: Sequence[Cell]) -> str:
         by_place.setdefault(_place(cell.device, cell.versions), []).append(cell)
     if len(by_place) == 1:
         return next(iter(by_place))
-    return "; ".join(f"{place}: {_trainings(own, cells)}" for place, own in by_place.items())
+    return "; ".join(f"{where}: {_trainings(own, cells)}" for where, own in by_place.items())
 
 
 def _trainings(some: Sequence[Cell], cells: Sequence[Cell]) -> str:
@@ -135,6 +135,7 @@ def devices(cells: Sequence[Cell]) -> str:
 
 
 def _place(device: str, versions: Mapping[str, Any]) -> str:
+    """A device with the versions that a reader asks for."""
     return f"{device}, jax {versions['jax']}, flax {versions['flax']}"
 
 
@@ -143,7 +144,8 @@ def _place(device: str, versions: Mapping[str, Any]) -> str:
 DEVICES = (
     "Not all methods were trained on the same device (above), so a difference has that of the devices in it: the state "
     "of the network and the order of the images are the same for a seed, but a GPU rounds the factors of float32 "
-    "products to 11 bits by JAX's default, and sums in another order."
+    "products to 11 bits by JAX's default, and sums in another order. How much that is, the same trainings on other "
+    "devices show, where a setting below has them."
 )
 
 
@@ -152,8 +154,8 @@ def differences(cells: Sequence[Cell]) -> list[str]:
     found: dict[str, dict[tuple[str, str], evidence_statistics.Difference | None]] = {}
     setting = evidence_grid.SETTINGS[cells[0].setting]
     compared = {title: evidence_grid.COMPARED[title] for title in setting.tables}
-    for place, baseline in enumerate(evidence_grid.BASELINES):
-        others = [method for method in setting.names if method not in evidence_grid.BASELINES[: place + 1]]
+    for index, baseline in enumerate(evidence_grid.BASELINES):
+        others = [method for method in setting.names if method not in evidence_grid.BASELINES[: index + 1]]
         own = {
             (method, label): evidence_statistics.paired(
                 [

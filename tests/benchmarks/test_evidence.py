@@ -21,6 +21,7 @@ import evidence
 import evidence_cells
 import evidence_claims
 import evidence_classes
+import evidence_devices
 import evidence_figures
 import evidence_grid
 import evidence_pages
@@ -585,6 +586,21 @@ def test_a_table_has_mean_deviation_and_n_of_each_method():
     assert "Trained on a device, jax 0.0, flax 0.0." in text
     missing = " ".join(text.partition("Not trained yet, by seed: ")[2].split())
     assert missing.startswith("mixup 1, 2; cutmix 0, 1, 2;") and "none" not in missing and "fmix 1, 2;" in missing
+
+
+def test_the_same_trainings_on_two_devices_are_compared_by_seed():
+    gpu = VERSIONS | {"devices": {"platform": "gpu"}}
+    here = [cell("none", seed, "severities", device="a CPU") for seed in (0, 1, 2)]
+    there = [
+        one._replace(setting="small", device="a GPU", versions=gpu, summary={"clean error, %": error})
+        for one, error in zip(here, (41.0, 44.0, 50.0), strict=True)  # here 40, 44, 48
+    ]
+    assert evidence_devices.compared(there, here[:0]) == evidence_devices.compared(here, here) == []
+    text = " ".join(evidence_devices.compared(there, here))
+    assert "| none | a GPU | a CPU | 3 | +1.00 ± 2.48 n.s. |  |  |" in text
+    # The roots of (1 + 0 + 4) / 3 and of 2 x 16.
+    assert "3 single differences is 1.29 points; of the differences of two seeds on one device it is 5.66." in text
+    assert "All 3 pairs of an accelerator and a CPU, of any method: +1.00 ± 2.48 n.s. (clean error)." in text
 
 
 @pytest.mark.parametrize(
