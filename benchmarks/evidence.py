@@ -16,7 +16,8 @@ Twenty on one GPU, which they share by NVIDIA's MPS:
 
     export XLA_PYTHON_CLIENT_PREALLOCATE=false
     nvidia-cuda-mps-control -d
-    for i in $(seq 20); do python benchmarks/evidence.py --setting full .. --at-once 20 & done; wait
+    for i in $(seq 20); do python benchmarks/evidence.py --setting full \\
+        --data-dir DIR --data-name CIFAR-10 --at-once 20 & done; wait
 
 --data-name says what copy of the data DIR holds, as it stands beside every value: copies don't mix.
 
@@ -35,6 +36,7 @@ import exits
 if __name__ == "__main__":
     exits.at_once()  # an interrupt while the rest is imported ends in one line
 
+import contextlib
 import os
 import signal
 import time
@@ -56,7 +58,7 @@ import evidence_run
 import inputs
 import run_dir
 from evidence_cells import Cell
-from locks import InUseError, lock
+from locks import InUseError, locked
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "evidence"
 DOCS, README = pathlib.Path(__file__).parents[1] / "docs", pathlib.Path(__file__).parents[1] / "README.md"
@@ -87,8 +89,8 @@ class Evidence:
     results: Path = RESULTS
     """Where the cells are kept."""
     at_once: int = 1
-    """How many such commands are at work on the device, each on cells of its own. The cells say so, and their seconds
-    don't count as those of a training."""
+    """How many such commands work on the device at the same time, each on cells of its own. The cells say so, and
+    their seconds by the clock don't count as those of a training."""
     again: bool = False
     """Train cells in part again whose folder under --runs-dir is gone. Otherwise they stay in part, and are named."""
     docs: Path = DOCS
@@ -116,7 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"written: {', '.join(map(str, written))}")
             return 0
         evidence_cells.read_all(options.results)  # a damaged file shows before anything is trained
-        return fill(options, describe(options), evidence_run.train_and_evaluate)
+        data = describe(options)
+        with place_of(options):
+            return fill(options, data, evidence_run.train_and_evaluate)
 
     return exits.program(run, "finished cells are kept: the same command goes on")
 
@@ -166,50 +170,45 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         train: makes a cell, or raises exits.Stopped when it is interrupted.
         clock: the time in seconds.
     """
-    end, device, code = clock() + 60 * options.minutes, evidence_run.device(options.at_once), 0
+    end, code = clock() + 60 * options.minutes, 0
     left_over, in_part, elsewhere = list[str](), list[str](), list[str]()
     for method, seed in chosen(options):
         title = f"{method}, seed {seed}"
-        try:
-            held = lock(options.runs_dir / options.setting / "locks" / f"{method}-s{seed}")
-        except InUseError:
-            elsewhere.append(title)
+        if missing(options, data, method, seed) is None:
             continue
-        with held:
-            wanted = missing(options, data, method, seed)
-            if wanted is None:
-                continue
-            if wanted.known is not None and not evidence_run.has_run(wanted):
-                if not options.again:
-                    in_part.append(title)
+        folder = options.runs_dir / options.setting / evidence_cells.slug(data["name"]) / "locks" / f"{method}-s{seed}"
+        try:
+            with locked(folder):
+                wanted = missing(options, data, method, seed)
+                if wanted is None:  # another process has made it meanwhile
                     continue
-                wanted = wanted._replace(known=None)
-            known = evidence_cells.read_all(options.results)
-            trained = wanted.known is not None
-            needed = evidence_cells.expected_seconds(known, options.setting, method, device, trained=trained)
-            if needed is not None and not trained:
-                needed = max(needed - evidence_run.seconds_done(wanted), 0.0)
-            left = end - clock()
-            if left <= 0 or (needed is not None and needed > left):
-                left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
-                continue
-            print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
-            try:
+                if wanted.known is not None and not evidence_run.has_run(wanted):
+                    if not options.again:
+                        in_part.append(title)
+                        continue
+                    wanted = wanted._replace(known=None)
+                left, needed = end - clock(), seconds_needed(options, wanted)
+                if left <= 0 or (needed is not None and needed > left):
+                    left_over.append(title + ("" if needed is None else f" ({needed / 60:.1f} minutes)"))
+                    continue
+                print(f"\n{title}, {left / 60:.1f} minutes left", flush=True)
                 with Alarm(left):
                     cell = train(wanted)
                 print(f"written to {evidence_cells.write(options.results, cell)}", flush=True)
-            except exits.Stopped:
-                if clock() < end:
-                    raise
-                print(f"{title}: out of time; the same command goes on from here")
-                return code
-            except exits.StorageError:  # the next cell would fail in the same way
+        except InUseError:
+            elsewhere.append(title)
+        except exits.Stopped:
+            if clock() < end:
                 raise
-            except Exception as error:  # whatever it is, the other cells are made
-                print(f"error: {title}: {error}", file=sys.stderr)
-                if not isinstance(error, ValueError):
-                    traceback.print_exception(error)
-                code = 1
+            print(f"{title}: out of time; the same command goes on from here")
+            break
+        except exits.StorageError:  # the next cell would fail in the same way
+            raise
+        except Exception as error:  # whatever it is, the other cells are made
+            print(f"error: {title}: {error}", file=sys.stderr)
+            if not isinstance(error, ValueError):
+                traceback.print_exception(error)
+            code = 1
         jax.clear_caches()  # the next cell has other programs
     if left_over:
         print(f"left for another time: {'; '.join(left_over)}")
@@ -219,6 +218,34 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
         where = options.runs_dir / options.setting
         print(f"in part, and not in {where}: {'; '.join(in_part)}. --again trains them again, with all suites")
     return code
+
+
+@contextlib.contextmanager
+def place_of(options: Evidence) -> Iterator[None]:
+    """One of the places for commands that work at the same time on the folder of the runs.
+
+    Raises ValueError if as many as --at-once says are at work already: their seconds would be wrong.
+    """
+    with contextlib.ExitStack() as stack:
+        for place in range(options.at_once):
+            with contextlib.suppress(InUseError):
+                stack.enter_context(locked(options.runs_dir / "at_once" / str(place), patience=0.05))
+                break
+        else:
+            raise ValueError(
+                f"{options.runs_dir} is in use by {options.at_once} other such command"
+                f"{'' if options.at_once == 1 else 's'}. Wait for an end, or tell each of them by --at-once how many "
+                "there are."
+            )
+        yield
+
+
+def seconds_needed(options: Evidence, wanted: evidence_run.Wanted) -> float | None:
+    """What a cell takes by those that are known, without what it has behind it; None if none is."""
+    known, device = evidence_cells.read_all(options.results), evidence_run.device(options.at_once)
+    trained = wanted.known is not None
+    needed = evidence_cells.expected_seconds(known, options.setting, wanted.method, device, trained=trained)
+    return needed if needed is None or trained else max(needed - evidence_run.seconds_done(wanted), 0.0)
 
 
 def chosen(options: Evidence) -> Iterator[tuple[str, int]]:

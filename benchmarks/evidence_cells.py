@@ -155,6 +155,12 @@ def lacks(cell: Cell, suites: Iterable[str]) -> bool:
     return not cell.failed and not set(suites) <= cell.images.keys()
 
 
+def _seconds(cell: Cell, name: str) -> float | None:
+    """By the clock, whatever else the device worked on, which its name says."""
+    known = [seconds for title, seconds in cell.seconds.items() if re.fullmatch(rf"{name}(, \d+ at once)?", title)]
+    return next((seconds for seconds in known if seconds is not None), None)
+
+
 def expected_seconds(
     cells: Iterable[Cell], setting: str, method: str, device: str, *, trained: bool = False
 ) -> float | None:
@@ -163,7 +169,7 @@ def expected_seconds(
     """
     known: Mapping[str, list[float]] = {"own": [], "all": []}
     for cell in cells:
-        train, evaluate = (cell.seconds.get(name) for name in ("train", "evaluate"))
+        train, evaluate = (_seconds(cell, name) for name in ("train", "evaluate"))
         if (cell.setting, cell.device) != (setting, device) or train is None or evaluate is None or cell.failed:
             continue
         train = 0.0 if trained else train

@@ -1,8 +1,9 @@
-"""What a device does to a training: the same trainings, with the same seeds, on several."""
+"""Differences between the same trainings, with the same seeds, on several devices."""
 
 import math
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import evidence_grid
 import evidence_statistics
@@ -28,9 +29,13 @@ def compared(cells: Sequence[Cell], others: Sequence[Cell]) -> list[str]:
         cells: of one setting, from which is subtracted what the others have.
         others: of another, which trains in the same way.
     """
-    twins = {(cell.method, cell.seed): cell for cell in others if not cell.failed}
-    found = [(cell, twins.get((cell.method, cell.seed))) for cell in cells if not cell.failed]
-    pairs = [(one, other) for one, other in found if other is not None and one.device != other.device]
+    twins = {(cell.method, cell.seed): cell for cell in others if _on_one_device(cell)}
+    found = [(cell, twins.get((cell.method, cell.seed))) for cell in cells if _on_one_device(cell)]
+    pairs = [
+        (one, other)
+        for one, other in found
+        if other is not None and one.data == other.data and _device(one) != _device(other)
+    ]
     if not pairs:
         return []
     groups: dict[tuple[str, str, str], list[Pair]] = {}
@@ -39,12 +44,21 @@ def compared(cells: Sequence[Cell], others: Sequence[Cell]) -> list[str]:
     rows = [(*group, str(len(own)), *_columns(own)) for group, own in groups.items()]
     header = ("method", f"`{cells[0].setting}`", f"minus `{others[0].setting}`", "n", *COLUMNS)
     text = (
-        "The method, the seed and all options are the same, so the first state of the network, the order of the images "
-        "and every random number are; the devices, and the versions that they need, add in another order and round "
-        "otherwise. Mean difference in points, ± half the width of its 95 % interval, as in the tables against none. "
-        f"{_scatter(pairs)} {_accelerators(pairs)}"
+        "The method, the seed and every option that changes values are the same, so the first state of the network, "
+        "the order of the images and all random numbers are. The devices differ, which round in other ways, and with "
+        "them the versions of jax and of this project. Mean difference in points, ± half the width of its 95 % "
+        f"interval, as in the tables against none. {_scatter(pairs)} {_accelerators(groups)}"
     )
     return ["#### The same trainings on another device", "", *paragraph(text), *markdown(header, rows), ""]
+
+
+def _on_one_device(cell: Cell) -> bool:
+    """Whether a training is whole, and no other device had a part in it."""
+    return not cell.failed and "(epochs " not in cell.device
+
+
+def _device(cell: Cell) -> str:
+    return re.sub(r", \d+ trainings at once$", "", cell.device)
 
 
 def _columns(pairs: Sequence[Pair]) -> list[str]:
@@ -67,22 +81,24 @@ def _scatter(pairs: Sequence[Pair]) -> str:
         known = evidence_values.value(other, TITLES[label])
         if known is not None:
             by_method.setdefault((other.method, other.device), []).append(known)
-    variances = [statistics.variance(values) for values in by_method.values() if len(values) > 1]
-    if not squares or not variances:
+    degrees = sum(len(values) - 1 for values in by_method.values())
+    if not squares or not degrees:
         return ""
+    variance = math.fsum(statistics.variance(own) * (len(own) - 1) for own in by_method.values() if len(own) > 1)
     return (
         f"For the {label.removesuffix(', %')} the root mean square of the {len(squares)} single differences is "
-        f"{math.sqrt(statistics.mean(squares)):.2f} points; of the differences of two seeds on one device it is "
-        f"{math.sqrt(2 * statistics.mean(variances)):.2f}."
+        f"{math.sqrt(statistics.mean(squares)):.2f} points; of the differences of two seeds of a method in "
+        f"`{pairs[0][1].setting}` it is {math.sqrt(2 * variance / degrees):.2f} ({degrees} degrees of freedom). If a "
+        "device changed a training as much as another seed does, the two would be the same on average."
     )
 
 
-def _accelerators(pairs: Sequence[Pair]) -> str:
-    """A sentence on all pairs of an accelerator and a CPU, whatever the method."""
-    found = [pair for pair in pairs if [evidence_values.on_cpu(cell) for cell in pair] == [False, True]]
-    if len(found) < 2:
+def _accelerators(groups: Mapping[tuple[str, str, str], Sequence[Pair]]) -> str:
+    """A sentence on all pairs of an accelerator and a CPU, where several methods have some."""
+    some = [own for own in groups.values() if [evidence_values.on_cpu(cell) for cell in own[0]] == [False, True]]
+    if len(some) < 2:
         return ""
-    values = [
-        f"{text} ({label.removesuffix(', %')})" for label, text in zip(COLUMNS, _columns(found), strict=True) if text
-    ]
-    return f"All {len(found)} pairs of an accelerator and a CPU, of any method: {'; '.join(values)}."
+    pairs = [pair for own in some for pair in own]
+    columns = zip(COLUMNS, _columns(pairs), strict=True)
+    values = [f"{text} ({label.removesuffix(', %')})" for label, text in columns if text]
+    return f"The {len(pairs)} pairs of an accelerator and a CPU, of any method: {', '.join(values)}."

@@ -25,7 +25,7 @@ from checkpoints import DamagedError
 from eval.load_run import Trained, error
 from eval.results import Results
 from evidence_cells import Cell, slug
-from locks import lock
+from locks import locked
 
 __all__ = ["Wanted", "device", "has_run", "seconds_done", "train_and_evaluate"]
 
@@ -74,16 +74,17 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
     """
     options = _comparison(wanted)
     described = compare.describe_data(options)
-    with lock(options.out, patience=60.0):  # which trainings beside this one open, too
+    with locked(options.out, patience=60.0):  # trainings at the same time open it too
         compare.open_folder(options, described)
-    crowd = _crowd(options, wanted)
+    most = _most_at_once(options, wanted)
     code, folder = _trained(options, wanted)
     lines = run_dir.read_lines(folder / "metrics.jsonl")
-    made = _cell(wanted, folder, lines)
+    made = _cell(wanted, folder, lines, device(most))
     made.seconds.update({"train": _total(lines, "seconds"), "train cpu": _total(lines, "cpu_seconds")})
     if code:
         at = f"in epoch {len(lines) + 1}"
-        return made._replace(failed=f"the loss or the state of the network was not finite, {at}")
+        failed = made._replace(failed=f"the loss or the state of the network was not finite, {at}")
+        return failed if most == 1 else _without_seconds(failed, most)
     in_one_go = not (folder / "evaluation" / "report.json").exists()
     with Timed() as evaluation:
         try:
@@ -92,50 +93,52 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
             print(f"warning: {error}", file=sys.stderr)
             _trained(options, wanted, whole=False)
             _evaluate(wanted, folder, made)
-    seconds = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
-    made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in seconds.items()})
-    made = made if crowd == 1 else _without_seconds(made, crowd)
-    return made if wanted.known is None else _completed(wanted.known, made, seconds if crowd == 1 else {})
+    seconds = {"evaluate": evaluation.wall if most == 1 else None, "evaluate cpu": evaluation.cpu}
+    whole = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
+    made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in whole.items()})
+    made = made if most == 1 else _without_seconds(made, most)
+    return made if wanted.known is None else _completed(wanted.known, made, seconds)
 
 
 def device(at_once: int) -> str:
-    """The device, in words, and how many trainings it works on where that are several."""
+    """The device, in words, and how many trainings it works on at the same time where those are several."""
     return measure.where() + (f", {at_once} trainings at once" if at_once > 1 else "")
 
 
-def _crowd(options: compare.Comparison, wanted: Wanted) -> int:
-    """The most trainings that the device has worked on at once during this one, before it went on, too."""
+def _most_at_once(options: compare.Comparison, wanted: Wanted) -> int:
+    """On how many trainings the device works at the same time, or has worked before this one goes on, at most."""
     path = options.out / "runs" / f"{options.methods[0]}-s{wanted.seed}" / "at_once.json"
-    most = max(wanted.at_once, run_dir.read_json(path, dict)["most"] if path.exists() else 1)
+    before = run_dir.read_json(path, dict)["most"] if path.exists() and has_run(wanted) else 1
+    most = max(wanted.at_once, before)
     if most > 1:
         path.parent.mkdir(parents=True, exist_ok=True)
         run_dir.write_json(path, {"most": most})
     return most
 
 
-def _without_seconds(made: Cell, crowd: int) -> Cell:
+def _without_seconds(made: Cell, at_once: int) -> Cell:
     """A cell whose seconds by the clock stand under names of their own, as others took part of the device's time."""
     seconds: dict[str, float | None] = dict.fromkeys(("train", "evaluate"))
-    seconds |= {f"{name}, {crowd} at once": made.seconds.get(name) for name in seconds}
+    seconds |= {f"{name}, {at_once} at once": made.seconds.get(name) for name in seconds}
     history = made.history | {"seconds": [None] * len(made.history["seconds"])}
     return made._replace(seconds=made.seconds | seconds, history=history)
 
 
-def _completed(known: Cell, made: Cell, seconds: dict[str, float]) -> Cell:
+def _completed(known: Cell, made: Cell, seconds: dict[str, float | None]) -> Cell:
     """A cell with the suites that it lacked, its training and the other suites as they were; what was made is returned
-    whole if it is of another training.
+    whole if it is of another training. Seconds are those of the added suites, None where they are unknown.
     """
     if any(made.measurements.get(suite) != values for suite, values in known.measurements.items()):
         return made
     added = [suite for suite in made.images if suite not in known.images]
-    total = dict[str, float | None]()
-    for name in ("evaluate", "evaluate cpu"):
+    total = {name: value for name, value in known.seconds.items() if not name.startswith("evaluate, ")}
+    for name, more in seconds.items():
         before = known.seconds.get(name)
-        total[name] = None if before is None or name not in seconds else round(before + seconds[name], 1)
+        total[name] = None if before is None or more is None else round(before + more, 1)
     here = {"suites": added, "device": made.device, "versions": made.versions, "date": made.date}
     return made._replace(
         summary=made.summary | known.summary,
-        seconds=known.seconds | total,
+        seconds=total,
         device=known.device,
         versions=known.versions,
         date=known.date,
@@ -183,7 +186,7 @@ def _total(lines: list[dict[str, Any]], name: str) -> float | None:
     return round(sum(known), 1) if len(known) == len(lines) else None
 
 
-def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
+def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]], where: str) -> Cell:
     """A cell without its evaluation."""
     left_out = (*configuration.FREE_ON_RESUME, "program", "method")
     training = run_dir.read_json(folder / "config.json", dict)
@@ -202,7 +205,7 @@ def _cell(wanted: Wanted, folder: Path, lines: list[dict[str, Any]]) -> Cell:
         summary=summary,
         measurements={},
         seconds={},
-        device=device(wanted.at_once),
+        device=where,
         versions=run_dir.versions() | {"git": _commit()},
         date=datetime.date.today().isoformat(),
         history=_history(lines),

@@ -144,8 +144,7 @@ def _place(device: str, versions: Mapping[str, Any]) -> str:
 DEVICES = (
     "Not all methods were trained on the same device (above), so a difference has that of the devices in it: the state "
     "of the network and the order of the images are the same for a seed, but a GPU rounds the factors of float32 "
-    "products to 11 bits by JAX's default, and sums in another order. How much that is, the same trainings on other "
-    "devices show, where a setting below has them."
+    "products to 11 bits by JAX's default, and sums in another order."
 )
 
 
@@ -174,7 +173,8 @@ def differences(cells: Sequence[Cell]) -> list[str]:
     known = {label for own in found.values() for (_, label), one in own.items() if one is not None}
     lines = ["#### Against none and CutMix", "", *_legend(known), ""]
     if len({cell.versions["devices"]["platform"] for cell in cells}) > 1:
-        lines += paragraph(DEVICES)
+        alike = [name for name, other in evidence_grid.SETTINGS.items() if other.like == cells[0].setting]
+        lines += paragraph(" ".join([DEVICES, *(f"Setting `{name}` compares some of them." for name in alike)]))
     lines += paragraph(evidence_statistics.tally([one for own in found.values() for one in own.values()]))
     for baseline, own in found.items():
         most = max(one.n for one in own.values() if one is not None)

@@ -1,14 +1,16 @@
 """One process at a time on a folder."""
 
+import contextlib
 import errno
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-__all__ = ["InUseError", "lock"]
+__all__ = ["InUseError", "lock", "locked"]
 
 
 class InUseError(ValueError):
@@ -40,3 +42,13 @@ def lock(folder: Path, *, patience: float = 0.5) -> BaseFileLock:
         return held
     path.write_text(f"process {os.getpid()} on {platform.node()}\n")
     return held
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, patience: float = 0.5) -> Iterator[None]:
+    """`lock` for a block of code."""
+    held = lock(folder, patience=patience)
+    try:
+        yield
+    finally:
+        held.release()

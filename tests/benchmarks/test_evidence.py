@@ -34,6 +34,7 @@ import run_dir
 from eval.results import Results
 from eval.suites import SUITES
 from evidence_cells import Cell
+from locks import InUseError
 
 SIZES = {"train": [4, 8, 8, 3], "test": [6, 8, 8, 3]}
 DATA = {"name": "Tiny (made up)", "sizes": SIZES, "crc32": {"train": 1, "test": 2}}
@@ -167,6 +168,13 @@ def test_seconds_are_expected_from_cells_of_the_same_setting_and_device():
     assert evidence_cells.expected_seconds(known, "small", "none", "elsewhere") is None
 
 
+def test_seconds_are_expected_of_cells_at_the_same_time_from_such_cells():
+    beside = {"train": None, "evaluate": None, "train, 20 at once": 30.0, "evaluate, 20 at once": 90.0}
+    cells = [cell("none", seconds=beside, device="GPU, 20 trainings at once")]
+    assert evidence_cells.expected_seconds(cells, "small", "sage", "GPU, 20 trainings at once") == 2 * 30.0 + 90.0
+    assert evidence_cells.expected_seconds(cells, "small", "sage", "GPU") is None
+
+
 def test_a_training_that_has_begun_counts_with_what_is_left(tmp_path):
     time, begun = Time(), []
     evidence_cells.write(tmp_path / "cells", time.train(types.SimpleNamespace(method="none", seed=0)))
@@ -184,13 +192,49 @@ def test_the_same_command_beside_itself_makes_other_cells(tmp_path, capsys):
     both = options(tmp_path, minutes=60, methods=("none", "mixup"), seeds=(0, 1), at_once=2)
 
     def train(wanted):
+        assert wanted.at_once == 2
         if len(one.made) == 1:  # while the second cell of the one is in work
+            evidence_cells.path_of(both.results, "small", DATA["name"], "none", 0).unlink()  # its lock is free again
             assert evidence.fill(both, DATA, other.train, other) == 0
         return one.train(wanted)
 
     assert evidence.fill(both, DATA, train, one) == 0
-    assert one.made == [("none", 0), ("mixup", 0)] and other.made == [("none", 1), ("mixup", 1)]
+    assert one.made == [("none", 0), ("mixup", 0)] and other.made == [("none", 0), ("none", 1), ("mixup", 1)]
     assert "in other processes: mixup, seed 0\n" in capsys.readouterr().out and len(files(tmp_path)) == 4
+
+
+def test_a_cell_that_another_process_has_made_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+    time, missing = Time(), evidence.missing
+
+    def missing_once(*place):
+        wanted = missing(*place)
+        if wanted is not None:
+            evidence_cells.write(tmp_path / "cells", cell(wanted.method, wanted.seed))
+        return wanted
+
+    monkeypatch.setattr(evidence, "missing", missing_once)
+    assert evidence.fill(options(tmp_path, minutes=60, seeds=(0,)), DATA, time.train, time) == 0 and not time.made
+
+
+def test_no_more_commands_work_at_the_same_time_than_they_say(tmp_path):
+    two = options(tmp_path, at_once=2)
+    with evidence.place_of(two), evidence.place_of(two):
+        with pytest.raises(
+            ValueError, match=r"runs is in use by 2 other such commands\. Wait for an end, or tell each"
+        ):
+            evidence.place_of(two).__enter__()
+        with pytest.raises(ValueError, match="in use by 1 other such command. Wait"):
+            evidence.place_of(options(tmp_path)).__enter__()
+    with evidence.place_of(options(tmp_path)):
+        pass
+
+
+def test_a_folder_of_runs_that_another_program_holds_is_in_another_process(tmp_path, capsys):
+    def held(wanted):
+        raise InUseError("held")
+
+    assert evidence.fill(options(tmp_path, methods=("none",), seeds=(2,)), DATA, held, Time()) == 0
+    assert "in other processes: none, seed 2\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -458,14 +502,23 @@ def test_trainings_beside_each_other_say_so_and_keep_no_seconds(tmp_path, monkey
     with pytest.raises(exits.Stopped):
         evidence_run.train_and_evaluate(WANTED._replace(at_once=20))
     monkeypatch.setattr(cifar, "run", runs.run)
-    made = evidence_run.train_and_evaluate(WANTED)  # goes on alone, and ends on the device by itself
-    assert made.device == "here" and made.seconds["train"] is None and made.seconds["train, 20 at once"] == 6.0
-    assert made.history["seconds"] == [None, None] and made.seconds["train cpu"] == 9.0
-    beside = evidence_run.train_and_evaluate(WANTED._replace(seed=2, at_once=30))
-    assert beside.device == "here, 30 trainings at once" and beside.seconds["train, 30 at once"] == 6.0
-    known = made._replace(images={"clean": None}, measurements={}, seconds=SECONDS)
-    again = WANTED._replace(seed=0, at_once=30, known=known._replace(seed=0))
-    assert evidence_run.train_and_evaluate(again).seconds["evaluate"] is None
+    place = pathlib.Path("runs/small/tiny-made-up/runs/mixup-s1")
+    assert json.loads((place / "at_once.json").read_text()) == {"most": 20}
+    alone = evidence_run.train_and_evaluate(WANTED)  # nothing of the other was left
+    assert alone.device == "here" and alone.seconds["train"] == 6.0
+
+    monkeypatch.setattr(compare, "train", lambda *_, **__: (0, compare.run_folder(place)))
+    went_on = evidence_run.train_and_evaluate(WANTED)
+    assert went_on.device == "here, 20 trainings at once" and went_on.seconds["train"] is None
+    assert went_on.seconds["train, 20 at once"] == 6.0 and went_on.seconds["train cpu"] == 9.0
+    assert went_on.history["seconds"] == [None, None]
+    known = went_on._replace(images={"clean": None}, measurements={}, seconds=SECONDS | {"evaluate, 3 at once": 1.0})
+    more = evidence_run.train_and_evaluate(WANTED._replace(known=known)).seconds
+    assert more["evaluate"] is None and more["evaluate cpu"] >= 15.0 and "evaluate, 3 at once" not in more
+
+    monkeypatch.setattr(compare, "train", lambda *_, **__: (2, compare.run_folder(place)))
+    failed = evidence_run.train_and_evaluate(WANTED._replace(at_once=30))
+    assert failed.failed and failed.device == "here, 30 trainings at once" and failed.seconds["train"] is None
 
 
 def test_a_name_with_options_of_its_own_trains_with_them_in_a_folder_of_its_own(tmp_path, monkeypatch):
@@ -596,11 +649,30 @@ def test_the_same_trainings_on_two_devices_are_compared_by_seed():
         for one, error in zip(here, (41.0, 44.0, 50.0), strict=True)  # here 40, 44, 48
     ]
     assert evidence_devices.compared(there, here[:0]) == evidence_devices.compared(here, here) == []
+    # One that ended early, or that several devices had a part in, is not compared; nor is other data.
+    for changes in ({"failed": "early"}, {"device": "a GPU (epochs 1 to 3) and a CPU"}, {"data": DATA | {"crc32": {}}}):
+        spoilt = [one._replace(**changes) for one in there]
+        assert evidence_devices.compared(spoilt, here) == evidence_devices.compared(here, spoilt) == []
+    assert evidence_devices.compared([one._replace(device="a CPU, 3 trainings at once") for one in here], here) == []
     text = " ".join(evidence_devices.compared(there, here))
     assert "| none | a GPU | a CPU | 3 | +1.00 ± 2.48 n.s. |  |  |" in text
+    assert "pairs of an accelerator" not in text
     # The roots of (1 + 0 + 4) / 3 and of 2 x 16.
-    assert "3 single differences is 1.29 points; of the differences of two seeds on one device it is 5.66." in text
-    assert "All 3 pairs of an accelerator and a CPU, of any method: +1.00 ± 2.48 n.s. (clean error)." in text
+    assert "of the 3 single differences is 1.29 points" in text
+    assert "two seeds of a method in `severities` it is 5.66 (2 degrees of freedom)." in text
+    more = [[one._replace(method="augmix") for one in own[:2]] for own in (there, here)]
+    text = " ".join(evidence_devices.compared(there + more[0], here + more[1]))
+    # The roots of (1 + 0 + 4 + 1 + 0) / 5 and of 2 x (2 x 16 + 8) / 3.
+    assert "of the 5 single differences is 1.10 points" in text and "it is 5.16 (3 degrees of freedom)." in text
+    assert "The 5 pairs of an accelerator and a CPU, of any method: +0.80 ± 1.04 n.s. (clean error)." in text
+
+
+@pytest.mark.parametrize("name", [name for name, setting in evidence_grid.SETTINGS.items() if setting.like])
+def test_a_setting_that_is_like_another_trains_and_tests_as_that(name):
+    setting = evidence_grid.SETTINGS[name]
+    other = evidence_grid.SETTINGS[setting.like]
+    assert setting.train == other.train and setting.suites.items() <= other.suites.items()
+    assert set(setting.names) <= set(other.names)
 
 
 @pytest.mark.parametrize(
