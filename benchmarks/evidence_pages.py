@@ -12,6 +12,7 @@ import evidence_cells
 import evidence_devices
 import evidence_figures
 import evidence_grid
+import evidence_statistics
 import evidence_tables
 import evidence_values
 from eval.report import markdown, mean_and_deviation
@@ -185,19 +186,27 @@ def snippet(cells: Sequence[Cell]) -> str:
     shown = [cell for cell in own if cell.method in evidence_grid.README]
     for method in evidence_grid.README:
         known = [cell for cell in own if cell.method == method and not cell.failed]
-        columns = [[evidence_values.value(cell, title) for cell in known] for title in README_COLUMNS.values()]
-        values = [mean_and_deviation([value for value in column if value is not None]) for column in columns]
+        values = [_emphasized(own, method, title) for title in README_COLUMNS.values()]
         rows += [(method, str(len(known)), *values)] if known else []
     header = ("", "n", *README_COLUMNS)
     single = all(row[1] == "1" for row in rows)
     seeds = "One training each, so that no difference is claimed" if single else "Mean ± standard deviation over seeds"
+    bold = "" if single else " **Bold**: differs from none (95 %, paired by seed)."
     text = (
         f"{seeds}: {evidence_grid.SETTINGS[setting].title}, on {copy}, {own[0].data['sizes']['test'][0]:,} test "
-        f"images; trained on {evidence_tables.devices(shown)}. [Results](docs/results.md) has all "
-        f"{len({cell.method for cell in own})} methods and more tests, [claims](docs/claims.md) what papers say of "
-        "them."
+        f"images; trained on {evidence_tables.devices(shown)}.{bold} [Results](docs/results.md) has all "
+        f"{len({cell.method for cell in own})} methods and variants and more tests, "
+        "[claims](docs/claims.md) what papers say of them."
     )
     return "\n".join([*paragraph(text), *markdown(header, rows)])
+
+
+def _emphasized(cells: Sequence[Cell], method: str, title: str) -> str:
+    """The mean of a value and its deviation, bold where it differs from that without mixing."""
+    values, plain = (evidence_values.by_seed(cells, name, title) for name in (method, "none"))
+    text = mean_and_deviation(list(values.values()))
+    difference = evidence_statistics.paired([(1, values), (-1, plain)])
+    return f"**{text}**" if difference is not None and difference.sign else text
 
 
 def filled(text: str, content: str) -> str:

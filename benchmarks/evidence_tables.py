@@ -131,7 +131,7 @@ def _listed(cells: Sequence[Cell]) -> str:
 
 def devices(cells: Sequence[Cell]) -> str:
     """The devices that trained some cells, without their versions."""
-    return " and on ".join(dict.fromkeys(cell.device for cell in cells))
+    return "; on ".join(dict.fromkeys(cell.device for cell in cells))
 
 
 def _place(device: str, versions: Mapping[str, Any]) -> str:

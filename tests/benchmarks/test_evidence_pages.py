@@ -180,7 +180,7 @@ def test_trainings_on_several_devices_are_named_and_their_differences_are_warned
     text = " ".join(" ".join(evidence_tables.notes(cells)).split())
     assert "Trained on a device, jax 0.0, flax 0.0: none, cutmix 0; a GPU, jax 0.0, flax 0.0: cutmix 1, sage." in text
     assert "a difference has that of the devices in it" in "\n".join(evidence_tables.differences(cells))
-    assert evidence_tables.devices(cells) == "a device and on a GPU"
+    assert evidence_tables.devices(cells) == "a device; on a GPU"
 
 
 def test_a_centered_box_is_shown_and_not_compared():
