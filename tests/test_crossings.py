@@ -1,4 +1,4 @@
-"""Where a mix can go: through jit, vmap and scan, to the host and back, into pickles and checkpoints."""
+"""Where a mix can go: through jit, vmap, scan and checkpoint, to the host and back, into pickles and checkpoints."""
 
 import copy
 import pickle
@@ -66,6 +66,18 @@ COPIES = {
     "deepcopy": copy.deepcopy,
     "msgpack of Flax": lambda mix: serialization.from_bytes(mix, serialization.to_bytes(mix)),
 }
+
+
+def test_a_mix_crosses_rematerialization():
+    """The backward pass of `jax.checkpoint` mixes again, with the same bits, so the gradient is that without it."""
+
+    def loss(images):
+        mixed, mix = jaxmix.cutmix(jax.random.key(0), images)
+        return (mix.weight[:, 0] * (mixed**2).mean((1, 2, 3))).sum()
+
+    plain, again = (jax.jit(jax.grad(function))(IMAGES) for function in (loss, jax.checkpoint(loss)))
+    np.testing.assert_allclose(again, plain, rtol=1e-6)
+    assert np.abs(plain).max() > 0
 
 
 @pytest.mark.parametrize("way", COPIES.values(), ids=COPIES.keys())
