@@ -174,7 +174,7 @@ def fill(options: Evidence, data: dict[str, Any], train: Train, clock: Callable[
     left_over, in_part, elsewhere = list[str](), list[str](), list[str]()
     for method, seed in chosen(options):
         title = f"{method}, seed {seed}"
-        if missing(options, data, method, seed) is None:
+        if missing(options, data, method, seed) is None:  # asked before the lock, too, which needs a folder
             continue
         folder = options.runs_dir / options.setting / evidence_cells.slug(data["name"]) / "locks" / f"{method}-s{seed}"
         try:

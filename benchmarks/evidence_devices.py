@@ -84,11 +84,11 @@ def _scatter(pairs: Sequence[Pair]) -> str:
     degrees = sum(len(values) - 1 for values in by_method.values())
     if not squares or not degrees:
         return ""
-    variance = math.fsum(statistics.variance(own) * (len(own) - 1) for own in by_method.values() if len(own) > 1)
+    within = math.fsum((value - statistics.mean(own)) ** 2 for own in by_method.values() for value in own)
     return (
         f"For the {label.removesuffix(', %')} the root mean square of the {len(squares)} single differences is "
         f"{math.sqrt(statistics.mean(squares)):.2f} points; of the differences of two seeds of a method in "
-        f"`{pairs[0][1].setting}` it is {math.sqrt(2 * variance / degrees):.2f} ({degrees} degrees of freedom). If a "
+        f"`{pairs[0][1].setting}` it is {math.sqrt(2 * within / degrees):.2f} ({degrees} degrees of freedom). If a "
         "device changed a training as much as another seed does, the two would be the same on average."
     )
 

@@ -93,10 +93,13 @@ def train_and_evaluate(wanted: Wanted) -> Cell:
             print(f"warning: {error}", file=sys.stderr)
             _trained(options, wanted, whole=False)
             _evaluate(wanted, folder, made)
-    seconds = {"evaluate": evaluation.wall if most == 1 else None, "evaluate cpu": evaluation.cpu}
-    whole = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}  # of an evaluation in parts: unknown
-    made.seconds.update({name: round(value, 1) if in_one_go else None for name, value in whole.items()})
-    made = made if most == 1 else _without_seconds(made, most)
+    seconds: dict[str, float | None] = {"evaluate": evaluation.wall, "evaluate cpu": evaluation.cpu}
+    # Those of an evaluation in parts are unknown.
+    made.seconds.update(
+        {name: round(value, 1) if value is not None and in_one_go else None for name, value in seconds.items()}
+    )
+    if most > 1:
+        made, seconds["evaluate"] = _without_seconds(made, most), None
     return made if wanted.known is None else _completed(wanted.known, made, seconds)
 
 
