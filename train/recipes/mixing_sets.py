@@ -25,7 +25,7 @@ MOST = 2**27
 @functools.cache
 def images(number: int, side: int, kinds: tuple[Generator, ...]) -> UInt8[np.ndarray, "n side side 3"]:
     """Make the mixing set of a recipe, also while a step is traced; the same in every process and every run."""
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), jax.transfer_guard("allow"):  # the step itself may be forbidden to copy
         made = jaxmix.mixing_images(jax.random.key(SEED), number, side, kinds=kinds)
         return np.asarray(made)
 
