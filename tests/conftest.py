@@ -31,16 +31,13 @@ for flag, setting in ((FUSION, "false"), (PIECES, "1")):
     if _has_flag(flag) and flag not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{flag}={setting}"
 
-from jaxtyping import install_import_hook
-
-install_import_hook(["jaxmix"], "typechecker.check")
-
 import jax
 import jax.export
 import numpy as np
 import pytest
 from costs import Costs
 from jax._src.interpreters import mlir
+from jaxtyping import install_import_hook
 from xdist.scheduler import LoadScopeScheduling
 
 # jax 0.7 knows one name by its old path, and `jax.export` only once it is imported, as above.
@@ -49,7 +46,7 @@ if not hasattr(jax, "enable_x64"):
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # to note in a program where it comes from takes 4 % of all
 
 # Tracing allocates much that lives for long, which Python otherwise searches for garbage again and again.
 gc.freeze()
@@ -116,6 +113,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # Types and keys are checked throughout by default, which takes a tenth of the time; slow tests prove values.
+    if config.getoption("markexpr") != "slow":
+        install_import_hook(["jaxmix"], "typechecker.check")
+        jax.config.update("jax_debug_key_reuse", True)
     config.pluginmanager.register(_Optimizations())  # a plugin, as the examples in jaxmix/ are not below this folder
     if config.getoption("costs"):
         config.pluginmanager.register(Costs())

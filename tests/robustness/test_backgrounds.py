@@ -264,13 +264,10 @@ def test_everything_lowers_for_cpu_cuda_and_tpu():
             backgrounds.gap(labels, predictions[:, 0], labels),
         )
 
-    jax.config.update("jax_debug_key_reuse", False)  # one key for all of it
-    try:
+    with jax.debug_key_reuse(False):  # one key for all of it
         arrays = noise(4, 6, 5, 3), noise(4, 6, 5), np.zeros((4, 4), np.int32), LABELS[:4].astype(np.int32)
         shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (*arrays, np.zeros((4, 2), np.int32))]
         exported = jax.export.export(jax.jit(all_of_it), platforms=("cpu", "cuda", "tpu"))(jax.random.key(0), *shapes)
-    finally:
-        jax.config.update("jax_debug_key_reuse", True)
     assert exported.platforms == ("cpu", "cuda", "tpu") and "callback" not in exported.mlir_module()
 
 

@@ -22,11 +22,8 @@ def every_kind(key):
 @functools.cache
 def sampled(seed=0):
     """All kinds from one key each, of one program."""
-    jax.config.update("jax_debug_key_reuse", False)
-    try:
+    with jax.debug_key_reuse(False):
         return [np.asarray(x) for x in every_kind(jax.random.key(seed))]
-    finally:
-        jax.config.update("jax_debug_key_reuse", True)
 
 
 @each
@@ -68,11 +65,8 @@ def test_blobs_have_the_share_of_background_that_scipy_gives():
 
 def test_it_lowers_for_every_platform_and_never_calls_the_host():
     shape = jax.ShapeDtypeStruct((), jax.random.key(0).dtype)
-    jax.config.update("jax_debug_key_reuse", False)
-    try:
+    with jax.debug_key_reuse(False):
         exported = jax.export.export(every_kind, platforms=("cpu", "cuda", "tpu"))(shape)
-    finally:
-        jax.config.update("jax_debug_key_reuse", True)
     assert "callback" not in exported.mlir_module()
 
 
