@@ -157,7 +157,7 @@ class _Scheduling(LoadScopeScheduling):
         self.numnodes += _may_shard(config)
 
     def _split_scope(self, nodeid):
-        method = re.search(r"test_(?:contract|rounding)\.py::.*\W([a-z_]+)\]$", nodeid)
+        method = re.search(r"test_(?:contract|eager)\.py::.*\W([a-z_]+)\]$", nodeid)
         return method[1] if method else nodeid.split("::")[0]
 
     def schedule(self):

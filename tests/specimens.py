@@ -81,6 +81,18 @@ def key(seed: int = 0) -> jax.Array:
 
 
 @functools.cache
+def plainly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method as it is for three, jitted for the others: see test_eager.py."""
+    return method if method.__name__ in QUICK else jax.jit(method)
+
+
+@functools.cache
+def plain(method: Callable[..., Any], seed: int = 0) -> Any:
+    """What the method returns for `images`: images and mix."""
+    return plainly(method)(key(seed), images())
+
+
+@functools.cache
 def eager(method: Callable[..., Any], seed: int = 0) -> Any:
     """What the method returns for `images` where it isn't compiled: images and mix."""
     return method(key(seed), images())
