@@ -11,6 +11,8 @@ from reference import losses as reference
 
 import jaxmix
 
+pytestmark = pytest.mark.unoptimized
+
 
 def normal(*shape, seed=1):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

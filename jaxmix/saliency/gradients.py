@@ -81,7 +81,8 @@ def root_mean_square(gradient: Array) -> Float[Array, "b h w"]:
     """
     gradient = arguments.ranked("gradient", gradient, 4).astype(jnp.float32)
     largest = jnp.abs(gradient).max(3)
-    # Powers of two, so that nothing is rounded.
-    up = jnp.where(largest < 2.0**-56, 2.0**64, jnp.where(largest > 2.0**56, 2.0**-72, 1.0)).astype(jnp.float32)
-    down = jnp.where(largest < 2.0**-56, 2.0**-64, jnp.where(largest > 2.0**56, 2.0**72, 1.0)).astype(jnp.float32)
+    # Powers of two, so that nothing is rounded. From 2**-48 on, squares below 2**-126, the smallest normal number, are
+    # too small next to the largest, 2**-96, to be seen in the sum.
+    up = jnp.where(largest < 2.0**-48, 2.0**64, jnp.where(largest > 2.0**56, 2.0**-72, 1.0)).astype(jnp.float32)
+    down = jnp.where(largest < 2.0**-48, 2.0**-64, jnp.where(largest > 2.0**56, 2.0**72, 1.0)).astype(jnp.float32)
     return jnp.sqrt(jnp.square(gradient * up[..., None]).mean(3)) * down

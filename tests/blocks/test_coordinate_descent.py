@@ -11,6 +11,8 @@ from reference import comixup as slow
 from jaxmix.blocks import coordinate_descent
 from jaxmix.methods import comixup
 
+pytestmark = pytest.mark.unoptimized
+
 WEIGHTS = {"smoothness": 0.32, "diversity": 1.0, "threshold": 0.83}
 add_half_labels = jax.jit(coordinate_descent.add_half_labels)
 

@@ -12,6 +12,8 @@ from jaxmix.blocks import costs as module
 from jaxmix.blocks.costs import cells, pool
 from jaxmix.saliency import normalize
 
+pytestmark = pytest.mark.unoptimized
+
 slowly = pytest.mark.slow
 
 

@@ -8,6 +8,8 @@ from reference import labels as slow
 
 from jaxmix.blocks.labeling import certified, energy, label
 
+pytestmark = pytest.mark.unoptimized
+
 # The solver takes a gap of 1e-6 of all costs for rounding, and here costs sum to 4 at most.
 EXACT = 4e-6
 slowly = pytest.mark.slow

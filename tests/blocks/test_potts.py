@@ -6,6 +6,8 @@ from reference import comixup as slow
 
 from jaxmix.blocks.potts import potts
 
+pytestmark = pytest.mark.unoptimized
+
 slowly = pytest.mark.slow
 
 NEVER = 1e9

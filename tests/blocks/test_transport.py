@@ -10,6 +10,8 @@ from reference import puzzlemix as slow
 
 from jaxmix.blocks.transport import refine, transport
 
+pytestmark = pytest.mark.unoptimized
+
 BATCH = 20
 _run = jax.jit(lambda saliency, visible, weight: transport(saliency, visible, distance_weight=weight))
 properties = settings(max_examples=25, deadline=None, derandomize=True)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import jaxmix
 from jaxmix.robustness import in_between
 
+pytestmark = pytest.mark.unoptimized
+
 mixup, cutmix, other_class = map(jax.jit, (in_between.mixup, in_between.cutmix, in_between.other_class))
 METHODS = {"mixup": in_between.mixup, "cutmix": in_between.cutmix}
 SHARES = np.linspace(0, 1, 11)

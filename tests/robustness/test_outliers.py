@@ -9,6 +9,8 @@ from scipy import ndimage, stats
 
 from jaxmix.robustness.detection import outliers
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPE = (50, 16, 16, 3)
 KINDS = [outliers.uniform, outliers.gaussian, outliers.normalized_gaussian, outliers.rademacher, outliers.blobs]
 each = pytest.mark.parametrize("kind", range(len(KINDS)), ids=[kind.__name__ for kind in KINDS])

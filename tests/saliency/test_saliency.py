@@ -10,6 +10,8 @@ from reference import saliency as slow
 
 from jaxmix import saliency
 
+pytestmark = pytest.mark.unoptimized
+
 smooth = jax.jit(saliency.smooth, static_argnames="size")
 normalize, peak = jax.jit(saliency.normalize), jax.jit(saliency.peak)
 percentage = jax.jit(saliency.percentage, static_argnums=(1, 2))
@@ -69,7 +71,7 @@ def test_maps_of_gradients_are_the_mean_size_and_the_root_of_the_mean_square():
 
 
 def test_squares_neither_overflow_nor_underflow():
-    gradient, exponents = noise(2, 3, 4, 5), [-112, -60, -56, -30, 30, 56, 60, 120]
+    gradient, exponents = noise(2, 3, 4, 5), [-112, -60, -56, -52, -49, -48, -47, -30, 30, 56, 60, 120]
     for exponent in exponents:
         scale = np.float32(2.0**exponent)
         # A power of two rounds nothing as long as a term stays in the range of float32.

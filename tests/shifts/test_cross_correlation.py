@@ -9,6 +9,8 @@ from reference.saliency_pairs import pairs
 
 from jaxmix.shifts import cross_correlation, fft_search
 
+pytestmark = pytest.mark.unoptimized
+
 approximate = jax.jit(fft_search.approximate, static_argnums=2)
 SIZES = [(5, 4), *(pytest.param(size, marks=pytest.mark.slow) for size in [(1, 6), (6, 1), (1, 1)])]
 TRANSFORMS = [cross_correlation.by_matrix_products, cross_correlation.by_ffts]

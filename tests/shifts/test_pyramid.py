@@ -9,6 +9,8 @@ import pytest
 
 from jaxmix.shifts import pyramid
 
+pytestmark = pytest.mark.unoptimized
+
 lost_detail = jax.jit(pyramid.lost_detail)
 
 

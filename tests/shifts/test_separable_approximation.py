@@ -2,9 +2,12 @@
 
 import jax
 import numpy as np
+import pytest
 from reference import sage as slow
 
 from jaxmix.shifts import separable_approximation
+
+pytestmark = pytest.mark.unoptimized
 
 nodes_of = jax.jit(separable_approximation.nodes, static_argnums=2)
 

@@ -9,6 +9,8 @@ import tiny
 import devices
 from inputs import validation
 
+pytestmark = pytest.mark.unoptimized
+
 RANDOM = np.random.default_rng(0)
 
 

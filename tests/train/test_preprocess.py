@@ -7,6 +7,8 @@ import pytest
 
 from inputs import dataset, preprocess
 
+pytestmark = pytest.mark.unoptimized
+
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
