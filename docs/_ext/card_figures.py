@@ -72,34 +72,39 @@ def images() -> np.ndarray:
 @functools.cache
 def maps() -> jax.Array:
     """Saliency of the pixels, smoothed."""
-    return saliency.smooth(saliency.fine_grained(jax.numpy.asarray(images())).astype("float32"), sigma=4.0, size=15)
+    return jax.jit(lambda x: saliency.smooth(saliency.fine_grained(x).astype("float32"), sigma=4.0, size=15))(images())
 
 
+@functools.cache
+def attention() -> jax.Array:
+    """The maps in cells of 7 pixels a side."""
+    return maps().reshape(4, 7, SIDE // 7, 7, SIDE // 7).mean((2, 4))
+
+
+@functools.cache
 def arguments(name: str) -> list[jax.Array]:
     """What a method takes after the batch."""
     if name == "pixmix":
         return [jaxmix.mixing_images(jax.random.key(0), 16, SIDE + 14)]
-    coarse = maps().reshape(4, 7, SIDE // 7, 7, SIDE // 7).mean((2, 4))
-    known = {"saliency": maps(), "attention": coarse, "cam": coarse, "labels": jax.numpy.arange(4)}
+    known = {"saliency": maps(), "attention": attention(), "cam": attention(), "labels": jax.numpy.arange(4)}
     parameters = list(inspect.signature(getattr(jaxmix, name)).parameters.values())[2:]
     return [known[p.name] for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
 
 
 def sheet(name: str) -> Image.Image:
     """The contact sheet of a method."""
-    method, key = getattr(jaxmix, name), jax.random.key(SEEDS.get(name, 1))
-    x = jax.numpy.asarray(images())
     options, guides = OPTIONS.get(name, {}), arguments(name)
+    method, key = jax.jit(functools.partial(getattr(jaxmix, name), **options)), jax.random.key(SEEDS.get(name, 1))
+    x = jax.numpy.asarray(images())
     if name == "dropblock":
-        dropped = method(key, x.astype("float32") / 255, **options)
-        made, mix = np.clip(dropped, 0, 1), jaxmix.mixup(key, x)[1]
+        dropped = method(key, x.astype("float32") / 255)
+        made, mix = np.clip(dropped, 0, 1), jax.jit(jaxmix.mixup)(key, x)[1]
         mix = jaxmix.Mix(mix.source[:, :1], mix.weight[:, :1] * 0 + 1, mix.mask[:, :1] * 0 + 1, (None,))
     elif name == "attend":
-        made, mix = jaxmix.cutmix(jax.random.key(SEEDS["cutmix"]), x)
-        attention = maps().reshape(4, 7, SIDE // 7, 7, SIDE // 7).mean((2, 4))
-        mix = method(mix, jaxmix.apply(mix, attention))
+        made, mix = jax.jit(jaxmix.cutmix)(jax.random.key(SEEDS["cutmix"]), x)
+        mix = method(mix, jaxmix.apply(mix, attention()))
     else:
-        made, mix = method(key, x, *guides, **options)
+        made, mix = method(key, x, *guides)
     # Co-Mixup's slots are rows enough without their maps, and PixMix has none.
     shown = guides[0] if guides and name not in ("comixup", "pixmix") else None
     return visualize.contact_sheet(images(), made, mix, np.arange(4), maps=shown, names=NAMES, count=4, tile=112)
