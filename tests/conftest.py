@@ -1,4 +1,4 @@
-"""Strict settings for every test: no silent promotion, no reused key, no warning; and which worker runs what."""
+"""Strict settings for the tests: no silent promotion, no reused key, no warning; and which worker runs what."""
 
 import gc
 import importlib.util
