@@ -3,7 +3,7 @@
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import chex
@@ -64,11 +64,18 @@ LEAVES_OUT_PIXELS = {"cutout"}  # uncovered pixels are 0, so a constant image do
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 # By value for three (soft masks, a box, a box with a warp) by default, for the others in CI only.
 QUICK = {"mixup", "cutmix", "resizemix"}
-every_method_slowly = pytest.mark.parametrize(
-    "method",
-    [pytest.param(method, marks=() if name in QUICK else pytest.mark.slow) for name, method in METHODS.items()],
-    ids=METHODS.keys(),
-)
+
+
+def slowly(names: Iterable[str]) -> Any:
+    """A test of these methods, of which those that aren't in QUICK are slow."""
+    return pytest.mark.parametrize(
+        "method",
+        [pytest.param(METHODS[name], marks=() if name in QUICK else pytest.mark.slow) for name in names],
+        ids=names,
+    )
+
+
+every_method_slowly = slowly(METHODS)
 
 
 def images(shape: tuple[int, ...] = SHAPE, dtype: Any = jnp.float32, seed: int = 7) -> jax.Array:

@@ -58,16 +58,13 @@ def assert_mixed_as_on_one_device(method, kind):
     assert mixed.sharding.spec[0] == "data"
 
 
-# By value by default: soft masks, boxes, a warp, indices, searched shifts. The partitioner of XLA does the
-# rest, whose work is the same for every method of a kind.
-KINDS = {"mixup", "cutmix", "resizemix", "fmix", "attentivemix", "sage"}
+# Soft masks, boxes, a warp, indices, searched shifts. XLA's partitioner does the rest, for both kinds of axes; every
+# method is mixed by value on explicit ones, whose types are checked besides.
+KINDS = ("mixup", "cutmix", "resizemix", "fmix", "attentivemix", "sage")
+every_kind_of_method = pytest.mark.parametrize("method", [METHODS[name] for name in KINDS], ids=KINDS)
 
 
-@pytest.mark.parametrize(
-    "method",
-    [pytest.param(m, marks=() if name in KINDS else pytest.mark.slow) for name, m in METHODS.items()],
-    ids=METHODS.keys(),
-)
+@every_kind_of_method
 def test_a_sharded_batch_is_mixed_as_on_one_device(method):
     assert_mixed_as_on_one_device(method, AxisType.Auto)
 
@@ -84,10 +81,9 @@ def test_a_batch_on_explicit_axes_is_accepted_and_its_sharding_kept(method):
 
 
 @pytest.mark.slow
-@every_kind_of_mesh
-def test_large_smooth_maps_are_searched_alike_on_a_sharded_batch(kind):
+def test_large_smooth_maps_are_searched_alike_on_a_sharded_batch():
     coarse = jax.random.uniform(jax.random.key(7), (16, 4, 4))
-    mesh, maps = mesh_of(kind), jax.image.resize(coarse, (16, 132, 130), "cubic").clip(0)
+    mesh, maps = mesh_of(AxisType.Explicit), jax.image.resize(coarse, (16, 132, 130), "cubic").clip(0)
     shares = jaxmix.saliency.normalize(jaxmix.saliency.smooth(maps))
     assert pyramid.lost_detail(shares, shares).max() < 5e-6  # so little that they are searched at half their size
 
@@ -148,7 +144,7 @@ def test_per_device_lowers_to_no_collective_and_the_partitioner_sees_nothing_of_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [METHODS[name] for name in sorted(KINDS)], ids=sorted(KINDS))
+@every_kind_of_method
 def test_per_device_compiles_to_no_collective_at_all(method):
     assert not COLLECTIVE.search(lowered_per_device(method).compile().as_text())
 

@@ -41,14 +41,13 @@ def boxes_of(numbers):
     [("single", localization.largest_region), ("multi", localization.all_regions)],
     ids=["first", "second"],
 )
-def test_the_number_of_right_images_at_every_threshold_is_that_of_the_authors_evaluator(golden, kind, regions):
+def test_the_number_of_right_images_at_every_tenth_threshold_is_the_authors(golden, kind, regions):
     numbers = golden("robustness/wsol_box")
     maps = golden("robustness/wsol_scoremap_u8")["scoremap_u8"]
-    found = localization.best_overlap(maps, boxes_of(numbers), regions=regions)
-    np.testing.assert_allclose(found[:, ::10], numbers[f"{kind}_best_iou_every10"], rtol=1e-7)  # stored in float32
+    found = localization.best_overlap(maps, boxes_of(numbers), step=0.01, regions=regions)
+    np.testing.assert_allclose(found, numbers[f"{kind}_best_iou_every10"], rtol=1e-7)  # stored in float32
     for place, least in enumerate((0.3, 0.5, 0.7)):
-        np.testing.assert_array_equal((found >= least).sum(0), numbers[f"{kind}_num_correct"][place])
-        assert 100 * (found >= least).mean(0).max() == pytest.approx(numbers[f"{kind}_acc_30_50_70"][place], abs=1e-9)
+        np.testing.assert_array_equal((found >= least).sum(0), numbers[f"{kind}_num_correct"][place, ::10])
 
 
 @pytest.mark.slow
@@ -64,7 +63,8 @@ def test_from_features_to_max_box_accuracy_as_in_the_authors_evaluator(golden):
     off = np.abs(maps.astype(int) - expected)
     assert off.max() <= 1 and off.mean() < 1e-4
     boxes = boxes_of(numbers)
-    accuracy = localization.max_box_accuracy(maps, boxes)
+    accuracy = localization.max_box_accuracy(maps, boxes)  # of the best of 1,000 thresholds
+    np.testing.assert_allclose(100 * accuracy, numbers["multi_acc_30_50_70"], rtol=0, atol=1e-9)
     assert 100 * accuracy.mean() == pytest.approx(numbers["MaxBoxAccV2"], abs=1e-9)
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import types
 
 import jax
@@ -142,38 +141,52 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
     assert np.asarray(kernel).tobytes() in {array.tobytes() for array in final_state(folder).values()}
 
 
-def start(*arguments):
-    environment = os.environ | {
-        "XLA_FLAGS": xla_flags(),
-        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")]),
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+# One run from end to end, beside it one that is killed after its first checkpoint and then resumed. The program is
+# imported once, and a process forked for each, before a device is used.
+KILLED = """
+import os, pathlib, signal, sys, time
+import cifar
+
+def forked(*arguments):
+    process = os.fork()
+    if process == 0:
+        code = 99
+        try:
+            code = cifar.main(list(arguments))
+            sys.stdout.flush()
+        finally:
+            os._exit(code)
+    return process
+
+def ended(process):
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+whole, killed = (forked(*sys.argv[1:], "--runs-dir", name) for name in ("whole", "killed"))
+while not list(pathlib.Path().glob("killed/*/checkpoints/[0-9]*/_CHECKPOINT_METADATA")):
+    assert os.waitpid(killed, os.WNOHANG) == (0, 0)
+    time.sleep(0.05)
+os.kill(killed, signal.SIGKILL)
+assert ended(killed) == -signal.SIGKILL
+(folder,) = pathlib.Path("killed").iterdir()
+assert not (folder / "checkpoints" / "40").exists()
+assert ended(forked("--resume", str(folder))) == ended(whole) == 0
+"""
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_in_an_epoch_and_resumed_ends_with_the_same_bits(place):
+    environment = os.environ | {
+        "XLA_FLAGS": xla_flags(),
+        "PYTHONPATH": os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent))),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
     run = (*QUICK, "--limit-train", "80", "--batch-size", "16", "--epochs", "8")  # 5 steps an epoch too
-    whole, process = start(*run, "--runs-dir", "whole"), start(*run, "--runs-dir", "killed")
-    deadline = time.monotonic() + 300
-    while not list(place.glob("killed/*/checkpoints/[0-9]*/_CHECKPOINT_METADATA")):
-        assert process.poll() is None, process.stdout.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    (folder,) = place.glob("killed/*")
-    assert not list(folder.glob("checkpoints/40"))
-    resumed = start("--resume", str(folder))
-    assert resumed.wait() == 0, resumed.stdout.read().decode()
-    assert whole.wait() == 0, whole.stdout.read().decode()
-    (uninterrupted,) = place.glob("whole/*")
+    command = [sys.executable, "-c", KILLED, *run]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert done.returncode == 0, done.stdout.decode()
+    (folder,), (uninterrupted,) = place.glob("killed/*"), place.glob("whole/*")
     assert_same_bits(final_state(uninterrupted), final_state(folder))
     assert [line["step"] for line in lines(folder)] == list(range(5, 45, 5))
-    for finished in (whole, process, resumed):
-        finished.stdout.close()
 
 
 def test_a_run_is_not_resumed_on_other_images_and_not_where_there_is_none(place, capsys):
