@@ -132,9 +132,9 @@ class _Optimizations:
     def pytest_runtest_setup(self, item):
         marker = item.get_closest_marker("unoptimized")
         wanted = isinstance(item, pytest.DoctestItem) or (marker is not None and marker.args != (False,))
+        if jax.config.values["jax_disable_most_optimizations"] and not wanted:
+            jax.clear_caches()  # an optimized test must not run what was compiled for the others
         jax.config.update("jax_disable_most_optimizations", wanted)
-        # Programs are kept by this number too, which says nothing here: no test runs what was compiled for others.
-        jax.config.update("jax_pgle_profiling_runs", 1 if wanted else 3)
 
 
 def pytest_runtest_teardown():

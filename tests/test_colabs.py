@@ -156,7 +156,16 @@ def test_what_is_wrong_with_a_notebook_is_reported_and_changes_nothing(monkeypat
 
     write("needs = ['x']", "print('fine')")  # its output isn't kept yet
     assert program.main(["--check"]) == 1
-    assert "and [[], []] are kept" in capsys.readouterr().out
+    assert "has [[], ['stream']], and [[], []] are kept" in capsys.readouterr().out
+
+    write("needs = ['x']", "print('drawn', 3)\nprint('loss', id(object()))")
+    assert program.main([]) == 0
+    content = program.nbformat.read(tmp_path / "a.ipynb", as_version=4)
+    assert program.main(["--check"]) == 0  # what is measured may differ
+    content.cells[1].outputs[0].text = "drawn 4\nloss 1\n"
+    program.nbformat.write(content, tmp_path / "a.ipynb")
+    assert program.main(["--check"]) == 1
+    assert "has [[], ['drawn 3']], and [[], ['drawn 4']] are kept" in capsys.readouterr().out
 
 
 @pytest.mark.slow

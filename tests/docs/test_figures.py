@@ -5,6 +5,7 @@ import pathlib
 import runpy
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,6 +31,14 @@ def scripts():
 def test_the_figures_are_those_that_the_script_writes(scripts):
     written = {path.name for path in FOLDER.iterdir() if path.suffix in (".webp", ".png", ".jpg", ".svg")}
     assert written == set(scripts["make"]["FIGURES"])
+
+
+@pytest.mark.slow
+def test_a_figure_shows_what_is_drawn_now(scripts, tmp_path):
+    # One for all: of the methods CutMix is in most of them.
+    scripts["make"]["FIGURES"]["mix_is_data.webp"](tmp_path / "made.webp")
+    with Image.open(tmp_path / "made.webp") as made, Image.open(FOLDER / "mix_is_data.webp") as kept:
+        np.testing.assert_allclose(np.asarray(made, int), np.asarray(kept, int), atol=64)  # the compression of edges
 
 
 def test_figures_are_small_in_all_and_wide_enough_for_a_page():

@@ -131,9 +131,8 @@ def test_two_processes_train_as_one_stop_together_and_one_goes_on(tmp_path):
     assert differences[:5].max() <= 1e-6
     # Rounding, which the steps amplify: a step that was left out or taken twice changes a loss by 1e-3 at least.
     assert differences.max() <= 1e-4 < np.abs(np.diff(losses(whole)[:, 1])).min()
-    assert losses(whole)[-1, 1] < losses(whole)[0, 1]
     calls = json.loads((folder / "versions.json").read_text())
-    assert [(call["devices"]["count"], call["devices"].get("processes")) for call in calls] == [(8, 2), (8, None)]
+    assert [call["devices"].get("processes") for call in calls] == [2, None]
     assert not list(folder.glob("checkpoints/*tmp*")) and (folder / "mixed.png").exists()
 
 

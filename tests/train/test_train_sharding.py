@@ -1,5 +1,6 @@
 """A training on eight devices: the batches, draws and updates of one, and no images sent between devices."""
 
+import json
 import pathlib
 import re
 from functools import partial
@@ -133,3 +134,14 @@ def test_one_device_and_eight_accumulate_clip_and_average_the_same():
     options = OptimizerOptions(accumulate=2, clip_norm=0.1, ema=0.5, optimizer="lamb")
     with jax.numpy_dtype_promotion("standard"):
         assert_eight_devices_train_as_one(tiny.recipe("mixup"), options=options, balanced=True)
+
+
+@pytest.mark.slow
+def test_the_loss_falls_on_eight_devices(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = ("--limit-train", "160", "--limit-test", "50", "--batch-size", "32", "--epochs", "6")
+    assert cifar.main([*sizes]) == 0
+    (folder,) = pathlib.Path("runs").iterdir()
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[-1]["train_loss"] < 0.7 * metrics[0]["train_loss"]
+    assert json.loads((folder / "versions.json").read_text())[0]["devices"]["count"] == 8
