@@ -225,7 +225,7 @@ def test_places_beside_the_center_of_a_pixel_are_within_one_level(name):
 
 
 SHAPES = [(7, 9, 1), (9, 7, 4), (1, 1, 3)]
-MORE_SHAPES = [(17, 23, 1), (7, 9, 2), (2, 2, 3), (1, 5, 3), (3, 2, 1)]
+MORE_SHAPES = [(17, 23, 1), (7, 9, 2), (1, 5, 3)]
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, *(pytest.param(shape, marks=pytest.mark.slow) for shape in MORE_SHAPES)])
