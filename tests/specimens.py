@@ -75,9 +75,7 @@ def slowly(names: Iterable[str]) -> Any:
     )
 
 
-# Two policies stand for four, which differ in their search spaces alone: one operation an image, and several.
-LIKE_OTHERS = {"randaugment", "random_autoaugment"}
-every_method_slowly = slowly([name for name in METHODS if name not in LIKE_OTHERS])
+every_method_slowly = slowly(METHODS)
 
 
 def images(shape: tuple[int, ...] = SHAPE, dtype: Any = jnp.float32, seed: int = 7) -> jax.Array:

@@ -186,7 +186,7 @@ def test_dtype_and_shape_are_kept_and_the_mix_is_float32(method):
         assert mix.mask.dtype == mix.weight.dtype == jnp.float32 and mix.source.dtype == jnp.int32
 
 
-# All end with `apply`: soft masks, boxes, warps, a hole, fields, blocks that move, many slots.
+# All that mix end with `apply`: soft masks, boxes, warps, a hole, fields, blocks that move, many slots.
 @slowly(["mixup", "cutmix", "resizemix", "cutout", "fmix", "puzzlemix", "comixup"])
 def test_images_of_narrow_dtypes_are_rounded_to_the_nearest(method):
     batches = [images(dtype=dtype) for dtype in ERRORS]

@@ -1,4 +1,4 @@
-"""Eager calls, of three methods by default and of nearly all in CI: one compiles as much as ten jitted calls."""
+"""Eager calls, of three methods by default and of all in CI: one compiles as much as ten jitted calls."""
 
 import chex
 import jax
@@ -6,12 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from as_users import jit
-from specimens import KEEPS_LABELS, LIKE_OTHERS, METHODS, assert_same_mixes, eager, every_method_slowly, images, key
+from specimens import KEEPS_LABELS, assert_same_mixes, eager, every_method, every_method_slowly, images, key
 
 import jaxmix
 
 pytestmark = pytest.mark.unoptimized
-COMPILED = {name: method for name, method in METHODS.items() if name not in LIKE_OTHERS}
 
 
 @every_method_slowly
@@ -33,7 +32,7 @@ def test_mappings_numpy_arrays_and_legacy_keys_give_the_same_mix(method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", COMPILED.values(), ids=COMPILED.keys())
+@every_method
 def test_methods_compiled_as_users_do_draw_the_same_bits_however_llvm_fuses_multiply_and_add(method):
     compiled = jit(method)
     for seed in range(3):

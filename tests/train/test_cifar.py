@@ -146,22 +146,12 @@ def test_a_run_trains_leaves_its_folder_and_once_interrupted_and_resumed_ends_wi
 KILLED = """
 import os, pathlib, signal, sys, time
 import cifar
+from survivor import ended, forked
 
-def forked(*arguments):
-    process = os.fork()
-    if process == 0:
-        code = 99
-        try:
-            code = cifar.main(list(arguments))
-            sys.stdout.flush()
-        finally:
-            os._exit(code)
-    return process
+def program(*arguments):
+    return forked(lambda: cifar.main(list(arguments)), "/dev/stdout")
 
-def ended(process):
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-whole, killed = (forked(*sys.argv[1:], "--runs-dir", name) for name in ("whole", "killed"))
+whole, killed = (program(*sys.argv[1:], "--runs-dir", name) for name in ("whole", "killed"))
 while not list(pathlib.Path().glob("killed/*/checkpoints/[0-9]*/_CHECKPOINT_METADATA")):
     assert os.waitpid(killed, os.WNOHANG) == (0, 0)
     time.sleep(0.05)
@@ -169,7 +159,7 @@ os.kill(killed, signal.SIGKILL)
 assert ended(killed) == -signal.SIGKILL
 (folder,) = pathlib.Path("killed").iterdir()
 assert not (folder / "checkpoints" / "40").exists()
-assert ended(forked("--resume", str(folder))) == ended(whole) == 0
+assert ended(program("--resume", str(folder))) == ended(whole) == 0
 """
 
 
@@ -177,7 +167,7 @@ assert ended(forked("--resume", str(folder))) == ended(whole) == 0
 def test_a_run_that_was_killed_in_an_epoch_and_resumed_ends_with_the_same_bits(place):
     environment = os.environ | {
         "XLA_FLAGS": xla_flags(),
-        "PYTHONPATH": os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent))),
+        "PYTHONPATH": os.pathsep.join(map(str, (SCRIPT.parents[1], SCRIPT.parent, pathlib.Path(__file__).parent))),
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     run = (*QUICK, "--limit-train", "80", "--batch-size", "16", "--epochs", "8")  # 5 steps an epoch too
